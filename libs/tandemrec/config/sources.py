@@ -1,0 +1,76 @@
+"""What comes in: where the files lie, how they are laid out and which of their columns are ours."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tandemrec.config.base import Section
+
+TARGET_COLUMNS: dict[str, frozenset[str]] = {
+    "events": frozenset({"user_id", "item_id", "event_type", "event_time", "value", "split"}),
+    "items": frozenset(
+        {"item_id", "title", "brand", "category", "price", "currency", "description", "attributes", "updated_at"}
+    ),
+    "reviews": frozenset(
+        {"review_id", "user_id", "item_id", "rating", "title", "text", "review_time", "language", "split"}
+    ),
+}
+REQUIRED_COLUMNS: dict[str, frozenset[str]] = {
+    "events": frozenset({"user_id", "item_id", "event_type", "event_time"}),
+    "items": frozenset({"item_id"}),
+    "reviews": frozenset({"user_id", "item_id", "text", "review_time"}),
+}
+EVENT_TYPES = ("view", "click", "favourite", "cart", "purchase", "rating")
+SPLITS = ("train", "valid", "test")
+
+
+class Source(Section):
+    """One set of files that feeds one table.
+
+    `columns` maps our column to the file's (a dotted path reaches into nested JSON, `product.title`);
+    `constants` gives our column one value for every row of the source (a file that holds only purchases, say).
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="unique; shown in quarantine and in the report")
+    table: Literal["events", "items", "reviews"]
+    kind: Literal["json", "csv", "parquet", "delta", "pairs"] = Field(
+        description="json: one object a line; csv: with a header; pairs: `user item` a line, no header, no time"
+    )
+    path: str = Field(description="file, folder or glob below data.root; .gz and, for one file each, .zip are read")
+    columns: dict[str, str] = Field(default_factory=dict, description="our column: the file's column")
+    constants: dict[str, str] = Field(default_factory=dict, description="our column: one value for every row")
+    explode: list[str] = Field(
+        default_factory=list,
+        description="json only: fields that hold one record or a list of records, each becoming a row of its own; "
+        "columns then name fields of the record, and `^field` a field of the line around it",
+    )
+    time_formats: list[str] = Field(
+        default=["iso", "epoch_s", "epoch_ms"],
+        min_length=1,
+        description="tried by the shape of the string: iso, epoch_s, epoch_ms, or a Spark pattern such as dd/MM/yyyy HH:mm",
+    )
+    event_types: dict[str, str] = Field(
+        default_factory=dict, description="the file's name of an event type: ours; without it the names are ours already"
+    )
+    delimiter: str = Field(default=",", min_length=1, max_length=1, description="csv only")
+
+    @model_validator(mode="after")
+    def _columns_fit_the_table(self) -> "Source":
+        given = set(self.columns) | set(self.constants)
+        if twice := set(self.columns) & set(self.constants):
+            raise ValueError(f"{sorted(twice)} stand both in columns and in constants, expected in one of them")
+        if unknown := given - TARGET_COLUMNS[self.table]:
+            raise ValueError(
+                f"{sorted(unknown)} are no columns of {self.table}, expected some of {sorted(TARGET_COLUMNS[self.table])}"
+            )
+        if self.kind == "pairs":
+            given |= {"user_id", "item_id", "event_time"}
+        if missing := REQUIRED_COLUMNS[self.table] - given:
+            raise ValueError(f"no column or constant for {sorted(missing)}, which {self.table} need")
+        if self.explode and self.kind != "json":
+            raise ValueError(f"explode is for kind json, found kind {self.kind}")
+        if unknown := set(self.event_types.values()) - set(EVENT_TYPES):
+            raise ValueError(f"event_types leads to {sorted(unknown)}, expected some of {list(EVENT_TYPES)}")
+        if (split := self.constants.get("split")) is not None and split not in SPLITS:
+            raise ValueError(f"constants.split is {split!r}, expected one of {list(SPLITS)}")
+        return self

@@ -1,0 +1,54 @@
+"""The only place that starts Ray."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tandemrec.config.root import RaySettings
+
+# Set before ray is imported: it reads them once.
+os.environ.setdefault("RAY_DEDUP_LOGS", "1")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+
+
+@contextmanager
+def ray_cluster(settings: RaySettings) -> Iterator[None]:
+    """Ray for the time of a stage: the cluster at `address`, or one of our own; one that runs already is used."""
+    import ray
+
+    outer = ray.is_initialized()
+    if not outer:
+        start(settings)
+    try:
+        yield
+    finally:
+        if not outer:
+            ray.shutdown()
+
+
+def start(settings: RaySettings) -> None:
+    """Start or join Ray, quietly: its logs go to its own files, warnings to standard error."""
+    import ray
+
+    own = {} if settings.address else {
+        "num_cpus": settings.cpus or os.cpu_count(),
+        "object_store_memory": settings.object_store_mb * 1024 * 1024,
+        "include_dashboard": False,
+        "_node_ip_address": "127.0.0.1",
+    }
+    ray.init(address=settings.address or "local", configure_logging=True, logging_level=logging.WARNING, log_to_driver=False, **own)
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True  # the same seed gives the same batches
+    for name in ("ray.data", "ray.train", "ray.tune"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def cpus() -> int:
+    """Cores of the running cluster."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))

@@ -1,0 +1,70 @@
+"""What each stage read, wrote and found: gold.runs. A stage whose inputs, settings and code are as they were is up to date."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tandemrec.lake.store import Lake
+from tandemrec.lake.types import arrow_schema
+
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run of one stage."""
+
+    run_id: str
+    stage: str
+    status: str
+    started_at: datetime
+    seconds: float
+    inputs: Mapping[str, int]
+    outputs: Mapping[str, int]
+    config_hash: str
+    code_version: str
+    figures: Figures = field(default_factory=dict)
+
+
+def fingerprint(*parts: object) -> str:
+    """Twelve hex digits of the sha256 of the parts as JSON with sorted keys."""
+    text = json.dumps(parts, sort_keys=True, default=str, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def record(lake: Lake, run: Run) -> None:
+    """Merge a run into gold.runs; a stage that runs again under the same identity replaces its row."""
+    row = {
+        **{name: getattr(run, name) for name in ("run_id", "stage", "status", "started_at", "seconds")},
+        "inputs": list(run.inputs.items()),
+        "outputs": list(run.outputs.items()),
+        "config_hash": run.config_hash,
+        "code_version": run.code_version,
+        "figures": json.dumps(run.figures, sort_keys=True, ensure_ascii=False),
+    }
+    lake.merge("runs", pa.Table.from_pylist([row], arrow_schema(lake.table("runs"))))
+
+
+def latest(lake: Lake, stage: str, *, run_id: str | None = None) -> Run | None:
+    """The newest finished run of a stage (with this identity), or None."""
+    if not lake.exists("runs"):
+        return None
+    where = (pc.field("stage") == stage) & (pc.field("status") == "done")
+    if run_id is not None:
+        where &= pc.field("run_id") == run_id
+    rows = lake.read("runs", where=where)
+    if rows.num_rows == 0:
+        return None
+    row = rows.sort_by([("started_at", "descending")]).slice(0, 1).to_pylist()[0]
+    figures = json.loads(row["figures"]) if row["figures"] else {}
+    return Run(**{**row, "inputs": dict(row["inputs"]), "outputs": dict(row["outputs"]), "figures": figures})
+
+
+def now() -> datetime:
+    return datetime.now(UTC)

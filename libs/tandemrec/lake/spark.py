@@ -1,0 +1,83 @@
+"""The lake through Spark: read at a version, merge by key, ingest once.
+
+Table creation is in lake.store, so that a table is the same whichever engine meets it first.
+"""
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from tandemrec.errors import TableError
+from tandemrec.lake.contracts import Table
+from tandemrec.lake.store import Lake, Merged
+
+
+def read(spark: SparkSession, lake: Lake, name: str, *, version: int | None = None) -> DataFrame:
+    """A table of the lake, at its newest version or the one given."""
+    lake.open(name, version)  # says in one line what is wrong; Spark would say it in a hundred
+    reader = spark.read.format("delta")
+    return (reader.option("versionAsOf", version) if version is not None else reader).load(lake.path(name))
+
+
+def conform(rows: DataFrame, contract: Table) -> DataFrame:
+    """Rows with the contract's columns, order and types."""
+    if lacking := set(contract.column_names) - set(rows.columns):
+        raise TableError(f"table {contract.name}: rows lack {sorted(lacking)}")
+    if unknown := set(rows.columns) - set(contract.column_names):
+        raise TableError(f"table {contract.name}: rows have unknown columns {sorted(unknown)}")
+    return rows.select([F.col(column.name).cast(column.type).alias(column.name) for column in contract.columns])
+
+
+def merge(
+    spark: SparkSession, lake: Lake, name: str, rows: DataFrame, *, update: bool = True, replace: bool = False
+) -> Merged:
+    """Merge rows by the table's key: new keys are inserted, known ones updated where a value differs.
+
+    `rows` carries each key once. With `replace` the rows are all that the table shall hold: keys that are not among
+    them are deleted, in the same commit. The same rows twice change nothing.
+    """
+    contract = lake.table(name)
+    lake.ensure(name)
+    rows = conform(rows, contract)
+    on = " AND ".join(f"t.{key} <=> s.{key}" for key in contract.key)
+    others = [c for c in contract.column_names if c not in contract.key]
+    merger = DeltaTable.forPath(spark, lake.path(name)).alias("t").merge(rows.alias("s"), on)
+    if update and others:
+        differs = " OR ".join(_differs(contract, c) for c in others)
+        merger = merger.whenMatchedUpdate(differs, {c: f"s.{c}" for c in others})
+    merger = merger.whenNotMatchedInsertAll()
+    if replace:
+        merger = merger.whenNotMatchedBySourceDelete()
+    before = lake.open(name).version()
+    merger.execute()
+    history = DeltaTable.forPath(spark, lake.path(name)).history(1).first()
+    if history is None or history["version"] == before:
+        return Merged(inserted=0, updated=0)
+    figures = history["operationMetrics"]
+    return Merged(
+        inserted=int(figures.get("numTargetRowsInserted", 0)),
+        updated=int(figures.get("numTargetRowsUpdated", 0)),
+        deleted=int(figures.get("numTargetRowsDeleted", 0)),
+    )
+
+
+def _differs(contract: Table, column: str) -> str:
+    type_ = next(c.type for c in contract.columns if c.name == column)
+    if type_.startswith("map<"):  # Spark compares no maps
+        return f"NOT (to_json(t.{column}) <=> to_json(s.{column}))"
+    return f"NOT (t.{column} <=> s.{column})"
+
+
+def append_once(rows: DataFrame, lake: Lake, name: str, *, application: str, version: int) -> None:
+    """Append rows unless a commit of the same application and version is in the table already (Delta's idempotent
+    write): a retried job cannot append twice."""
+    contract = lake.table(name)
+    lake.ensure(name)
+    (
+        conform(rows, contract)
+        .write.format("delta")
+        .mode("append")
+        .option("txnAppId", application)
+        .option("txnVersion", version)
+        .save(lake.path(name))
+    )

@@ -1,0 +1,201 @@
+"""The lake without an engine: create tables by their contract, look at them, read and write Arrow through delta-rs.
+
+Spark's part is in lake.spark. Both make the same tables: creation is here only.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from tandemrec.errors import TableError
+from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
+from tandemrec.lake.types import arrow_schema, delta_schema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Merged:
+    """What a merge changed, in rows."""
+
+    inserted: int
+    updated: int
+    deleted: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableInfo:
+    """A table as `tandemrec tables` shows it. `size` is in bytes of live files."""
+
+    name: str
+    path: str
+    version: int
+    rows: int
+    size: int
+    files: int
+
+
+class Lake:
+    """The tables below one root: a folder or an object store URL."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+
+    def table(self, name: str) -> Table:
+        """The contract of a table; `NAME_staging` is the staging twin of NAME."""
+        base = name.removesuffix("_staging")
+        if base not in TABLES:
+            raise TableError(f"no table {name!r}, expected one of {sorted(TABLES)}")
+        return staging(base) if name.endswith("_staging") else TABLES[name]
+
+    def path(self, name: str) -> str:
+        return f"{self.root}/{self.table(name).path}"
+
+    def exists(self, name: str) -> bool:
+        return DeltaTable.is_deltatable(self.path(name))
+
+    def version(self, name: str) -> int | None:
+        """The newest version, or None for a table that does not exist."""
+        return self.open(name).version() if self.exists(name) else None
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable:
+        """The table through delta-rs.
+
+        Raises:
+            TableError: it does not exist, lacks that version, or was made by a newer contract.
+        """
+        try:
+            table = DeltaTable(self.path(name), version=version)
+        except TableNotFoundError as error:
+            raise TableError(f"table {name} does not exist at {self.path(name)}: run the stage that writes it") from error
+        except Exception as error:
+            raise TableError(f"table {name} cannot be opened at version {version}: {error}") from error
+        found = table.metadata().configuration.get(VERSION_PROPERTY, "0")
+        if int(found) > int(CONTRACT_VERSION):
+            raise TableError(
+                f"table {name} was made by contract {found}, expected {CONTRACT_VERSION} or less: "
+                "update tandemrec to read it"
+            )
+        return table
+
+    def ensure(self, name: str) -> None:
+        """Create the table by its contract where it does not exist; refuse one that is not of this contract."""
+        contract = self.table(name)
+        if not self.exists(name):
+            created = DeltaTable.create(
+                self.path(name),
+                delta_schema(contract),
+                mode="ignore",
+                partition_by=list(contract.partition_by) or None,
+                name=contract.name,
+                description=contract.comment,
+                configuration={VERSION_PROPERTY: CONTRACT_VERSION},
+                raise_if_key_not_exists=False,
+            )
+            if contract.checks:
+                created.alter.add_constraint(contract.checks)
+            return
+        table = self.open(name)
+        found = {field.name for field in table.schema().fields}
+        if found != set(contract.column_names):
+            raise TableError(
+                f"table {name} has columns {sorted(found - set(contract.column_names))} too many and lacks "
+                f"{sorted(set(contract.column_names) - found)} of contract {CONTRACT_VERSION}"
+            )
+        constraints = {key for key in table.metadata().configuration if key.startswith(CHECK_NAME_PREFIX)}
+        # A run that was killed between creation and the constraints leaves the rest to the next one.
+        lacking = {k: sql for k, sql in contract.checks.items() if CHECK_NAME_PREFIX + k not in constraints}
+        if lacking:
+            table.alter.add_constraint(lacking)
+
+    def read(self, name: str, columns: list[str] | None = None, *, where: pc.Expression | None = None,
+             version: int | None = None) -> pa.Table:
+        """Rows of a table in memory: for vocabularies, figures and reports, not for what grows with the logs."""
+        return self.dataset(name, version=version).to_table(columns=columns, filter=where)
+
+    def dataset(self, name: str, *, version: int | None = None) -> ds.Dataset:
+        """The table as an Arrow dataset, to be scanned in batches."""
+        return self.open(name, version).to_pyarrow_dataset()
+
+    def merge(self, name: str, rows: pa.Table, *, update: bool = True) -> Merged:
+        """Merge rows by the table's key: new keys are inserted, known ones updated where a value differs.
+
+        Merging the same rows twice changes nothing and makes no new version's worth of files.
+
+        Raises:
+            TableError: two rows carry the same key, or a constraint is broken.
+        """
+        contract = self.table(name)
+        self.ensure(name)
+        rows = conform(rows, contract)
+        if rows.num_rows == 0:
+            return Merged(inserted=0, updated=0)
+        _refuse_repeated_keys(rows, contract)
+        on = " AND ".join(f"t.{key} = s.{key}" for key in contract.key)
+        merger = self.open(name).merge(rows, on, source_alias="s", target_alias="t")
+        others = [c for c in contract.column_names if c not in contract.key]
+        if update and others:
+            differs = " OR ".join(f"(t.{c} IS DISTINCT FROM s.{c})" for c in others)
+            merger = merger.when_matched_update_all(predicate=differs)
+        try:
+            done = merger.when_not_matched_insert_all().execute()
+        except Exception as error:
+            raise TableError(f"table {name}: {error}") from error
+        return Merged(inserted=done["num_target_rows_inserted"], updated=done["num_target_rows_updated"])
+
+    def overwrite(self, name: str, rows: pa.Table | Iterable[pa.RecordBatch], *, application: str | None = None) -> None:
+        """Replace a table's rows in one commit; readers see the old rows or the new ones."""
+        contract = self.table(name)
+        self.ensure(name)
+        schema = arrow_schema(contract)
+        data: pa.Table | pa.RecordBatchReader
+        if isinstance(rows, pa.Table):
+            data = conform(rows, contract)
+        else:
+            data = pa.RecordBatchReader.from_batches(schema, rows)
+        properties = CommitProperties(custom_metadata={"application": application}) if application else None
+        write_deltalake(self.path(name), data, mode="overwrite", commit_properties=properties)
+
+    def info(self, name: str) -> TableInfo:
+        """Rows, version and size from the transaction log alone."""
+        table = self.open(name)
+        actions = pa.table(table.get_add_actions(flatten=True))
+        return TableInfo(
+            name=name,
+            path=self.path(name),
+            version=table.version(),
+            rows=int(pc.sum(actions["num_records"]).as_py() or 0),
+            size=int(pc.sum(actions["size_bytes"]).as_py() or 0),
+            files=actions.num_rows,
+        )
+
+    def tables(self) -> list[TableInfo]:
+        """Every table that exists, in the order of the flow."""
+        return [self.info(name) for name in TABLES if self.exists(name)]
+
+
+def conform(rows: pa.Table, contract: Table) -> pa.Table:
+    """Rows with the contract's columns, order and types.
+
+    Raises:
+        TableError: a column is missing, unknown, or its values do not fit the type.
+    """
+    if lacking := set(contract.column_names) - set(rows.column_names):
+        raise TableError(f"table {contract.name}: rows lack {sorted(lacking)}")
+    if unknown := set(rows.column_names) - set(contract.column_names):
+        raise TableError(f"table {contract.name}: rows have unknown columns {sorted(unknown)}")
+    try:
+        return rows.select(contract.column_names).cast(arrow_schema(contract))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise TableError(f"table {contract.name}: rows do not fit its types: {error}") from error
+
+
+def _refuse_repeated_keys(rows: pa.Table, contract: Table) -> None:
+    counts = rows.group_by(list(contract.key)).aggregate([([], "count_all")])
+    twice = counts.filter(pc.greater(counts["count_all"], 1))
+    if twice.num_rows:
+        first = {key: twice[key][0].as_py() for key in contract.key}
+        raise TableError(f"table {contract.name}: {twice.num_rows} keys occur more than once, the first is {first}")

@@ -1,0 +1,59 @@
+"""A contract's column types for each engine: Spark SQL text in, delta-rs and Arrow types out."""
+
+import re
+
+import pyarrow as pa
+from deltalake import Field, Schema
+from deltalake.schema import ArrayType, MapType, PrimitiveType
+
+from tandemrec.lake.contracts import Table
+
+_DELTA = {"int": "integer", "bigint": "long", "tinyint": "byte"}
+_ARROW = {
+    "string": pa.string(),
+    "int": pa.int32(),
+    "bigint": pa.int64(),
+    "tinyint": pa.int8(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+def delta_type(text: str) -> PrimitiveType | ArrayType | MapType:
+    """A delta-rs type of Spark's text: int, decimal(12,2), array<int>, map<string,double>."""
+    if inner := re.fullmatch(r"array<(.+)>", text):
+        return ArrayType(delta_type(inner[1]), contains_null=False)
+    if inner := re.fullmatch(r"map<(\w+),(.+)>", text):
+        return MapType(delta_type(inner[1]), delta_type(inner[2]), value_contains_null=True)
+    return PrimitiveType(_DELTA.get(text, text))
+
+
+def delta_schema(table: Table) -> Schema:
+    return Schema(
+        [
+            Field(column.name, delta_type(column.type), not column.required, metadata={"comment": column.comment})
+            for column in table.columns
+        ]
+    )
+
+
+def arrow_type(text: str) -> pa.DataType:
+    if inner := re.fullmatch(r"array<(.+)>", text):
+        return pa.list_(arrow_type(inner[1]))
+    if inner := re.fullmatch(r"map<(\w+),(.+)>", text):
+        return pa.map_(arrow_type(inner[1]), arrow_type(inner[2]))
+    if inner := re.fullmatch(r"decimal\((\d+),(\d+)\)", text):
+        return pa.decimal128(int(inner[1]), int(inner[2]))
+    return _ARROW[text]
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    return pa.schema([pa.field(c.name, arrow_type(c.type), nullable=not c.required) for c in table.columns])
+
+
+def ddl(table: Table) -> str:
+    """The columns as Spark's schema text."""
+    return ", ".join(f"{c.name} {c.type}{' NOT NULL' if c.required else ''}" for c in table.columns)

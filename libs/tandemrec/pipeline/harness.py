@@ -1,0 +1,151 @@
+"""Run a stage: open its engine, skip it when it is up to date, record what it read, wrote and found."""
+
+import argparse
+import importlib
+import resource
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import tandemrec
+from tandemrec import console
+from tandemrec.config import Settings, load_settings
+from tandemrec.engines.ray import ray_cluster
+from tandemrec.engines.spark import spark_session
+from tandemrec.errors import TandemRecError
+from tandemrec.lake import Lake, runs
+from tandemrec.pipeline.stages import STAGES, Stage, stage
+
+
+def run_stage(settings: Settings, chosen: Stage, *, force: bool = False, spark: Any = None) -> runs.Figures | None:
+    """Run one stage, or skip it and return None where nothing it depends on has changed.
+
+    Args:
+        spark: a session to use (a notebook's); default: the stage's own.
+    """
+    lake = Lake(settings.lake.root)
+    module = importlib.import_module(chosen.module)
+    identity, config_hash, inputs = _identity(settings, chosen, lake, module)
+    if not force and _up_to_date(settings, lake, chosen, module, identity):
+        console.line(f"{chosen.name}: up to date")
+        return None
+    console.line(f"{chosen.name}: {chosen.does}")
+    started, clock = runs.now(), time.monotonic()
+
+    def log(status: str, figures: runs.Figures) -> None:
+        run = runs.Run(
+            run_id=identity,
+            stage=chosen.name,
+            status=status,
+            started_at=started,
+            seconds=round(time.monotonic() - clock, 3),
+            inputs=inputs,
+            outputs=_versions(lake, chosen.writes),
+            config_hash=config_hash,
+            code_version=tandemrec.__version__,
+            figures=figures,
+        )
+        runs.record(lake, run)
+
+    with ExitStack() as stack:
+        try:
+            if chosen.engine == "spark":
+                figures = module.run(spark or stack.enter_context(spark_session(settings.spark)), settings)
+            elif chosen.engine == "ray":
+                stack.enter_context(ray_cluster(settings.ray))
+                figures = module.run(settings)
+            else:
+                figures = module.run(settings)
+        except Exception as error:
+            if lake.exists("runs"):
+                log("failed", {"error": str(error).splitlines()[0] if str(error) else type(error).__name__})
+            raise
+    log("done", figures)
+    return dict(figures)
+
+
+def run_all(settings: Settings, *, force: bool = False) -> None:
+    """All stages in order."""
+    for chosen in STAGES:
+        run_stage(settings, chosen, force=force)
+
+
+def stage_main(name: str, argv: Sequence[str] | None = None) -> int:
+    """The command line of one stage's job file: --config, --set, --force, --debug. Returns the exit code."""
+    chosen = stage(name)
+    parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=f"{chosen.name}: {chosen.does}")
+    add_config_arguments(parser)
+    arguments = parser.parse_args(argv)
+    return guarded(
+        lambda: run_stage(load_settings(arguments.config, arguments.set), chosen, force=arguments.force),
+        debug=arguments.debug,
+    )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command that works on a lake takes."""
+    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file of settings")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="override one setting; may be repeated"
+    )
+    parser.add_argument("--force", action="store_true", help="run even what is up to date")
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def guarded(action: Callable[[], object], *, debug: bool) -> int:
+    """Run an action; an error becomes one line on standard error and exit code 1 (130 when interrupted)."""
+    try:
+        action()
+    except KeyboardInterrupt:
+        console.err.print("interrupted; a rerun goes on from what is finished", markup=False)
+        return 130
+    except TandemRecError as error:
+        if debug:
+            raise
+        console.err.print(f"error: {' '.join(str(error).split())}", style="red", markup=False)
+        return 1
+    except Exception as error:
+        if debug:
+            raise
+        first = next(iter(str(error).strip().splitlines()), "")
+        console.err.print(f"error: {type(error).__name__}: {first} (--debug shows where)", style="red", markup=False)
+        return 1
+    return 0
+
+
+def peak_memory_mb() -> int:
+    """The largest resident size of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def run_identity(settings: Settings, name: str) -> str:
+    """The identity under which a stage would run now; that of `train` is the model's and stands in predictions."""
+    chosen = stage(name)
+    return _identity(settings, chosen, Lake(settings.lake.root), importlib.import_module(chosen.module))[0]
+
+
+def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
+    """What a stage depends on: its settings, its inputs' versions, the code's version and, where the module says so
+    with `depends_on(settings)`, things outside the lake (files)."""
+    sections = {name: settings.model_dump(mode="json")[name] for name in chosen.settings}
+    outside = module.depends_on(settings) if hasattr(module, "depends_on") else None
+    config_hash = runs.fingerprint(sections)
+    inputs = _versions(lake, chosen.reads)
+    return runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__), config_hash, inputs
+
+
+def _up_to_date(settings: Settings, lake: Lake, chosen: Stage, module: Any, identity: str) -> bool:
+    """The newest finished run of the stage has this identity and what it wrote is still there: its tables, and
+    outside the lake's tables what the module's `still_there(settings, run)` looks for."""
+    last = runs.latest(lake, chosen.name)
+    if last is None or last.run_id != identity:
+        return False
+    if hasattr(module, "still_there") and not module.still_there(settings, last):
+        return False
+    now = _versions(lake, chosen.writes)
+    return all(now.get(table, -1) >= version for table, version in last.outputs.items())
+
+
+def _versions(lake: Lake, names: tuple[str, ...]) -> dict[str, int]:
+    return {name: version for name in names if (version := lake.version(name)) is not None}

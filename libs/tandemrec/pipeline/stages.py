@@ -1,0 +1,119 @@
+"""The stages as data: which job runs them, on which engine, what they read, write and depend on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from tandemrec.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A stage. `module` has `run(spark, settings)` or, without Spark, `run(settings)`, and returns its figures.
+
+    `settings` are the sections that a change of makes the stage run again; `reads` are tables whose new version does.
+    """
+
+    name: str
+    module: str
+    engine: Literal["spark", "ray", "none"]
+    does: str
+    settings: tuple[str, ...]
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+_RAW = ("events_raw", "items_raw", "reviews_raw")
+_SILVER = ("events", "items", "reviews")
+_VOCABULARIES = ("users_vocabulary", "items_vocabulary", "texts_vocabulary", "attributes_vocabulary")
+_GOLD = (*_VOCABULARIES, "item_features", "user_features", "examples")
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="ingest",
+        module="jobs.ingest",
+        engine="spark",
+        does="files as they are into bronze tables, each file once",
+        settings=("data", "sources"),
+        reads=(),
+        writes=_RAW,
+    ),
+    Stage(
+        name="clean",
+        module="jobs.clean",
+        engine="spark",
+        does="bronze rows judged, converted and deduplicated into silver events, items, reviews and quarantine",
+        settings=("sources", "clean"),
+        reads=_RAW,
+        writes=(*_SILVER, "quarantine"),
+    ),
+    Stage(
+        name="embed",
+        module="ray_train.embed_text",
+        engine="ray",
+        does="a vector for each text that has none",
+        settings=("embed",),
+        reads=("items", "reviews"),
+        writes=("text_vectors",),
+    ),
+    Stage(
+        name="examples",
+        module="jobs.build_examples",
+        engine="spark",
+        does="vocabularies, histories and references as of each event, labels, splits",
+        settings=("seed", "examples", "sources"),
+        reads=_SILVER,
+        writes=_GOLD,
+    ),
+    Stage(
+        name="train",
+        module="ray_train.train",
+        engine="ray",
+        does="the multi-task model, with checkpoints",
+        settings=("seed", "tasks", "model", "train", "embed"),
+        reads=(*_GOLD, "text_vectors"),
+        writes=(),
+    ),
+    Stage(
+        name="evaluate",
+        module="ray_train.evaluate",
+        engine="ray",
+        does="metrics of the model and of the baselines on the test split",
+        settings=("seed", "tasks", "model", "train", "embed", "evaluate"),
+        reads=(*_GOLD, "text_vectors"),
+        writes=("metrics",),
+    ),
+    Stage(
+        name="predict",
+        module="ray_train.predict",
+        engine="ray",
+        does="top items for every user and scores of the test pairs, into staging",
+        settings=("seed", "tasks", "model", "train", "embed", "predict"),
+        reads=(*_GOLD, "text_vectors"),
+        writes=("predictions_staging", "recommendations_staging"),
+    ),
+    Stage(
+        name="publish",
+        module="jobs.publish",
+        engine="spark",
+        does="staged rows merged into predictions and recommendations",
+        settings=(),
+        reads=("predictions_staging", "recommendations_staging"),
+        writes=("predictions", "recommendations"),
+    ),
+    Stage(
+        name="report",
+        module="jobs.report",
+        engine="none",
+        does="one HTML file of what came in, what was learned and what it is worth",
+        settings=("report",),
+        reads=("events", "items", "reviews", "quarantine", "metrics", "predictions", "recommendations"),
+        writes=(),
+    ),
+)
+
+
+def stage(name: str) -> Stage:
+    for candidate in STAGES:
+        if candidate.name == name:
+            return candidate
+    raise ConfigError(f"no stage {name!r}, expected one of {[s.name for s in STAGES]}")
