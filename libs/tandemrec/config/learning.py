@@ -66,7 +66,7 @@ class ModelSettings(Section):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     user_id: bool = Field(default=True, description="a learned vector a user beside history and text")
     item_id: bool = Field(default=True, description="a learned vector an item beside attributes and text")
-    id_dropout: float = Field(default=0.1, ge=0, lt=1, description="share of id vectors left out in training: new items")
+    id_dropout: float = Field(default=0.1, ge=0, lt=1, description="share of id vectors hidden in training: new items")
     text: bool = Field(default=True, description="reviews and descriptions as inputs of users and items")
     attributes: bool = Field(default=True, description="category, brand and price as inputs of items")
 
@@ -74,15 +74,17 @@ class ModelSettings(Section):
 class TrainSettings(Section):
     workers: int = Field(default=1, ge=1)
     gpu: bool = False
-    threads_per_worker: int | None = Field(default=None, ge=1, description="default: the cores of ray divided by workers")
+    threads_per_worker: int | None = Field(default=None, ge=1, description="default: cores of ray / workers")
     batch_size: int = Field(default=512, ge=1, description="rows in one step over all workers together")
     max_epochs: int = Field(default=30, ge=1)
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float = Field(default=5.0, gt=0)
-    stop_on: str = Field(default="next_item/ndcg@10", description="TASK/METRIC of the validation split; higher is better, "
-                         "but for log_loss, rmse and mae")
+    stop_on: str = Field(
+        default="next_item/ndcg@10",
+        description="TASK/METRIC of the validation split; higher is better, but for log_loss, rmse and mae",
+    )
     patience: int = Field(default=4, ge=1, description="epochs without a better value before training stops")
     keep_checkpoints: int = Field(default=2, ge=1)
     max_failures: int = Field(default=1, ge=0, description="times Ray starts the workers again after a crash")
@@ -90,5 +92,7 @@ class TrainSettings(Section):
     @model_validator(mode="after")
     def _batch_divides(self) -> "TrainSettings":
         if self.batch_size % self.workers:
-            raise ValueError(f"batch_size is {self.batch_size}, expected a multiple of workers, which is {self.workers}")
+            raise ValueError(
+                f"batch_size is {self.batch_size}, expected a multiple of workers, which is {self.workers}"
+            )
         return self

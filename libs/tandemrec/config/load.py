@@ -49,8 +49,13 @@ def _first(error: ValidationError) -> str:
     elif first["type"] == "missing":
         message = "missing"
     elif not first["msg"].startswith("Value error"):
-        message = f"found {first['input']!r}, expected: {message}"
+        message = f"found {_short(first['input'])}, expected: {message}"
     return f"{key + ': ' if key else ''}{message}{f' (and {more} more)' if more else ''}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _override(raw: dict[str, Any], override: str) -> None:

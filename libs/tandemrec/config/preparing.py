@@ -64,7 +64,8 @@ class ExamplesSettings(Section):
 
     positives: list[str] = Field(default=["click", "favourite", "cart", "purchase", "rating", "review"], min_length=1)
     targets: list[str] = Field(
-        default=[], description="positives that next item predicts; default: all of them, first contact of user and item"
+        default=[],
+        description="positives that next item predicts; default: all of them",
     )
     exposure: Literal["view"] | None = Field(
         default="view", description="event type that shows an item without choosing it: rows of click and purchase"

@@ -56,7 +56,8 @@ class Settings(Section):
         task = next((task for task in self.tasks if task.name == task_name), None)
         if task is None:
             raise ValueError(
-                f"train.stop_on is {self.train.stop_on!r}, expected TASK/METRIC of one of {[t.name for t in self.tasks]}"
+                f"train.stop_on is {self.train.stop_on!r}, expected TASK/METRIC, TASK one of "
+                f"{[t.name for t in self.tasks]}"
             )
         base, _, cutoff = metric.partition("@")
         if base not in METRICS[task.kind] or (task.kind == "next_item") != cutoff.isdigit():

@@ -47,10 +47,11 @@ class Source(Section):
     time_formats: list[str] = Field(
         default=["iso", "epoch_s", "epoch_ms"],
         min_length=1,
-        description="tried by the shape of the string: iso, epoch_s, epoch_ms, or a Spark pattern such as dd/MM/yyyy HH:mm",
+        description="tried by the shape of the string: iso, epoch_s, epoch_ms, or a Spark pattern (dd/MM/yyyy HH:mm)",
     )
     event_types: dict[str, str] = Field(
-        default_factory=dict, description="the file's name of an event type: ours; without it the names are ours already"
+        default_factory=dict,
+        description="the file's name of an event type: ours; empty: the names are ours",
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="csv only")
 
@@ -60,9 +61,8 @@ class Source(Section):
         if twice := set(self.columns) & set(self.constants):
             raise ValueError(f"{sorted(twice)} stand both in columns and in constants, expected in one of them")
         if unknown := given - TARGET_COLUMNS[self.table]:
-            raise ValueError(
-                f"{sorted(unknown)} are no columns of {self.table}, expected some of {sorted(TARGET_COLUMNS[self.table])}"
-            )
+            known = sorted(TARGET_COLUMNS[self.table])
+            raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}")
         if self.kind == "pairs":
             given |= {"user_id", "item_id", "event_time"}
         if missing := REQUIRED_COLUMNS[self.table] - given:

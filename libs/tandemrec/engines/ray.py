@@ -33,13 +33,23 @@ def start(settings: RaySettings) -> None:
     """Start or join Ray, quietly: its logs go to its own files, warnings to standard error."""
     import ray
 
-    own = {} if settings.address else {
-        "num_cpus": settings.cpus or os.cpu_count(),
-        "object_store_memory": settings.object_store_mb * 1024 * 1024,
-        "include_dashboard": False,
-        "_node_ip_address": "127.0.0.1",
-    }
-    ray.init(address=settings.address or "local", configure_logging=True, logging_level=logging.WARNING, log_to_driver=False, **own)
+    own = (
+        {}
+        if settings.address
+        else {
+            "num_cpus": settings.cpus or os.cpu_count(),
+            "object_store_memory": settings.object_store_mb * 1024 * 1024,
+            "include_dashboard": False,
+            "_node_ip_address": "127.0.0.1",
+        }
+    )
+    ray.init(
+        address=settings.address or "local",
+        configure_logging=True,
+        logging_level=logging.WARNING,
+        log_to_driver=False,
+        **own,
+    )
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True  # the same seed gives the same batches

@@ -1,7 +1,7 @@
 """The only place that builds a SparkSession."""
 
 import os
-import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,24 +11,15 @@ from delta import configure_spark_with_delta_pip
 from pyspark.sql import SparkSession
 
 from tandemrec.config.root import SparkSettings
+from tandemrec.engines.java import find_java
 from tandemrec.errors import MissingDependencyError
-
-JAVA_ADVICE = (
-    "Java 17 or 21 is needed by Spark and was not found: install one (Debian: apt-get install openjdk-17-jre-headless) "
-    "or point JAVA_HOME at it"
-)
 
 
 def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSession:
     """A session with Delta, UTC time and quiet logs; the one that runs already is used again."""
-    if not os.environ.get("JAVA_HOME") and shutil.which("java") is None and not _on_a_cluster():
-        raise MissingDependencyError(JAVA_ADVICE)
-    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    if SparkSession.getActiveSession() is None and not _on_a_cluster():
+        os.environ["JAVA_HOME"] = str(find_java())
     builder = SparkSession.builder.appName(name)
-    if settings.master is not None:
-        builder = builder.master(settings.master)
-        if settings.master.startswith("local-cluster"):
-            os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
     options = {
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -36,7 +27,11 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.log.level": "ERROR",
     }
+    if settings.master is not None:
+        builder = builder.master(settings.master)
     if settings.master is not None and settings.master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))  # for local-cluster
         options |= {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
@@ -44,13 +39,17 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.databricks.delta.snapshotPartitions": "2",  # 50 by default: 50 tasks to read a log of ten lines
-            "spark.sql.warehouse.dir": "spark-warehouse",
+            "spark.sql.warehouse.dir": tempfile.gettempdir(),
         }
     for key, value in (options | settings.conf).items():
         builder = builder.config(key, value)
     if not _on_a_cluster():
         builder = configure_spark_with_delta_pip(builder)
-    return builder.getOrCreate()
+    with _java_speaks_to_a_file() as log:
+        try:
+            return builder.getOrCreate()
+        except Exception as error:
+            raise MissingDependencyError(f"Spark did not start: {_last_line(log)} (all it said: {log})") from error
 
 
 @contextmanager
@@ -63,6 +62,28 @@ def spark_session(settings: SparkSettings) -> Iterator[SparkSession]:
     finally:
         if outer is None and not _on_a_cluster():
             session.stop()
+
+
+@contextmanager
+def _java_speaks_to_a_file() -> Iterator[Path]:
+    """Java inherits our standard error when it starts; what it says there (a hundred lines of package resolution,
+    then logs) goes to a file, so that a person reads only what the stage prints.
+    """
+    log = Path(tempfile.gettempdir()) / f"tandemrec-spark-{os.getpid()}.log"
+    own = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield log
+    finally:
+        os.dup2(own, 2)
+        os.close(own)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines()
+    telling = [line for line in lines if line.strip() and not line.startswith("\tat")]
+    return telling[-1] if telling else "it said nothing"
 
 
 def _on_a_cluster() -> bool:

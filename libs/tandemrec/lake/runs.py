@@ -1,4 +1,7 @@
-"""What each stage read, wrote and found: gold.runs. A stage whose inputs, settings and code are as they were is up to date."""
+"""What each stage read, wrote and found: gold.runs.
+
+A stage whose inputs, settings and code are as they were is up to date.
+"""
 
 import hashlib
 import json

@@ -70,7 +70,8 @@ def _differs(contract: Table, column: str) -> str:
 
 def append_once(rows: DataFrame, lake: Lake, name: str, *, application: str, version: int) -> None:
     """Append rows unless a commit of the same application and version is in the table already (Delta's idempotent
-    write): a retried job cannot append twice."""
+    write): a retried job cannot append twice.
+    """
     contract = lake.table(name)
     lake.ensure(name)
     (

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 
 from tandemrec.errors import TableError
@@ -55,7 +55,7 @@ class Lake:
         return f"{self.root}/{self.table(name).path}"
 
     def exists(self, name: str) -> bool:
-        return DeltaTable.is_deltatable(self.path(name))
+        return bool(DeltaTable.is_deltatable(self.path(name)))
 
     def version(self, name: str) -> int | None:
         """The newest version, or None for a table that does not exist."""
@@ -70,7 +70,9 @@ class Lake:
         try:
             table = DeltaTable(self.path(name), version=version)
         except TableNotFoundError as error:
-            raise TableError(f"table {name} does not exist at {self.path(name)}: run the stage that writes it") from error
+            raise TableError(
+                f"table {name} does not exist at {self.path(name)}: run the stage that writes it"
+            ) from error
         except Exception as error:
             raise TableError(f"table {name} cannot be opened at version {version}: {error}") from error
         found = table.metadata().configuration.get(VERSION_PROPERTY, "0")
@@ -111,8 +113,14 @@ class Lake:
         if lacking:
             table.alter.add_constraint(lacking)
 
-    def read(self, name: str, columns: list[str] | None = None, *, where: pc.Expression | None = None,
-             version: int | None = None) -> pa.Table:
+    def read(
+        self,
+        name: str,
+        columns: list[str] | None = None,
+        *,
+        where: pc.Expression | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
         """Rows of a table in memory: for vocabularies, figures and reports, not for what grows with the logs."""
         return self.dataset(name, version=version).to_table(columns=columns, filter=where)
 
@@ -146,7 +154,9 @@ class Lake:
             raise TableError(f"table {name}: {error}") from error
         return Merged(inserted=done["num_target_rows_inserted"], updated=done["num_target_rows_updated"])
 
-    def overwrite(self, name: str, rows: pa.Table | Iterable[pa.RecordBatch], *, application: str | None = None) -> None:
+    def overwrite(
+        self, name: str, rows: pa.Table | Iterable[pa.RecordBatch], *, application: str | None = None
+    ) -> None:
         """Replace a table's rows in one commit; readers see the old rows or the new ones."""
         contract = self.table(name)
         self.ensure(name)
@@ -156,8 +166,7 @@ class Lake:
             data = conform(rows, contract)
         else:
             data = pa.RecordBatchReader.from_batches(schema, rows)
-        properties = CommitProperties(custom_metadata={"application": application}) if application else None
-        write_deltalake(self.path(name), data, mode="overwrite", commit_properties=properties)
+        write_deltalake(self.path(name), data, mode="overwrite")
 
     def info(self, name: str) -> TableInfo:
         """Rows, version and size from the transaction log alone."""

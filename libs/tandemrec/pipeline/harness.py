@@ -76,6 +76,7 @@ def stage_main(name: str, argv: Sequence[str] | None = None) -> int:
     chosen = stage(name)
     parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=f"{chosen.name}: {chosen.does}")
     add_config_arguments(parser)
+    add_force_argument(parser)
     arguments = parser.parse_args(argv)
     return guarded(
         lambda: run_stage(load_settings(arguments.config, arguments.set), chosen, force=arguments.force),
@@ -89,7 +90,14 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="override one setting; may be repeated"
     )
+    add_debug_argument(parser)
+
+
+def add_force_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--force", action="store_true", help="run even what is up to date")
+
+
+def add_debug_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
@@ -127,7 +135,8 @@ def run_identity(settings: Settings, name: str) -> str:
 
 def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
     """What a stage depends on: its settings, its inputs' versions, the code's version and, where the module says so
-    with `depends_on(settings)`, things outside the lake (files)."""
+    with `depends_on(settings)`, things outside the lake (files).
+    """
     sections = {name: settings.model_dump(mode="json")[name] for name in chosen.settings}
     outside = module.depends_on(settings) if hasattr(module, "depends_on") else None
     config_hash = runs.fingerprint(sections)
@@ -137,7 +146,8 @@ def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tup
 
 def _up_to_date(settings: Settings, lake: Lake, chosen: Stage, module: Any, identity: str) -> bool:
     """The newest finished run of the stage has this identity and what it wrote is still there: its tables, and
-    outside the lake's tables what the module's `still_there(settings, run)` looks for."""
+    outside the lake's tables what the module's `still_there(settings, run)` looks for.
+    """
     last = runs.latest(lake, chosen.name)
     if last is None or last.run_id != identity:
         return False

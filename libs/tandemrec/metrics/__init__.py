@@ -1,0 +1,7 @@
+"""What a prediction or a ranking is worth, in plain numpy: used while training and in the evaluation alike."""
+
+from tandemrec.metrics.interval import bootstrap_interval
+from tandemrec.metrics.prediction import prediction_metrics
+from tandemrec.metrics.ranking import ranking_metrics
+
+__all__ = ["bootstrap_interval", "prediction_metrics", "ranking_metrics"]

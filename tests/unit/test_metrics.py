@@ -1,0 +1,121 @@
+import numpy as np
+import pytest
+from sklearn import metrics as oracle
+
+from tandemrec.metrics import bootstrap_interval, prediction_metrics, ranking_metrics
+
+random = np.random.default_rng(7)
+
+
+def brute_force(ranks, k):
+    """The metrics of one query from their definitions, item by item."""
+    found = sorted(rank for rank in ranks if 1 <= rank <= k)
+    dcg = sum(1 / np.log2(1 + rank) for rank in found)
+    ideal = sum(1 / np.log2(1 + rank) for rank in range(1, min(k, len(ranks)) + 1))
+    return {
+        "hr": float(bool(found)),
+        "recall": len(found) / len(ranks),
+        "ndcg": dcg / ideal,
+        "mrr": 1 / found[0] if found else 0.0,
+    }
+
+
+def test_ranking_metrics_are_their_definitions_on_many_queries_in_any_order():
+    queries = random.integers(100, 140, size=300)
+    ranks = np.zeros(300, dtype=np.int64)
+    for query in np.unique(queries):
+        rows = queries == query
+        ranks[rows] = random.permutation(60)[: rows.sum()]  # distinct places; 0 is a miss
+    got = ranking_metrics(ranks, queries, [1, 5, 10])
+    for k in (1, 5, 10):
+        want = [brute_force(ranks[queries == query], k) for query in np.unique(queries)]
+        for name in ("hr", "recall", "ndcg", "mrr"):
+            np.testing.assert_allclose(got[f"{name}@{k}"], [w[name] for w in want], err_msg=f"{name}@{k}")
+
+
+def test_ndcg_is_that_of_sklearn():
+    scores = random.permutation(50).astype(float)
+    relevant = random.choice(50, size=4, replace=False)
+    ranks = np.array([1 + (scores > scores[item]).sum() for item in relevant])
+    relevance = np.zeros((1, 50))
+    relevance[0, relevant] = 1
+    got = ranking_metrics(ranks, np.zeros(4, dtype=int), [3, 20])
+    for k in (3, 20):
+        assert got[f"ndcg@{k}"][0] == pytest.approx(oracle.ndcg_score(relevance, scores[None], k=k))
+
+
+def test_a_perfect_ranking_has_ones_and_a_ranking_that_misses_all_has_zeros():
+    perfect = ranking_metrics(np.array([1, 2, 1]), np.array([0, 0, 1]), [2, 10])
+    worst = ranking_metrics(np.array([0, 11, 0]), np.array([0, 0, 1]), [2, 10])
+    assert all((values == 1).all() for values in perfect.values())
+    assert all((values == 0).all() for values in worst.values())
+
+
+def test_binary_metrics_are_those_of_sklearn():
+    labels = random.integers(0, 2, size=200).astype(float)
+    scores = np.clip(random.normal(0.3 + 0.3 * labels, 0.2), 0.01, 0.99)
+    predicted = scores >= 0.5
+    got = prediction_metrics("binary", labels, scores)
+    want = {
+        "accuracy": oracle.accuracy_score(labels, predicted),
+        "precision": oracle.precision_score(labels, predicted),
+        "recall": oracle.recall_score(labels, predicted),
+        "f1": oracle.f1_score(labels, predicted),
+        "auc": oracle.roc_auc_score(labels, scores),
+        "log_loss": oracle.log_loss(labels, scores),
+    }
+    assert got == pytest.approx(want)
+
+
+def test_multiclass_metrics_are_those_of_sklearn():
+    labels = random.integers(1, 4, size=150)
+    scores = random.dirichlet(np.ones(5), size=150)
+    predicted = scores.argmax(axis=1)
+    got = prediction_metrics("multiclass", labels.astype(float), scores)
+    want = {
+        "accuracy": oracle.accuracy_score(labels, predicted),
+        "precision": oracle.precision_score(labels, predicted, average="macro", zero_division=0),
+        "recall": oracle.recall_score(labels, predicted, average="macro", zero_division=0),
+        "f1": oracle.f1_score(labels, predicted, average="macro", zero_division=0),
+        "log_loss": oracle.log_loss(labels, scores, labels=range(5)),
+    }
+    assert got == pytest.approx(want)
+
+
+def test_regression_metrics_by_hand():
+    assert prediction_metrics("regression", np.array([1.0, 5.0]), np.array([2.0, 2.0])) == pytest.approx(
+        {"rmse": 5**0.5, "mae": 2.0}
+    )
+
+
+def test_what_is_undefined_is_left_out_and_what_divides_by_zero_earns_nothing():
+    one_class = prediction_metrics("binary", np.ones(3), np.array([0.1, 0.2, 0.3]))
+    assert "auc" not in one_class
+    assert (one_class["precision"], one_class["recall"], one_class["f1"]) == (0, 0, 0)
+    certain_and_wrong = prediction_metrics("binary", np.ones(1), np.zeros(1))
+    assert np.isfinite(certain_and_wrong["log_loss"])
+    assert prediction_metrics("regression", np.array([]), np.array([])) == {}
+
+
+def test_scores_that_are_no_numbers_are_refused():
+    with pytest.raises(ValueError, match="NaN"):
+        prediction_metrics("regression", np.array([1.0]), np.array([np.nan]))
+
+
+def test_intervals_cover_the_true_mean_about_as_often_as_they_say():
+    covered = 0
+    for seed in range(200):
+        values = np.random.default_rng(seed).exponential(size=150)
+        low, high = bootstrap_interval(values, 200, seed)
+        covered += low <= 1.0 <= high
+    assert 0.88 <= covered / 200 <= 0.98
+
+
+def test_an_interval_has_the_width_that_theory_gives_and_its_seed_decides_it(monkeypatch):
+    values = random.normal(3.0, 2.0, size=2000)
+    low, high = bootstrap_interval(values, 1000, 5)
+    assert high - low == pytest.approx(2 * 1.96 * values.std() / 2000**0.5, rel=0.1)
+    assert (low + high) / 2 == pytest.approx(values.mean(), abs=0.02)
+    assert bootstrap_interval(values, 1000, 5) == (low, high) != bootstrap_interval(values, 1000, 6)
+    monkeypatch.setattr("tandemrec.metrics.interval.DRAWS_AT_ONCE", 5000)  # in chunks of two resamples
+    assert bootstrap_interval(values, 1000, 5) == pytest.approx((low, high))
