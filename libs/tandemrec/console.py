@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -58,6 +60,15 @@ def meter(label: str, total: int | None = None) -> Iterator[Meter]:
 def line(text: str) -> None:
     """One plain line on standard output."""
     out.print(text, markup=False)
+
+
+def table(rows: Table) -> None:
+    """A table, fitted to the terminal; elsewhere as wide as it needs, so that nothing is cut in a pipe."""
+    if out.is_terminal:
+        out.print(rows)
+        return
+    unbounded = out.options.update(max_width=10_000)
+    out.print(rows, width=Measurement.get(out, unbounded, rows).maximum)
 
 
 def warn(text: str) -> None:

@@ -64,7 +64,19 @@ def latest(lake: Lake, stage: str, *, run_id: str | None = None) -> Run | None:
     rows = lake.read("runs", where=where)
     if rows.num_rows == 0:
         return None
-    row = rows.sort_by([("started_at", "descending")]).slice(0, 1).to_pylist()[0]
+    return _run(rows.sort_by([("started_at", "descending")]).slice(0, 1).to_pylist()[0])
+
+
+def newest(lake: Lake) -> dict[str, Run]:
+    """The newest finished run of each stage, in the order in which they started."""
+    if not lake.exists("runs"):
+        return {}
+    rows = lake.read("runs", where=pc.field("status") == "done").sort_by("started_at").to_pylist()
+    by_stage = {row["stage"]: _run(row) for row in rows}
+    return dict(sorted(by_stage.items(), key=lambda entry: entry[1].started_at))
+
+
+def _run(row: dict[str, Any]) -> Run:
     figures = json.loads(row["figures"]) if row["figures"] else {}
     return Run(**{**row, "inputs": dict(row["inputs"]), "outputs": dict(row["outputs"]), "figures": figures})
 

@@ -25,7 +25,7 @@ _ARROW = {
 def delta_type(text: str) -> PrimitiveType | ArrayType | MapType:
     """A delta-rs type of Spark's text: int, decimal(12,2), array<int>, map<string,double>."""
     if inner := re.fullmatch(r"array<(.+)>", text):
-        return ArrayType(delta_type(inner[1]), contains_null=False)
+        return ArrayType(delta_type(inner[1]), contains_null=True)
     if inner := re.fullmatch(r"map<(\w+),(.+)>", text):
         return MapType(delta_type(inner[1]), delta_type(inner[2]), value_contains_null=True)
     return PrimitiveType(_DELTA.get(text, text))

@@ -1,0 +1,76 @@
+"""Files as they are into bronze tables, each file once: one atomic append a source."""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from tandemrec import console
+from tandemrec.config import Settings, Source
+from tandemrec.lake import Lake, runs, sources, spark
+from tandemrec.pipeline import run_identity, stage_main
+
+
+def run(session: SparkSession, settings: Settings) -> runs.Figures:
+    """Append what is new of every source.
+
+    Returns:
+        By source: files and rows appended, and files that were in the lake already.
+
+    Raises:
+        SourceError: a file is missing, unreadable, changed since it was ingested, or lacks a mapped column; nothing of
+            its source is appended then.
+    """
+    lake = Lake(settings.lake.root)
+    for table in ("events", "items", "reviews"):
+        lake.ensure(f"{table}_raw")
+    run_id, started = run_identity(settings, "ingest"), runs.now()
+    return {
+        source.name: _ingest(session, lake, source, settings.data.root, run_id, started) for source in settings.sources
+    }
+
+
+def depends_on(settings: Settings) -> object:
+    """Name and size of every source file. What lies behind a URL is listed by Spark, each time the stage is called."""
+    if not sources.is_local(settings.data.root):
+        return runs.now()
+    return {
+        source.name: [(file.name, file.size) for file in sources.list_files(source, settings.data.root)]
+        for source in settings.sources
+    }
+
+
+def _ingest(
+    session: SparkSession, lake: Lake, source: Source, root: str, run_id: str, started: datetime
+) -> dict[str, int]:
+    table = f"{source.table}_raw"
+    before = lake.info(table)
+    rows = spark.read(session, lake, table, version=before.version).where(F.col("source") == source.name)
+    known = {row.file: row.file_size for row in rows.select("file", "file_size").distinct().collect()}
+    files = sources.list_files(source, root, session)
+    fresh = sources.new_files(source, files, known)
+    appended = 0
+    if fresh:
+        with sources.unpacked(fresh, f"{lake.root}/unpacked/{source.name}") as readable:
+            with sources.readable(source, readable), sources.read_source(session, source, readable, root) as rows:
+                rows = rows.select(
+                    F.lit(source.name).alias("source"),
+                    "*",
+                    F.lit(run_id).alias("ingest_run"),
+                    F.lit(started).alias("ingested_at"),
+                )
+                # A retry of this append finds its version taken; a later run sees a newer table and has a newer version.
+                spark.append_once(rows, lake, table, application=f"ingest {source.name}", version=before.version)
+        appended = lake.info(table).rows - before.rows
+    console.line(f"  {source.name}: {appended:,} rows of {len(fresh):,} new files, {len(files) - len(fresh):,} known")
+    return {"files": len(fresh), "rows": appended, "known_files": len(files) - len(fresh)}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return stage_main("ingest", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

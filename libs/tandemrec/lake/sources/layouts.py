@@ -1,0 +1,149 @@
+"""Each layout of files as rows with exact line numbers: file, file_size, line, raw.
+
+Numbers must be exact where a file is cut into blocks that are read in parallel, so lines are numbered in two steps: count
+the lines of every block and note the smallest row id in it (one row a block), then line = lines of the file's earlier
+blocks + (id - smallest id) + 1. No task ever sees a whole file.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, DataType, MapType, StructType
+
+from tandemrec.config import Source
+from tandemrec.errors import SourceError
+from tandemrec.lake.sources.listing import SourceFile, plain_path, plain_path_column
+
+_BAD = "_bad_record"
+
+
+@contextmanager
+def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile], root: str) -> Iterator[DataFrame]:
+    """Rows `file string, file_size long, line long, raw string` of the files, which are read when the rows are.
+
+    raw is the line as it came (json), or a JSON object of strings (csv, parquet, delta, pairs); a csv record with
+    too many or too few cells and a pairs line without exactly two are as they came.
+
+    Raises:
+        SourceError: a mapped column is in no file (csv, parquet, delta), or headers of csv files differ.
+    """
+    paths = [re.sub(r"([\[\]{}*?\\])", r"\\\1", file.path) for file in files]
+    named = spark.createDataFrame(
+        [(plain_path(file.path), file.name, file.size) for file in files], "path string, file string, file_size long"
+    )
+    if source.kind in ("parquet", "delta"):
+        records = (
+            spark.read.format("delta").load(f"{root.rstrip('/')}/{source.path}")
+            if source.kind == "delta"
+            else spark.read.option("mergeSchema", "true").parquet(*paths)
+        )
+        yield _parquet_rows(source, records, named)
+        return
+    if source.kind == "csv":
+        records = _csv_records(spark, source, paths)
+    else:
+        records = spark.read.text(paths, lineSep="\n")
+    places = [
+        plain_path_column(F.col("_metadata.file_path")).alias("path"),
+        F.col("_metadata.file_block_start").alias("block"),
+        F.monotonically_increasing_id().alias("id"),
+    ]
+    records = records.select(*places, "*")
+    blocks = _blocks(records, headed=source.kind == "csv").join(F.broadcast(named), "path").persist()
+    try:
+        blocks.count()  # what cannot be read shows here, before anything is written
+        if source.kind == "csv":
+            raw, first_line = _csv_raw(source, _common_header(source, blocks)), 0  # the header is line 0
+        else:
+            raw, first_line = (_pair(F.col("value")) if source.kind == "pairs" else F.col("value")), 1
+        line = F.col("before") + F.col("id") - F.col("first_id") + first_line
+        numbered = records.join(F.broadcast(blocks.drop("header")), ["path", "block"])
+        yield numbered.select("file", "file_size", line.alias("line"), raw.alias("raw")).where("line > 0")
+    finally:
+        blocks.unpersist()
+
+
+def _blocks(records: DataFrame, *, headed: bool) -> DataFrame:
+    """One row a block of a file: path, block, first_id, before (lines of the file's earlier blocks) and, of csv, header:
+    the first record as a JSON array of its cells.
+    """
+    cells = [name for name in records.columns if name not in ("path", "block", "id")]
+    first = F.min_by(F.struct(*cells), "id") if headed else F.lit(None)
+    counted = records.groupBy("path", "block").agg(
+        F.count("*").alias("lines"), F.min("id").alias("first_id"), first.alias("first")
+    )
+    header = F.to_json(F.array(*[F.col("first")[cell] for cell in cells])) if headed else F.lit(None)
+    earlier = Window.partitionBy("path").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
+    before = F.coalesce(F.sum("lines").over(earlier), F.lit(0))
+    return counted.select("path", "block", "first_id", before.alias("before"), header.alias("header"))
+
+
+def _pair(line: Column) -> Column:
+    parts = F.split(F.trim(F.regexp_replace(line, r"\s+", " ")), " ")
+    pair = F.to_json(F.struct(F.get(parts, 0).alias("user_id"), F.get(parts, 1).alias("item_id")))
+    return F.when(F.size(parts) == 2, pair).otherwise(line)
+
+
+def _csv_records(spark: SparkSession, source: Source, paths: list[str]) -> DataFrame:
+    """All records, the header's too, as columns _c0, _c1, ... of strings and the record itself where it has another
+    number of cells.
+    """
+    reader = spark.read.options(sep=source.delimiter, quote='"', escape='"', multiLine=True)
+    width = next((width for path in paths if (width := len(reader.csv(path).columns))), 0)
+    if width == 0:
+        raise SourceError(f"source {source.name}: the files at {source.path} are empty, expected a header")
+    schema = "".join(f"_c{number} string, " for number in range(width)) + f"{_BAD} string"
+    return reader.schema(schema).csv(paths, columnNameOfCorruptRecord=_BAD)
+
+
+def _common_header(source: Source, blocks: DataFrame) -> list[str]:
+    """The header that all csv files of the source have."""
+    variants = blocks.groupBy("header").agg(F.min("file").alias("file")).orderBy("file").limit(2).collect()
+    headers = [_header_names(json.loads(variant.header)) for variant in variants]
+    file = variants[0].file
+    if len(headers) > 1:
+        raise SourceError(
+            f"source {source.name}: {variants[1].file} has the columns {headers[1]}, but {file} has {headers[0]}; "
+            "the files of one csv source have the same header"
+        )
+    if len(set(headers[0])) < len(headers[0]):
+        raise SourceError(f"source {source.name}: {file} has a column twice: {headers[0]}")
+    _require_columns(source, headers[0], file)
+    return headers[0]
+
+
+def _header_names(cells: list[str | None]) -> list[str]:
+    *names, other_width = cells
+    return [other_width] if other_width is not None else [(name or "").removeprefix("\ufeff") for name in names]
+
+
+def _csv_raw(source: Source, header: list[str]) -> Column:
+    cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(header)])
+    return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
+
+
+def _parquet_rows(source: Source, records: DataFrame, named: DataFrame) -> DataFrame:
+    """Rows of parquet files, or of those data files of a Delta table that are named."""
+    _require_columns(source, records.columns, source.path)
+    values = F.struct(*[_as_text(field.name, field.dataType) for field in records.schema])
+    path, number = plain_path_column(F.col("_metadata.file_path")), F.col("_metadata.row_index")
+    raw = F.to_json(values, {"ignoreNullFields": "false"})
+    rows = records.select(path.alias("path"), (number + 1).alias("line"), raw.alias("raw"))
+    return rows.join(F.broadcast(named), "path").select("file", "file_size", "line", "raw")
+
+
+def _as_text(name: str, type_: DataType) -> Column:
+    column = F.col(f"`{name}`")
+    return column if isinstance(type_, ArrayType | MapType | StructType) else column.cast("string").alias(name)
+
+
+def _require_columns(source: Source, found: Sequence[str], file: str) -> None:
+    for ours, theirs in source.columns.items():
+        if theirs not in found and (source.kind == "csv" or theirs.split(".")[0] not in found):
+            raise SourceError(
+                f"source {source.name}: {file} has no column {theirs!r}, which columns.{ours} names; found {list(found)}"
+            )

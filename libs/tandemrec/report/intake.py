@@ -1,0 +1,76 @@
+"""What came in and what was rejected: the counts of the newest clean run and a few of the rejected lines."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow.compute as pc
+
+from tandemrec.lake import Lake
+from tandemrec.report.words import visible
+
+TABLES = ("events", "items", "reviews")
+SAMPLES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """Rows of one table on their way from bronze to silver; `rejected` counts them by reason."""
+
+    table: str
+    rows_in: int
+    kept: int
+    merged: int
+    rejected: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def rejected_rows(self) -> int:
+        return sum(self.rejected.values())
+
+    @property
+    def conserved(self) -> bool:
+        return self.rows_in == self.kept + self.merged + self.rejected_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection:
+    """A reason with its count and a few of the lines it was given for."""
+
+    table: str
+    reason: str
+    rows: int
+    lines: Sequence[Mapping[str, Any]]
+
+
+def intakes(clean: Mapping[str, Any]) -> list[Intake]:
+    """The counts in the figures of a clean run, most rejected reason first."""
+    return [
+        Intake(
+            table=table,
+            rows_in=figures["in"],
+            kept=figures.get("kept", 0),
+            merged=figures.get("merged", 0),
+            rejected=dict(sorted(figures.get("rejected", {}).items(), key=lambda entry: (-entry[1], entry[0]))),
+        )
+        for table in TABLES
+        if isinstance(figures := clean.get(table), dict) and "in" in figures
+    ]
+
+
+def rejections(lake: Lake, found: Sequence[Intake]) -> list[Rejection]:
+    """Each reason of each table with up to three of its lines, cut to 200 characters."""
+    return [
+        Rejection(table=intake.table, reason=reason, rows=rows, lines=_lines(lake, intake.table, reason))
+        for intake in found
+        for reason, rows in intake.rejected.items()
+        if rows
+    ]
+
+
+def _lines(lake: Lake, table: str, reason: str) -> list[dict[str, Any]]:
+    if not lake.exists("quarantine"):
+        return []
+    where = (pc.field("table_name") == table) & (pc.field("reason") == reason)
+    # head stops reading as soon as it has enough.
+    rows = lake.dataset("quarantine").head(SAMPLES, columns=["source", "file", "line", "raw"], filter=where)
+    return [{**row, "raw": visible(row["raw"] or "")} for row in rows.to_pylist()]

@@ -1,0 +1,137 @@
+"""The model against its baselines: who is better in what, and whether what is expected of the model holds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow.compute as pc
+
+from tandemrec.config import Task
+from tandemrec.lake import Lake
+from tandemrec.report.words import figure, metric, plain
+
+MODEL = "tandemrec"
+LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+HEADLINE_CUTOFF = 10
+SENTIMENT_F1 = 0.8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """A figure with its 95% interval, where it has one, and the rows or users it rests on."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+    rows: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """One metric of one task for every model that has it."""
+
+    task: str
+    metric: str
+    scores: dict[str, Score] = field(default_factory=dict)
+
+    def better(self, a: float, b: float) -> bool:
+        return a < b if self.metric.partition("@")[0] in LOWER_IS_BETTER else a > b
+
+    @property
+    def best(self) -> frozenset[str]:
+        """The models that no other beats; several where they are equal."""
+        values = {name: score.value for name, score in self.scores.items()}
+        return frozenset(n for n, v in values.items() if not any(self.better(other, v) for other in values.values()))
+
+    @property
+    def lost_to(self) -> list[str]:
+        """The baselines that beat the model."""
+        if MODEL not in self.scores:
+            return []
+        ours = self.scores[MODEL].value
+        return [name for name, score in self.scores.items() if self.better(score.value, ours)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """What is expected of the model; `holds` is None where nothing was measured."""
+
+    text: str
+    holds: bool | None
+    because: str
+
+    @property
+    def answer(self) -> str:
+        return {True: "yes", False: "no", None: "not measured"}[self.holds]
+
+
+def comparisons(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[Comparison]:
+    """Every metric of the test split of a training run, tasks in the order of the settings."""
+    if run_id is None or not lake.exists("metrics"):
+        return []
+    rows = lake.read("metrics", where=(pc.field("run_id") == run_id) & (pc.field("split") == "test")).to_pylist()
+    order = {task.name: number for number, task in enumerate(tasks)}
+    rows.sort(key=lambda r: (order.get(r["task"], len(order)), r["task"], _cutoff(r["metric"]), r["metric"]))
+    found: dict[tuple[str, str], Comparison] = {}
+    for row in rows:
+        key = (row["task"], row["metric"])
+        comparison = found.setdefault(key, Comparison(task=key[0], metric=key[1]))
+        comparison.scores[row["model"]] = Score(**{name: row[name] for name in ("value", "low", "high", "rows")})
+    return list(found.values())
+
+
+def models(found: Sequence[Comparison]) -> list[str]:
+    """Every model that was measured, ours first."""
+    return sorted({name for c in found for name in c.scores}, key=lambda name: (name != MODEL, name))
+
+
+def at_cutoff(found: Sequence[Comparison], task: str) -> list[Comparison]:
+    """The ranking metrics of a task at the headline's cut-off: 10, or the one nearest to it that was measured."""
+    cutoffs = {_cutoff(c.metric) for c in found if c.task == task} - {0}
+    if not cutoffs:
+        return []
+    chosen = min(cutoffs, key=lambda k: (abs(k - HEADLINE_CUTOFF), k))
+    return [c for c in found if c.task == task and _cutoff(c.metric) == chosen]
+
+
+def expectations(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Expectation]:
+    """That the ranking beats popularity and a lone matrix factorisation, and that sentiment is read well."""
+    ndcg = headline_ranking(found, tasks)
+    expected = [
+        _beats(ndcg, "popularity", "beats popularity"),
+        _beats(ndcg, "matrix_factorisation", "beats lone matrix factorisation"),
+    ]
+    f1 = headline(found, "sentiment", "f1")
+    score = f1.scores.get(MODEL) if f1 else None
+    expected.append(
+        Expectation(
+            text=f"sentiment F1 above {SENTIMENT_F1}",
+            holds=score.value > SENTIMENT_F1 if score else None,
+            because=figure(score.value) if score else "no F1 of a task named sentiment",
+        )
+    )
+    return expected
+
+
+def headline_ranking(found: Sequence[Comparison], tasks: Sequence[Task]) -> Comparison | None:
+    """NDCG of the first next-item task at the headline's cut-off."""
+    task = next((task.name for task in tasks if task.kind == "next_item"), "")
+    return next((c for c in at_cutoff(found, task) if c.metric.startswith("ndcg@")), None)
+
+
+def headline(found: Sequence[Comparison], task: str, name: str) -> Comparison | None:
+    return next((c for c in found if (c.task, c.metric) == (task, name)), None)
+
+
+def _beats(ndcg: Comparison | None, baseline: str, text: str) -> Expectation:
+    if ndcg is None or MODEL not in ndcg.scores or baseline not in ndcg.scores:
+        return Expectation(text=text, holds=None, because=f"no NDCG of both the model and {plain(baseline)}")
+    ours, theirs = ndcg.scores[MODEL], ndcg.scores[baseline]
+    because = f"{metric(ndcg.metric)} {figure(ours.value)} against {figure(theirs.value)}"
+    if ours.low is not None and ours.high is not None and ours.low <= theirs.value <= ours.high:
+        because += f", which lies within the model's 95% interval ({figure(ours.low)} to {figure(ours.high)})"
+    return Expectation(text=text, holds=ours.value > theirs.value, because=because)
+
+
+def _cutoff(name: str) -> int:
+    cutoff = name.partition("@")[2]
+    return int(cutoff) if cutoff.isdigit() else 0

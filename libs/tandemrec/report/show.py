@@ -1,0 +1,70 @@
+"""What one user gets: recommendations with titles, scores and reasons, under the user's last items."""
+
+import pyarrow.compute as pc
+from rich.table import Table as Grid
+from rich.text import Text
+
+from tandemrec import console
+from tandemrec.config import Settings
+from tandemrec.errors import TandemRecError
+from tandemrec.lake import Lake
+from tandemrec.report import words
+from tandemrec.report.people import Person, people, recommending_run
+
+CONTACTS = 10
+
+
+def print_recommendations(settings: Settings, user: str, k: int) -> None:
+    """Print the history and the `k` best items of a user.
+
+    Raises:
+        TandemRecError: nothing is published yet, or the user is not among those who have recommendations.
+    """
+    if k < 1:
+        raise TandemRecError(f"k is {k}, expected 1 or more")
+    lake = Lake(settings.lake.root)
+    run_id = recommending_run(lake)
+    if run_id is None:
+        staged = lake.exists("recommendations_staging") and lake.info("recommendations_staging").rows > 0
+        needed = "stage publish" if staged else "stages predict and publish (or all: `tandemrec run`)"
+        raise TandemRecError(f"the lake at {settings.lake.root} holds no recommendations yet: run {needed}")
+    person = people(lake, [user], run_id, positives=settings.examples.positives, contacts=CONTACTS, picks=k)[0]
+    if not person.picks:
+        known = lake.exists("users_vocabulary") and lake.read("users_vocabulary", where=pc.field("user_id") == user)
+        what = f"user {user!r} has no recommendations in run {run_id}" if known else f"no user {user!r} in the lake"
+        raise TandemRecError(f"{what}; users who have recommendations are for example {_others(lake, run_id)}")
+    _print(person, run_id)
+    if len(person.picks) < k:
+        console.line(f"\nno more than these {len(person.picks)} were predicted (setting predict.k)")
+
+
+def _others(lake: Lake, run_id: str) -> str:
+    where = (pc.field("run_id") == run_id) & (pc.field("rank") == 1)
+    names = lake.dataset("recommendations").head(3, columns=["user_id"], filter=where)["user_id"].to_pylist()
+    return ", ".join(sorted(names))
+
+
+def _print(person: Person, run_id: str) -> None:
+    shown = len(person.contacts)
+    of = f", the last {shown} of {words.count(person.items)}" if shown < person.items else ""
+    console.line(f"user {person.user_id}: history{of}, newest first" if shown else f"user {person.user_id}: no history")
+    if shown:
+        history = Grid(box=None, pad_edge=False, header_style="bold")
+        for heading in ("date", "what", "item", "title"):
+            history.add_column(heading)
+        for contact in person.contacts:
+            history.add_row(*_cells(words.day(contact.last), contact.did, contact.item_id, contact.title))
+        console.table(history)
+    console.line(f"\nrecommended by the model of run {run_id}")
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for heading in ("rank", "item", "title", "category", "score", "reason"):
+        grid.add_column(heading, justify="right" if heading in ("rank", "score") else "left")
+    for pick in person.picks:
+        score = words.figure(pick.score)
+        grid.add_row(*_cells(str(pick.rank), pick.item_id, pick.title, pick.category, score, pick.reason))
+    console.table(grid)
+
+
+def _cells(*texts: str) -> list[Text]:
+    """Texts of users as they are: neither rich's markup nor control characters act."""
+    return [Text(words.visible(text)) for text in texts]

@@ -1,0 +1,66 @@
+"""The same table through Spark, delta-rs and Ray's reader; merges through Spark."""
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import functions as F
+
+from tandemrec.errors import TableError
+from tandemrec.lake import TABLES
+from tandemrec.lake import spark as lake_spark
+from tandemrec.lake.types import arrow_schema
+
+
+def vectors(hashes, value):
+    rows = [{"text_hash": h, "encoder": "e", "vector": [value, 0.5]} for h in hashes]
+    return pa.Table.from_pylist(rows, arrow_schema(TABLES["text_vectors"]))
+
+
+def test_spark_reads_what_delta_rs_wrote_and_back(spark, lake):
+    lake.merge("text_vectors", vectors(["a", "b"], 1.0))
+    frame = lake_spark.read(spark, lake, "text_vectors")
+    merged = lake_spark.merge(spark, lake, "text_vectors", frame.withColumn("vector", F.array(F.lit(2.0), F.lit(3.0))))
+    assert (merged.inserted, merged.updated) == (0, 2)
+    assert lake.read("text_vectors").sort_by("text_hash")["vector"].to_pylist() == [[2.0, 3.0]] * 2
+    assert lake_spark.read(spark, lake, "text_vectors", version=lake.version("text_vectors") - 1).first()["vector"] == [1.0, 0.5]
+
+
+def test_merge_through_spark_is_idempotent_and_replace_deletes(spark, lake):
+    lake.merge("text_vectors", vectors(["a", "b", "c"], 1.0))
+    kept = lake_spark.read(spark, lake, "text_vectors").where("text_hash <> 'c'").localCheckpoint()
+    first = lake_spark.merge(spark, lake, "text_vectors", kept, replace=True)
+    again = lake_spark.merge(spark, lake, "text_vectors", kept, replace=True)
+    assert (first.inserted, first.updated, first.deleted) == (0, 0, 1)
+    assert (again.inserted, again.updated, again.deleted) == (0, 0, 0)
+    assert sorted(lake.read("text_vectors")["text_hash"].to_pylist()) == ["a", "b"]
+
+
+def test_every_table_is_the_contract_in_spark_too(spark, lake):
+    for name, contract in TABLES.items():
+        lake.ensure(name)
+        fields = lake_spark.read(spark, lake, name).schema.fields
+        assert [(f.name, f.dataType.simpleString()) for f in fields] == [(c.name, c.type) for c in contract.columns]
+
+
+def test_append_once_appends_once(spark, lake):
+    row = spark.createDataFrame([("a", "e", [1.0])], "text_hash string, encoder string, vector array<float>")
+    for _ in range(2):
+        lake_spark.append_once(row, lake, "text_vectors", application="test", version=1)
+    assert lake.read("text_vectors").num_rows == 1
+
+
+def test_constraints_hold_in_spark(spark, lake):
+    lake.ensure("items_vocabulary")
+    with pytest.raises(Exception, match="index_from_1|item_index"):
+        lake_spark.append_once(
+            spark.createDataFrame([("i", 0)], "item_id string, item_index int"),
+            lake,
+            "items_vocabulary",
+            application="test",
+            version=1,
+        )
+    assert lake.read("items_vocabulary").num_rows == 0
+
+
+def test_rows_that_lack_a_column_are_refused(spark, lake):
+    with pytest.raises(TableError, match=r"lack \['vector'\]"):
+        lake_spark.merge(spark, lake, "text_vectors", spark.createDataFrame([("a", "e")], "text_hash string, encoder string"))

@@ -1,0 +1,61 @@
+"""Settings fail when built, in one line that names the key."""
+
+import pytest
+
+from tandemrec.config import load_settings, parse_settings
+from tandemrec.errors import ConfigError
+
+PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
+
+
+def minimal(**more):
+    return {"data": {"root": "in"}, "lake": {"root": "out"}, "sources": [PAIRS], **more}
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"trainn": {}}, "trainn: unknown key"),
+        ({"train": {"workers": "many"}}, "train.workers: found 'many'"),
+        ({"train": {"workers": 3, "batch_size": 512}}, "train: batch_size is 512, expected a multiple of workers"),
+        ({"train": {"stop_on": "click/ndcg@10"}}, "train.stop_on is 'click/ndcg@10', expected click/"),
+        ({"train": {"stop_on": "next_item/ndcg"}}, "next_item/ and one of"),
+        ({"tasks": [{"name": "click", "kind": "binary", "reads": ["user", "review"]}]}, "tasks.0: reads"),
+        ({"sources": [PAIRS, PAIRS]}, "sources has the name 'bought' more than once"),
+        ({"sources": [{**PAIRS, "columns": {"colour": "c"}}]}, "['colour'] are no columns of events"),
+        ({"sources": [{**PAIRS, "constants": {}}]}, "no column or constant for ['event_type']"),
+        ({"sources": [{**PAIRS, "event_types": {"pv": "look"}}]}, "event_types leads to ['look']"),
+        ({"examples": {"positives": ["click"], "targets": ["purchase"]}}, "targets has ['purchase']"),
+        ({"clean": {"rating_min": 5}}, "expected below rating_max"),
+    ],
+)
+def test_a_wrong_setting_names_its_key(change, says):
+    with pytest.raises(ConfigError) as error:
+        parse_settings(minimal(**change))
+    assert says in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_set_reaches_into_sections_and_named_elements(tmp_path):
+    file = tmp_path / "conf.yaml"
+    file.write_text(
+        "data: {root: in}\nlake: {root: out}\n"
+        "sources: [{name: bought, table: events, kind: pairs, path: buy, constants: {event_type: purchase}}]\n"
+    )
+    settings = load_settings(file, ["lake.root=elsewhere", "sources.bought.path=other", "train.learning_rate=1e-2"])
+    assert (settings.lake.root, settings.sources[0].path, settings.train.learning_rate) == ("elsewhere", "other", 0.01)
+    for override, says in [("lake", "key.path=value"), ("sources.sold.path=x", "no element 'sold'"), ("lake.root.x=1", "holds a value")]:
+        with pytest.raises(ConfigError, match=says):
+            load_settings(file, [override])
+
+
+def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="absent.yaml: cannot be read"):
+        load_settings(tmp_path / "absent.yaml")
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("a: [1")
+    with pytest.raises(ConfigError, match="broken.yaml: is no YAML"):
+        load_settings(broken)
+    broken.write_text("just words")
+    with pytest.raises(ConfigError, match="holds str, expected keys"):
+        load_settings(broken)
