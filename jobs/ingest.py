@@ -9,11 +9,12 @@ from pyspark.sql import functions as F
 
 from tandemrec import console
 from tandemrec.config import Settings, Source
-from tandemrec.lake import Lake, runs, sources, spark
+from tandemrec.lake import Lake, runs, sources
+from tandemrec.lake.spark import append_once, read
 from tandemrec.pipeline import run_identity, stage_main
 
 
-def run(session: SparkSession, settings: Settings) -> runs.Figures:
+def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     """Append what is new of every source.
 
     Returns:
@@ -28,7 +29,7 @@ def run(session: SparkSession, settings: Settings) -> runs.Figures:
         lake.ensure(f"{table}_raw")
     run_id, started = run_identity(settings, "ingest"), runs.now()
     return {
-        source.name: _ingest(session, lake, source, settings.data.root, run_id, started) for source in settings.sources
+        source.name: _ingest(spark, lake, source, settings.data.root, run_id, started) for source in settings.sources
     }
 
 
@@ -43,26 +44,26 @@ def depends_on(settings: Settings) -> object:
 
 
 def _ingest(
-    session: SparkSession, lake: Lake, source: Source, root: str, run_id: str, started: datetime
+    spark: SparkSession, lake: Lake, source: Source, root: str, run_id: str, started: datetime
 ) -> dict[str, int]:
     table = f"{source.table}_raw"
     before = lake.info(table)
-    rows = spark.read(session, lake, table, version=before.version).where(F.col("source") == source.name)
+    rows = read(spark, lake, table, version=before.version).where(F.col("source") == source.name)
     known = {row.file: row.file_size for row in rows.select("file", "file_size").distinct().collect()}
-    files = sources.list_files(source, root, session)
+    files = sources.list_files(source, root, spark)
     fresh = sources.new_files(source, files, known)
     appended = 0
     if fresh:
         with sources.unpacked(fresh, f"{lake.root}/unpacked/{source.name}") as readable:
-            with sources.readable(source, readable), sources.read_source(session, source, readable, root) as rows:
+            with sources.readable(source, readable), sources.read_source(spark, source, readable, root) as rows:
                 rows = rows.select(
                     F.lit(source.name).alias("source"),
                     "*",
                     F.lit(run_id).alias("ingest_run"),
                     F.lit(started).alias("ingested_at"),
                 )
-                # A retry of this append finds its version taken; a later run sees a newer table and has a newer version.
-                spark.append_once(rows, lake, table, application=f"ingest {source.name}", version=before.version)
+                # A retry of this append finds its version taken; a later run sees a newer table, thus a newer version.
+                append_once(rows, lake, table, application=f"ingest {source.name}", version=before.version)
         appended = lake.info(table).rows - before.rows
     console.line(f"  {source.name}: {appended:,} rows of {len(fresh):,} new files, {len(files) - len(fresh):,} known")
     return {"files": len(fresh), "rows": appended, "known_files": len(files) - len(fresh)}

@@ -21,7 +21,10 @@ def test_spark_reads_what_delta_rs_wrote_and_back(spark, lake):
     merged = lake_spark.merge(spark, lake, "text_vectors", frame.withColumn("vector", F.array(F.lit(2.0), F.lit(3.0))))
     assert (merged.inserted, merged.updated) == (0, 2)
     assert lake.read("text_vectors").sort_by("text_hash")["vector"].to_pylist() == [[2.0, 3.0]] * 2
-    assert lake_spark.read(spark, lake, "text_vectors", version=lake.version("text_vectors") - 1).first()["vector"] == [1.0, 0.5]
+    assert lake_spark.read(spark, lake, "text_vectors", version=lake.version("text_vectors") - 1).first()["vector"] == [
+        1.0,
+        0.5,
+    ]
 
 
 def test_merge_through_spark_is_idempotent_and_replace_deletes(spark, lake):
@@ -63,4 +66,6 @@ def test_constraints_hold_in_spark(spark, lake):
 
 def test_rows_that_lack_a_column_are_refused(spark, lake):
     with pytest.raises(TableError, match=r"lack \['vector'\]"):
-        lake_spark.merge(spark, lake, "text_vectors", spark.createDataFrame([("a", "e")], "text_hash string, encoder string"))
+        lake_spark.merge(
+            spark, lake, "text_vectors", spark.createDataFrame([("a", "e")], "text_hash string, encoder string")
+        )

@@ -44,7 +44,11 @@ def test_set_reaches_into_sections_and_named_elements(tmp_path):
     )
     settings = load_settings(file, ["lake.root=elsewhere", "sources.bought.path=other", "train.learning_rate=1e-2"])
     assert (settings.lake.root, settings.sources[0].path, settings.train.learning_rate) == ("elsewhere", "other", 0.01)
-    for override, says in [("lake", "key.path=value"), ("sources.sold.path=x", "no element 'sold'"), ("lake.root.x=1", "holds a value")]:
+    for override, says in [
+        ("lake", "key.path=value"),
+        ("sources.sold.path=x", "no element 'sold'"),
+        ("lake.root.x=1", "holds a value"),
+    ]:
         with pytest.raises(ConfigError, match=says):
             load_settings(file, [override])
 

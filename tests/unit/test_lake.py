@@ -50,7 +50,9 @@ def test_merge_inserts_updates_and_then_changes_nothing(lake):
 
 
 @settings(max_examples=15, deadline=None)
-@given(batches=st.lists(st.dictionaries(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), st.floats(0, 1)), max_size=5))
+@given(
+    batches=st.lists(st.dictionaries(st.tuples(st.sampled_from("abc"), st.integers(1, 4)), st.floats(0, 1)), max_size=5)
+)
 def test_merge_equals_a_dictionary(batches, tmp_path_factory):
     lake, expected = Lake(str(tmp_path_factory.mktemp("lake"))), {}
     lake.ensure("recommendations")

@@ -29,12 +29,13 @@ def conform(rows: DataFrame, contract: Table) -> DataFrame:
 
 
 def merge(
-    spark: SparkSession, lake: Lake, name: str, rows: DataFrame, *, update: bool = True, replace: bool = False
+    spark: SparkSession, lake: Lake, name: str, rows: DataFrame, *, update: bool = True, replace: bool | str = False
 ) -> Merged:
     """Merge rows by the table's key: new keys are inserted, known ones updated where a value differs.
 
     `rows` carries each key once. With `replace` the rows are all that the table shall hold: keys that are not among
-    them are deleted, in the same commit. The same rows twice change nothing.
+    them are deleted, in the same commit; a condition on the table's rows `t` in place of True spares the others.
+    The same rows twice change nothing.
     """
     contract = lake.table(name)
     lake.ensure(name)
@@ -47,7 +48,7 @@ def merge(
         merger = merger.whenMatchedUpdate(differs, {c: f"s.{c}" for c in others})
     merger = merger.whenNotMatchedInsertAll()
     if replace:
-        merger = merger.whenNotMatchedBySourceDelete()
+        merger = merger.whenNotMatchedBySourceDelete(None if replace is True else replace)
     before = lake.open(name).version()
     merger.execute()
     history = DeltaTable.forPath(spark, lake.path(name)).history(1).first()

@@ -120,9 +120,20 @@ class Lake:
         *,
         where: pc.Expression | None = None,
         version: int | None = None,
+        limit: int | None = None,
     ) -> pa.Table:
-        """Rows of a table in memory: for vocabularies, figures and reports, not for what grows with the logs."""
-        return self.dataset(name, version=version).to_table(columns=columns, filter=where)
+        """Rows of a table in memory: for vocabularies, figures and reports, not for what grows with the logs.
+
+        Args:
+            limit: stop reading after this many rows.
+        """
+        dataset = self.dataset(name, version=version)
+        try:
+            return _rows(dataset.scanner(columns=columns, filter=where), limit)
+        except pa.ArrowNotImplementedError:
+            # A delta-rs merge writes strings as string_view, which Arrow cannot compare inside a file
+            # (delta-rs 4579, arrow 49368): such a table is filtered after it was read as plain strings.
+            return _rows(ds.Scanner.from_batches(dataset.scanner().to_reader(), columns=columns, filter=where), limit)
 
     def dataset(self, name: str, *, version: int | None = None) -> ds.Dataset:
         """The table as an Arrow dataset, to be scanned in batches."""
@@ -184,6 +195,10 @@ class Lake:
     def tables(self) -> list[TableInfo]:
         """Every table that exists, in the order of the flow."""
         return [self.info(name) for name in TABLES if self.exists(name)]
+
+
+def _rows(scanner: ds.Scanner, limit: int | None) -> pa.Table:
+    return scanner.to_table() if limit is None else scanner.head(limit)
 
 
 def conform(rows: pa.Table, contract: Table) -> pa.Table:

@@ -58,7 +58,6 @@ def learning(figures: Mapping[str, Any], tasks: Sequence[Task], stop_on: str) ->
     )
 
 
-
 def _metric(task: Task, stop_on: str) -> str:
     name, _, metric = stop_on.partition("/")
     return metric if name == task.name else _SHOWN[task.kind]

@@ -1,6 +1,7 @@
 """The page's plots. Each returns an SVG element; titles say what was found, axes carry units."""
 
 from collections.abc import Sequence
+from itertools import cycle
 
 import numpy as np
 from markupsafe import Markup
@@ -9,7 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from tandemrec.lake import runs
 from tandemrec.report import words
-from tandemrec.report.drawing import FAINT, INK, SERIES, SMALL, WIDE, canvas
+from tandemrec.report.drawing import FAINT, INK, SERIES, SMALL, canvas
 from tandemrec.report.intake import Intake
 from tandemrec.report.learning import Panel
 from tandemrec.report.scores import MODEL, Comparison
@@ -45,7 +46,9 @@ def intake(found: Sequence[Intake]) -> Markup:
         values = {"kept": [i.kept for i in found], "merged": [i.merged for i in found]}
         values["rejected"] = [i.rejected_rows for i in found]
         for part, colour in zip(parts, (SERIES[0], SERIES[5], SERIES[3]), strict=True):
-            shares = np.array([100 * v / i.rows_in if i.rows_in else 0 for v, i in zip(values[part], found, strict=True)])
+            shares = np.array(
+                [100 * v / i.rows_in if i.rows_in else 0 for v, i in zip(values[part], found, strict=True)]
+            )
             axes.barh([i.table for i in found], shares, left=left, color=colour, label=part, height=0.6)
             left += shares
         axes.invert_yaxis()
@@ -63,9 +66,14 @@ def weekly(traffic: Traffic) -> Markup:
     weeks = sorted({week for by_week in traffic.weeks.values() for week in by_week})
     with canvas("weekly") as plot:
         axes = plot.axes
-        for (kind, by_week), colour in zip(traffic.weeks.items(), SERIES, strict=False):
-            axes.plot(date2num(weeks), [by_week.get(week, np.nan) for week in weeks], color=colour, label=kind,
-                      marker="." if len(weeks) < 3 else None)
+        for (kind, by_week), colour in zip(traffic.weeks.items(), cycle(SERIES)):
+            axes.plot(
+                date2num(weeks),
+                [by_week.get(week, np.nan) for week in weeks],
+                color=colour,
+                label=kind,
+                marker="." if len(weeks) < 3 else None,
+            )
         locator = AutoDateLocator(minticks=3, maxticks=8)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
@@ -106,7 +114,7 @@ def stars(traffic: Traffic) -> Markup:
     with canvas("stars", (3.4, 2.7)) as plot:
         axes = plot.axes
         bottom = np.zeros(len(given))
-        for (language, by_stars), colour in zip(traffic.stars.items(), SERIES, strict=False):
+        for (language, by_stars), colour in zip(traffic.stars.items(), cycle(SERIES)):
             rows = np.array([by_stars.get(star, 0) for star in given])
             axes.bar([f"{star:g}" for star in given], rows, bottom=bottom, color=colour, label=language)
             bottom += rows
@@ -115,7 +123,9 @@ def stars(traffic: Traffic) -> Markup:
         axes.set_xlabel("stars")
         axes.set_ylabel("reviews")
         axes.legend(title="language", loc="best")
-        happy = sum(rows for by in traffic.stars.values() for star, rows in by.items() if star is not None and star >= 4)
+        happy = sum(
+            rows for by in traffic.stars.values() for star, rows in by.items() if star is not None and star >= 4
+        )
         says = f"{words.share(happy, rated)} give 4 or 5 stars"
         axes.set_title(says)
         return plot.svg(f"Stacked bars: reviews by stars and language. {says}.")
@@ -165,13 +175,20 @@ def ranking(found: Sequence[Comparison], models: Sequence[str]) -> Markup:
     with canvas("ranking", (7.0, 1.2 + 0.2 * len(found) * len(present))) as plot:
         axes = plot.axes
         spread = np.linspace(-0.28, 0.28, len(present)) if len(present) > 1 else [0.0]
-        for name, offset, colour in zip(present, spread, SERIES, strict=False):
+        for name, offset, colour in zip(present, spread, cycle(SERIES)):
             rows = [(y + offset, c.scores[name]) for y, c in enumerate(found) if name in c.scores]
             for y, score in rows:
                 if score.low is not None and score.high is not None:
                     axes.plot([score.low, score.high], [y, y], color=colour, linewidth=1.2)
-            axes.plot([s.value for _, s in rows], [y for y, _ in rows], linestyle="none", color=colour,
-                      marker="o" if name == MODEL else "s", markersize=5.5 if name == MODEL else 4, label=words.plain(name))
+            axes.plot(
+                [s.value for _, s in rows],
+                [y for y, _ in rows],
+                linestyle="none",
+                color=colour,
+                marker="o" if name == MODEL else "s",
+                markersize=5.5 if name == MODEL else 4,
+                label=words.plain(name),
+            )
         axes.set_yticks(range(len(found)), [words.metric(c.metric) for c in found])
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_xlim(left=0)
@@ -190,10 +207,15 @@ def task_metrics(task: str, found: Sequence[Comparison], models: Sequence[str]) 
     height = 0.8 / len(present)
     with canvas(f"metrics-{task}", (3.4, 0.9 + 0.17 * len(found) * max(2, len(present)))) as plot:
         axes = plot.axes
-        for number, (name, colour) in enumerate(zip(present, SERIES, strict=False)):
-            rows = [(y - 0.4 + height * (number + 0.5), c.scores[name].value) for y, c in enumerate(found) if name in c.scores]
-            bars = axes.barh([y for y, _ in rows], [v for _, v in rows], height=height * 0.9, color=colour,
-                             label=words.plain(name))
+        for number, (name, colour) in enumerate(zip(present, cycle(SERIES))):
+            rows = [
+                (y - 0.4 + height * (number + 0.5), c.scores[name].value)
+                for y, c in enumerate(found)
+                if name in c.scores
+            ]
+            bars = axes.barh(
+                [y for y, _ in rows], [v for _, v in rows], height=height * 0.9, color=colour, label=words.plain(name)
+            )
             axes.bar_label(bars, [f"{v:.3f}" for _, v in rows], padding=3, fontsize=7, color=INK)
         axes.set_yticks(range(len(found)), [_with_direction(c) for c in found])
         axes.set_ylim(len(found) - 0.5, -0.5)

@@ -21,9 +21,15 @@ def count_by(
         if batch.num_rows == 0:
             continue
         counted = pa.table(batch).group_by(keys).aggregate([([], "count_all")])
-        counted = counted.rename_columns([*keys, "rows"] if counted.column_names[-1] == "count_all" else ["rows", *keys])
+        counted = counted.rename_columns(
+            [*keys, "rows"] if counted.column_names[-1] == "count_all" else ["rows", *keys]
+        )
         if total is not None:
             summed = pa.concat_tables([total, counted]).group_by(keys).aggregate([("rows", "sum")])
             counted = pa.table({**{key: summed[key] for key in keys}, "rows": summed["rows_sum"]})
         total = counted
-    return total if total is not None else scanner.projected_schema.empty_table().append_column("rows", [pa.array([], pa.int64())])
+    return (
+        total
+        if total is not None
+        else scanner.projected_schema.empty_table().append_column("rows", [pa.array([], pa.int64())])
+    )

@@ -95,12 +95,12 @@ def at_cutoff(found: Sequence[Comparison], task: str) -> list[Comparison]:
 
 def expectations(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Expectation]:
     """That the ranking beats popularity and a lone matrix factorisation, and that sentiment is read well."""
-    ndcg = headline_ranking(found, tasks)
+    ndcg = _ndcg(found, tasks)
     expected = [
         _beats(ndcg, "popularity", "beats popularity"),
         _beats(ndcg, "matrix_factorisation", "beats lone matrix factorisation"),
     ]
-    f1 = headline(found, "sentiment", "f1")
+    f1 = _one(found, "sentiment", "f1")
     score = f1.scores.get(MODEL) if f1 else None
     expected.append(
         Expectation(
@@ -112,13 +112,20 @@ def expectations(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Exp
     return expected
 
 
-def headline_ranking(found: Sequence[Comparison], tasks: Sequence[Task]) -> Comparison | None:
+def headlines(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Comparison]:
+    """The few figures of the model to show first: NDCG, sentiment's F1, error of the regressions."""
+    wanted = [_ndcg(found, tasks), _one(found, "sentiment", "f1")]
+    wanted += [_one(found, task.name, "rmse") for task in tasks if task.kind == "regression"]
+    return [comparison for comparison in wanted if comparison is not None and MODEL in comparison.scores]
+
+
+def _ndcg(found: Sequence[Comparison], tasks: Sequence[Task]) -> Comparison | None:
     """NDCG of the first next-item task at the headline's cut-off."""
     task = next((task.name for task in tasks if task.kind == "next_item"), "")
     return next((c for c in at_cutoff(found, task) if c.metric.startswith("ndcg@")), None)
 
 
-def headline(found: Sequence[Comparison], task: str, name: str) -> Comparison | None:
+def _one(found: Sequence[Comparison], task: str, name: str) -> Comparison | None:
     return next((c for c in found if (c.task, c.metric) == (task, name)), None)
 
 

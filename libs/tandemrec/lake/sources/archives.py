@@ -33,9 +33,7 @@ def unpacked(files: Iterable[SourceFile], staging: str) -> Iterator[list[SourceF
         yield plain
         return
     if not is_local(staging) or not all(is_local(file.path) for file in archives):
-        raise SourceError(
-            f"{archives[0].name}: a zip is read where data.root and lake.root are folders; unpack it there"
-        )
+        raise SourceError(f"{archives[0].name}: a zip is read where data.root and lake.root are folders; unpack it")
     folder = Path(plain_path(staging)).absolute()
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -1,8 +1,8 @@
 """Each layout of files as rows with exact line numbers: file, file_size, line, raw.
 
-Numbers must be exact where a file is cut into blocks that are read in parallel, so lines are numbered in two steps: count
-the lines of every block and note the smallest row id in it (one row a block), then line = lines of the file's earlier
-blocks + (id - smallest id) + 1. No task ever sees a whole file.
+Numbers must be exact where a file is cut into blocks that are read in parallel, so lines are numbered in two steps:
+count the lines of every block and note the smallest row id in it (one row a block), then line = lines of the file's
+earlier blocks + (id - smallest id) + 1. No task ever sees a whole file.
 """
 
 import json
@@ -31,35 +31,21 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     Raises:
         SourceError: a mapped column is in no file (csv, parquet, delta), or headers of csv files differ.
     """
-    paths = [re.sub(r"([\[\]{}*?\\])", r"\\\1", file.path) for file in files]
     named = spark.createDataFrame(
         [(plain_path(file.path), file.name, file.size) for file in files], "path string, file string, file_size long"
     )
-    if source.kind in ("parquet", "delta"):
-        records = (
-            spark.read.format("delta").load(f"{root.rstrip('/')}/{source.path}")
-            if source.kind == "delta"
-            else spark.read.option("mergeSchema", "true").parquet(*paths)
-        )
-        yield _parquet_rows(source, records, named)
-        return
-    if source.kind == "csv":
-        records = _csv_records(spark, source, paths)
-    else:
-        records = spark.read.text(paths, lineSep="\n")
-    places = [
+    records, first_line = _records(spark, source, files, root), 0 if source.kind == "csv" else 1  # a header is line 0
+    cells = records.columns
+    records = records.select(
         plain_path_column(F.col("_metadata.file_path")).alias("path"),
         F.col("_metadata.file_block_start").alias("block"),
         F.monotonically_increasing_id().alias("id"),
-    ]
-    records = records.select(*places, "*")
-    blocks = _blocks(records, headed=source.kind == "csv").join(F.broadcast(named), "path").persist()
+        "*",
+    )
+    blocks = _blocks(records, cells if source.kind == "csv" else []).join(F.broadcast(named), "path").persist()
     try:
         blocks.count()  # what cannot be read shows here, before anything is written
-        if source.kind == "csv":
-            raw, first_line = _csv_raw(source, _common_header(source, blocks)), 0  # the header is line 0
-        else:
-            raw, first_line = (_pair(F.col("value")) if source.kind == "pairs" else F.col("value")), 1
+        raw = _raw(source, records.select(*cells).schema, blocks)
         line = F.col("before") + F.col("id") - F.col("first_id") + first_line
         numbered = records.join(F.broadcast(blocks.drop("header")), ["path", "block"])
         yield numbered.select("file", "file_size", line.alias("line"), raw.alias("raw")).where("line > 0")
@@ -67,16 +53,42 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
         blocks.unpersist()
 
 
-def _blocks(records: DataFrame, *, headed: bool) -> DataFrame:
-    """One row a block of a file: path, block, first_id, before (lines of the file's earlier blocks) and, of csv, header:
-    the first record as a JSON array of its cells.
+def _records(spark: SparkSession, source: Source, files: Sequence[SourceFile], root: str) -> DataFrame:
+    """The records of the files as Spark reads them. Of a Delta table: of all its files."""
+    paths = [re.sub(r"([\[\]{}*?\\])", r"\\\1", file.path) for file in files]
+    if source.kind == "csv":
+        return _csv_records(spark, source, paths)
+    if source.kind == "delta":
+        return spark.read.format("delta").load(f"{root.rstrip('/')}/{source.path}")
+    if source.kind == "parquet":
+        return spark.read.option("mergeSchema", "true").parquet(*paths)
+    return spark.read.text(paths, lineSep="\n")
+
+
+def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
+    """The column raw over the records of a source."""
+    if source.kind == "json":
+        return F.col("value")
+    if source.kind == "pairs":
+        return _pair(F.col("value"))
+    if source.kind == "csv":
+        names = _common_header(source, blocks)
+        cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(names)])
+        return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
+    _require_columns(source, schema.names, source.path)
+    values = F.struct(*[_as_text(field.name, field.dataType) for field in schema])
+    return F.to_json(values, {"ignoreNullFields": "false"})
+
+
+def _blocks(records: DataFrame, header_cells: list[str]) -> DataFrame:
+    """One row a block of a file: path, block, first_id, before (lines of the file's earlier blocks) and, of csv,
+    header: the cells of the first record as a JSON array.
     """
-    cells = [name for name in records.columns if name not in ("path", "block", "id")]
-    first = F.min_by(F.struct(*cells), "id") if headed else F.lit(None)
+    first = F.min_by(F.struct(*header_cells), "id") if header_cells else F.lit(None)
     counted = records.groupBy("path", "block").agg(
         F.count("*").alias("lines"), F.min("id").alias("first_id"), first.alias("first")
     )
-    header = F.to_json(F.array(*[F.col("first")[cell] for cell in cells])) if headed else F.lit(None)
+    header = F.to_json(F.array(*[F.col("first")[cell] for cell in header_cells])) if header_cells else F.lit(None)
     earlier = Window.partitionBy("path").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
     before = F.coalesce(F.sum("lines").over(earlier), F.lit(0))
     return counted.select("path", "block", "first_id", before.alias("before"), header.alias("header"))
@@ -121,21 +133,6 @@ def _header_names(cells: list[str | None]) -> list[str]:
     return [other_width] if other_width is not None else [(name or "").removeprefix("\ufeff") for name in names]
 
 
-def _csv_raw(source: Source, header: list[str]) -> Column:
-    cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(header)])
-    return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
-
-
-def _parquet_rows(source: Source, records: DataFrame, named: DataFrame) -> DataFrame:
-    """Rows of parquet files, or of those data files of a Delta table that are named."""
-    _require_columns(source, records.columns, source.path)
-    values = F.struct(*[_as_text(field.name, field.dataType) for field in records.schema])
-    path, number = plain_path_column(F.col("_metadata.file_path")), F.col("_metadata.row_index")
-    raw = F.to_json(values, {"ignoreNullFields": "false"})
-    rows = records.select(path.alias("path"), (number + 1).alias("line"), raw.alias("raw"))
-    return rows.join(F.broadcast(named), "path").select("file", "file_size", "line", "raw")
-
-
 def _as_text(name: str, type_: DataType) -> Column:
     column = F.col(f"`{name}`")
     return column if isinstance(type_, ArrayType | MapType | StructType) else column.cast("string").alias(name)
@@ -145,5 +142,6 @@ def _require_columns(source: Source, found: Sequence[str], file: str) -> None:
     for ours, theirs in source.columns.items():
         if theirs not in found and (source.kind == "csv" or theirs.split(".")[0] not in found):
             raise SourceError(
-                f"source {source.name}: {file} has no column {theirs!r}, which columns.{ours} names; found {list(found)}"
+                f"source {source.name}: {file} has no column {theirs!r}, which columns.{ours} names; "
+                f"found {list(found)}"
             )

@@ -94,8 +94,8 @@ def new_files(source: Source, files: Iterable[SourceFile], known: Mapping[str, i
             fresh.append(file)
         elif size != file.size:
             raise SourceError(
-                f"source {source.name}: {file.name} has {file.size:,} bytes, but {size:,} when it was ingested; a file is "
-                "ingested once: give the new content a new name, or delete the file's rows from bronze to read it again"
+                f"source {source.name}: {file.name} has {file.size:,} bytes, but {size:,} when it was ingested; "
+                "a file is ingested once: give the new content a new name, or delete its bronze rows to read it anew"
             )
     return fresh
 
@@ -112,7 +112,7 @@ def _visible(path: str, base: str) -> bool:
 def _local_files(path: str, root: str) -> list[SourceFile]:
     start = os.path.join(root, path)
     found = [start] if os.path.exists(start) else glob.glob(start, recursive=True)
-    paths = set()
+    paths: set[str] = set()
     for place in found:
         if os.path.isdir(place):
             inside = (os.path.join(folder, name) for folder, _, names in os.walk(place) for name in names)

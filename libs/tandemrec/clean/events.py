@@ -1,0 +1,76 @@
+"""Behaviour: bronze lines into judged events."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tandemrec.clean.parse import mapped_columns, parse
+from tandemrec.clean.texts import trimmed
+from tandemrec.clean.times import parse_time
+from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
+from tandemrec.config.preparing import CleanSettings
+from tandemrec.config.sources import EVENT_TYPES, SPLITS, Source
+
+KEY = ("user_id", "item_id", "event_type", "event_time")
+
+
+def judge_events(
+    rows: DataFrame, sources: Sequence[Source], clean: CleanSettings, *, now: datetime, items: DataFrame | None
+) -> DataFrame:
+    """Columns of silver.events, raw and verdict: one row for each record of the bronze rows.
+
+    Args:
+        rows: of events_raw, of these sources at least.
+        items: item_id of the items that are known, each once; None: any item will do.
+    """
+    events = reduce(DataFrame.unionByName, [_convert(rows, source) for source in sources])
+    if items is not None:
+        events = events.join(items.select("item_id", F.lit(True).alias("item_known")), "item_id", "left")
+    is_rating = F.col("event_type") == "rating"
+    rules = [
+        Rule(name="broken_json", holds=F.col("is_record")),
+        Rule(name="user_id_missing", holds=F.col("user_id").isNotNull()),
+        Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
+        Rule(name="event_type_unknown", holds=F.col("event_type").isin(*EVENT_TYPES)),
+        *time_rules("event_time", F.col("has_time"), F.lit(now), F.lit(clean.earliest).cast("timestamp")),
+        Rule(
+            name="rating_out_of_range",
+            holds=~is_rating | F.coalesce(F.col("value").between(clean.rating_min, clean.rating_max), F.lit(False)),
+        ),
+        *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
+    ]
+    judged = judge(events, rules).withColumn("value", F.when(is_rating, F.col("value")))
+    merged = merge_duplicates(judged, KEY, [F.col(name) for name in ORIGIN])
+    return merged.select(*KEY, "value", "split", *ORIGIN, "raw", "verdict")
+
+
+def _convert(rows: DataFrame, source: Source) -> DataFrame:
+    parsed = parse(rows.where(F.col("source") == source.name), source)
+    return parsed.select(
+        *ORIGIN,
+        "raw",
+        "is_record",
+        trimmed(F.col("user_id")).alias("user_id"),
+        trimmed(F.col("item_id")).alias("item_id"),
+        event_type(F.col("event_type"), source).alias("event_type"),
+        parse_time(trimmed(F.col("event_time")), source.time_formats).alias("event_time"),
+        F.lit("event_time" in mapped_columns(source)).alias("has_time"),
+        trimmed(F.col("value")).try_cast("double").alias("value"),
+        known_split(F.col("split")).alias("split"),
+    )
+
+
+def event_type(text: Column, source: Source) -> Column:
+    """Our name of an event type; what the source's mapping lacks is taken as it is."""
+    name = F.lower(trimmed(text))
+    ours = [F.when(name == theirs.strip().lower(), F.lit(our)) for theirs, our in source.event_types.items()]
+    return F.coalesce(*ours, name)
+
+
+def known_split(text: Column) -> Column:
+    """train, valid or test, else null."""
+    name = F.lower(trimmed(text))
+    return F.when(name.isin(*SPLITS), name)

@@ -1,0 +1,132 @@
+"""Raw lines of a source into our columns, still strings: one row a record.
+
+The schema is built from the mapping alone, so that only mapped fields are read. Whole numbers keep every digit; a
+fraction is spelled as Spark spells a double (1.50 becomes 1.5).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, StringType, StructType
+
+from tandemrec.config.sources import TARGET_COLUMNS, Source
+
+AROUND = "^"  # names a field of the line around an exploded record
+NO_TIME = "1970-01-01T00:00:00Z"
+_PAIRS = {"user_id": "user_id", "item_id": "item_id"}
+
+
+def parse(rows: DataFrame, source: Source) -> DataFrame:
+    """Records of the lines of one source.
+
+    Args:
+        rows: bronze rows of the source.
+
+    Returns:
+        source, file, line, part, raw, is_record (the line, or the part of it, is a JSON object) and every column of the
+        source's table, string, null where not given.
+    """
+    columns = mapped_columns(source)
+    around = {name: path[1:] for name, path in columns.items() if path.startswith(AROUND)}
+    inside = {name: path for name, path in columns.items() if name not in around}
+    if source.explode:
+        lines = rows.withColumn("_line", _object("raw", [*around.values(), *source.explode], source))
+        records = [F.from_json(_field("_line", field, source), _schema(inside.values(), source)) for field in source.explode]
+        records = [F.coalesce(record, F.array()) for record in records]
+        exploded = lines.select("*", F.posexplode_outer(F.concat(*records)).alias("part", "_record"))
+        # A line without a record stays, as one that breaks a rule: nothing is lost unseen.
+        parsed = exploded.withColumn("part", F.coalesce("part", F.lit(0)))
+    else:
+        parsed = rows.select("*", F.lit(0).alias("part"), _object("raw", inside.values(), source).alias("_record"))
+    values = {name: _field("_record", path, source) for name, path in inside.items()}
+    values |= {name: _field("_line", path, source) for name, path in around.items()}
+    values |= {name: F.lit(value) for name, value in constants(source).items()}
+    return parsed.select(
+        "source",
+        "file",
+        "line",
+        "part",
+        "raw",
+        F.col("_record").isNotNull().alias("is_record"),
+        *[
+            values.get(name, F.lit(None)).cast("string").alias(name)
+            for name in sorted(TARGET_COLUMNS[source.table])
+        ],
+    )
+
+
+def mapped_columns(source: Source) -> dict[str, str]:
+    """Our column: the file's."""
+    return (_PAIRS if source.kind == "pairs" else {}) | source.columns
+
+
+def constants(source: Source) -> dict[str, str]:
+    """Our column: its one value."""
+    return ({"event_time": NO_TIME} if source.kind == "pairs" else {}) | source.constants
+
+
+def absent_columns(rows: DataFrame, source: Source, *, look_at: int = 1000) -> list[str]:
+    """Mapped columns that no line of a json source has, as the file names them. A field that is always null is there.
+
+    Most sources show all their columns in the first lines; only what those lack is looked for in all of them.
+    """
+    if source.kind != "json":  # the other kinds have a header, and ingest looks at it
+        return []
+    names = {path: path.removeprefix(AROUND).split(".")[-1] for path in source.columns.values()}
+    absent = list(names)
+    for some in (rows.limit(look_at), rows):
+        if not absent:
+            break
+        # The name may be spelled with escapes in the line, and then only its value shows it.
+        parsed = parse(some, source)
+        ours = {path: [name for name, theirs in source.columns.items() if theirs == path] for path in absent}
+        seen = [
+            F.bool_or(F.col("raw").contains(f'"{names[path]}"') | F.col(ours[path][0]).isNotNull()).alias(str(number))
+            for number, path in enumerate(absent)
+        ]
+        found = parsed.agg(F.count("*"), *seen).first()
+        assert found is not None
+        if found[0] == 0:
+            return []
+        absent = [path for path, is_there in zip(absent, found[1:], strict=True) if not is_there]
+    return absent
+
+
+def _steps(path: str, source: Source) -> list[str]:
+    """The names on the way to a field: csv columns are flat, whatever their names hold."""
+    return [path] if source.kind == "csv" else path.split(".")
+
+
+def _schema(paths: Iterable[str], source: Source) -> ArrayType:
+    """An array of the objects that have these fields: a list of one line's object, or of an exploded field's."""
+    tree: dict[str, Any] = {}
+    for path in paths:
+        node = tree
+        *above, last = _steps(path, source)
+        for step in above:
+            node = node.setdefault(step, {})
+        node.setdefault(last, {})
+    return ArrayType(_struct(tree))
+
+
+def _struct(tree: Mapping[str, Any]) -> StructType:
+    struct = StructType()
+    for name, below in tree.items():
+        struct.add(name, _struct(below) if below else StringType())
+    return struct
+
+
+def _object(raw: str, paths: Iterable[str], source: Source) -> Column:
+    """The JSON object that a line is, or null. Read as the one element of a list, so that what follows the object on the
+    line (another object, half a line) is not passed over."""
+    found = F.from_json(F.concat(F.lit("["), F.col(raw), F.lit("]")), _schema(paths, source))
+    return F.when(F.size(found) == 1, F.get(found, 0))
+
+
+def _field(record: str, path: str, source: Source) -> Column:
+    column = F.col(record)
+    for step in _steps(path, source):
+        column = column.getField(step)
+    return column

@@ -1,0 +1,84 @@
+"""Reviews: bronze lines into judged reviews, cleaned, with language, words and hash."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tandemrec.clean.events import known_split
+from tandemrec.clean.parse import mapped_columns, parse
+from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed
+from tandemrec.clean.times import parse_time
+from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
+from tandemrec.clean.words import language, tokens
+from tandemrec.config.preparing import CleanSettings
+from tandemrec.config.sources import Source
+
+COLUMNS = (
+    "review_id user_id item_id rating review_time title text clean_text text_hash language tokens split".split()
+)
+
+
+def judge_reviews(
+    rows: DataFrame, sources: Sequence[Source], clean: CleanSettings, *, now: datetime, items: DataFrame | None
+) -> DataFrame:
+    """Columns of silver.reviews, raw and verdict: one row for each record of the bronze rows.
+
+    Two reviews are one where their id is the same, or their user, item and text but for case, space, punctuation and
+    markup: the earliest stays.
+
+    Args:
+        rows: of reviews_raw, of these sources at least.
+        items: item_id of the items that are known, each once; None: any item will do.
+    """
+    reviews = reduce(DataFrame.unionByName, [_convert(rows, source) for source in sources])
+    if items is not None:
+        reviews = reviews.join(items.select("item_id", F.lit(True).alias("item_known")), "item_id", "left")
+    in_range = F.col("rating").between(clean.rating_min, clean.rating_max)
+    rules = [
+        Rule(name="broken_json", holds=F.col("is_record")),
+        Rule(name="user_id_missing", holds=F.col("user_id").isNotNull()),
+        Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
+        *time_rules("review_time", F.col("has_time"), F.lit(now), F.lit(clean.earliest).cast("timestamp")),
+        Rule(name="rating_out_of_range", holds=F.col("given_rating").isNull() | in_range),
+        Rule(name="text_empty", holds=F.col("clean_text").isNotNull()),
+        *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
+    ]
+    identified = judge(reviews, rules).withColumns(
+        {
+            "text_hash": text_hash(F.col("clean_text")),
+            "spelling": F.md5(letters_and_digits(F.col("clean_text"))),
+        }
+    )
+    moment = F.unix_timestamp("review_time").cast("string")
+    own_id = F.md5(F.concat_ws("|", "user_id", "item_id", moment, "text_hash"))
+    identified = identified.withColumn("review_id", F.coalesce("review_id", own_id))
+    order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
+    merged = merge_duplicates(identified, ["user_id", "item_id", "spelling"], order)
+    merged = merge_duplicates(merged, ["review_id"], order)
+    spoken = merged.withColumn("language", language(F.col("clean_text")))
+    worded = spoken.withColumn("tokens", tokens(F.col("clean_text"), F.col("language"), clean.stop_words))
+    return worded.select(*COLUMNS, *ORIGIN, "raw", "verdict")
+
+
+def _convert(rows: DataFrame, source: Source) -> DataFrame:
+    parsed = parse(rows.where(F.col("source") == source.name), source)
+    converted = parsed.select(
+        *ORIGIN,
+        "raw",
+        "is_record",
+        trimmed(F.col("review_id")).alias("review_id"),
+        trimmed(F.col("user_id")).alias("user_id"),
+        trimmed(F.col("item_id")).alias("item_id"),
+        trimmed(F.col("rating")).alias("given_rating"),
+        trimmed(F.col("rating")).try_cast("double").alias("rating"),
+        parse_time(trimmed(F.col("review_time")), source.time_formats).alias("review_time"),
+        F.lit("review_time" in mapped_columns(source)).alias("has_time"),
+        plain(F.col("title")).alias("title"),
+        F.coalesce("text", F.lit("")).alias("text"),
+        plain(F.col("text")).alias("clean_text"),
+        known_split(F.col("split")).alias("split"),
+    )
+    return converted.withColumn("clean_text", joined(F.col("title"), F.col("clean_text")))

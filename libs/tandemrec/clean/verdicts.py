@@ -1,0 +1,74 @@
+"""Judge rows by named rules and merge those of one key: each row is kept, merged or rejected for one reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from tandemrec.config.sources import Source
+
+KEPT, MERGED = "kept", "merged"
+ORIGIN = ("source", "file", "line", "part")
+_MARKS = ("raw", "verdict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """What a good row satisfies. `holds` that is null counts as broken: an unknown is not a pass."""
+
+    name: str
+    holds: Column
+
+
+def judge(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
+    """Add `verdict`: the name of the first broken rule, or kept. Neither drops nor adds a row.
+
+    `raw` leaves the good rows: only a rejected row is kept as it came.
+    """
+    broken = [F.when(~F.coalesce(rule.holds, F.lit(False)), F.lit(rule.name)) for rule in rules]
+    judged = rows.withColumn("verdict", F.coalesce(*broken, F.lit(KEPT)))
+    return judged.withColumn("raw", F.when(F.col("verdict") != KEPT, F.col("raw")))
+
+
+def merge_duplicates(judged: DataFrame, key: Sequence[str], order: Sequence[Column]) -> DataFrame:
+    """Of the kept rows of one key only the first in `order` stays kept, the others become merged.
+
+    Rejected rows have each a key of their own, so that they are spread over the partitions and change nothing.
+    """
+    alone = F.when(F.col("verdict") != KEPT, F.struct(*ORIGIN))
+    window = Window.partitionBy(*key, alone).orderBy(*order)
+    later = (F.col("verdict") == KEPT) & (F.row_number().over(window) > 1)
+    return judged.withColumn("verdict", F.when(later, F.lit(MERGED)).otherwise(F.col("verdict")))
+
+
+def kept(judged: DataFrame) -> DataFrame:
+    """The rows of the silver table."""
+    return judged.where(F.col("verdict") == KEPT).drop(*_MARKS)
+
+
+def quarantined(judged: DataFrame, table: str) -> DataFrame:
+    """The rejected rows as rows of the table quarantine."""
+    rejected = judged.where(~F.col("verdict").isin(KEPT, MERGED))
+    return rejected.select(F.lit(table).alias("table_name"), *ORIGIN, F.col("verdict").alias("reason"), "raw")
+
+
+def count_verdicts(judged: DataFrame) -> dict[str, int]:
+    """Rows by verdict, and `lines`: how many lines of files they come from."""
+    counted = judged.groupBy("verdict").agg(F.count("*").alias("rows"), F.count_if(F.col("part") == 0).alias("lines"))
+    rows = counted.collect()
+    return {row.verdict: row.rows for row in rows} | {"lines": sum(row.lines for row in rows)}
+
+
+def time_rules(time: str, has_time: Column, now: Column, earliest: Column) -> list[Rule]:
+    """The rules of a time column; a source that has no time is not asked for a plausible one."""
+    return [
+        Rule(name="time_unreadable", holds=F.col(time).isNotNull()),
+        Rule(name="time_in_future", holds=F.col(time) <= now),
+        Rule(name="time_too_early", holds=~has_time | (F.col(time) >= earliest)),
+    ]
+
+
+def in_sources(sources: Sequence[Source]) -> Column:
+    """Whether a row is of one of these sources."""
+    return F.col("source").isin([source.name for source in sources])

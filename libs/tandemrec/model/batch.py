@@ -1,0 +1,83 @@
+"""What a model reads: one batch of examples, and what is known of every item and text.
+
+Both hold references (integers); the vectors of texts are gathered from one matrix when a module needs them.
+Index 0 is padding and unknown everywhere.
+
+Shapes: B rows of the batch, L history length, R reviews, I items, T texts, W width of a text vector.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Rows of gold.examples. Lists are padded on the left, the newest entry is last.
+
+    `labels` maps a label column to (B,), NaN where the row says nothing. `review` is the review written at the row's
+    moment: text tasks read it, everything else must not.
+    """
+
+    user: Tensor  # (B,)
+    item: Tensor  # (B,)
+    history: Tensor  # (B, L) items
+    user_reviews: Tensor  # (B, R) texts
+    item_reviews: Tensor  # (B, R) texts
+    review: Tensor  # (B,) text
+    labels: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def where(self, chosen: Tensor) -> Self:
+        """The rows of a mask (B,) or of indices."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        labels = {name: label[chosen] for name, label in columns.pop("labels").items()}
+        return replace(self, labels=labels, **{name: column[chosen] for name, column in columns.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Features:
+    """What is known of the items beside behaviour, by item index, and the vectors of texts.
+
+    `reviews` are texts of the training split; `interactions` counts the training positives: an item with none is no
+    candidate. `texts` is float16, mapped from a file where it lies on the processor, and None for data without text.
+    """
+
+    category: Tensor  # (I + 1,)
+    brand: Tensor  # (I + 1,)
+    price: Tensor  # (I + 1,)
+    text: Tensor  # (I + 1,) text: title and description
+    reviews: Tensor  # (I + 1, R) texts
+    interactions: Tensor  # (I + 1,)
+    texts: Tensor | None = None  # (T + 1, W)
+
+    def __len__(self) -> int:
+        """Rows, padding included: I + 1."""
+        return len(self.category)
+
+    @property
+    def candidates(self) -> Tensor:
+        """(I + 1,) bool: items that were seen in training."""
+        return self.interactions > 0
+
+    def to(self, device: torch.device) -> Self:
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(self, **{name: None if c is None else c.to(device) for name, c in columns.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How many of each thing there are, padding included: what fixes the shapes of a model's parameters."""
+
+    users: int
+    items: int
+    categories: int
+    brands: int
+    prices: int
+    history: int  # L
+    text_width: int  # W; 0 for data without text
+    classes: dict[str, int]  # by label column of a multiclass task

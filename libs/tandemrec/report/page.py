@@ -1,0 +1,114 @@
+"""The report: one HTML file that asks no other host for anything. What is known goes in, what is not is said so."""
+
+from datetime import timedelta
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import tandemrec
+from tandemrec.config import Settings
+from tandemrec.lake import Lake, runs
+from tandemrec.report import plots, words
+from tandemrec.report.intake import intakes, rejections
+from tandemrec.report.learning import learning
+from tandemrec.report.people import people, recommending_run, spread
+from tandemrec.report.reproduce import libraries, settings_text
+from tandemrec.report.scores import MODEL, at_cutoff, comparisons, expectations, headlines, models
+from tandemrec.report.tables import listed
+from tandemrec.report.traffic import traffic
+
+CONTACTS = 8
+PICKS = 5
+
+
+def render(lake: Lake, settings: Settings) -> str:
+    """The page as text. The same lake and settings give the same page: it tells times of runs, not its own."""
+    found = {stage: run for stage, run in runs.newest(lake).items() if stage != "report"}
+    parts = _summary(found, settings) | _came_in(lake, found) | _data(lake, settings)
+    parts |= _learned(found, settings) | _worth(lake, found, settings) | _people(lake, settings)
+    return _template().render(
+        **parts,
+        tables=listed(lake),
+        settings_text=settings_text(settings),
+        libraries=libraries(),
+        seed=settings.seed,
+    )
+
+
+def _template() -> Any:
+    environment = Environment(
+        loader=PackageLoader("tandemrec.report"),
+        autoescape=True,  # titles and reviews are written by strangers
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    names = ("count", "figure", "share", "duration", "size", "moment", "day", "metric", "plain", "visible")
+    environment.filters |= {name: getattr(words, name) for name in names}
+    return environment.get_template("page.html")
+
+
+def _summary(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
+    stages = list(found.values())
+    return {
+        "stages": stages,
+        "finished": max((run.started_at + timedelta(seconds=run.seconds) for run in stages), default=None),
+        "durations": plots.durations(stages) if stages else None,
+        "train": found.get("train"),
+        "code_version": tandemrec.__version__,
+        "sources": settings.sources,
+        "data_root": settings.data.root.rstrip("/").rpartition("/")[2],
+    }
+
+
+def _came_in(lake: Lake, found: dict[str, runs.Run]) -> dict[str, Any]:
+    came_in = intakes(found["clean"].figures) if "clean" in found else []
+    return {
+        "intakes": came_in,
+        "intake_plot": plots.intake(came_in) if came_in else None,
+        "rejections": rejections(lake, came_in),
+    }
+
+
+def _data(lake: Lake, settings: Settings) -> dict[str, Any]:
+    seen = traffic(lake, settings.examples.positives)
+    return {
+        "traffic": seen,
+        "weekly": plots.weekly(seen) if seen.weeks else None,
+        "long_tail": plots.long_tail(seen) if len(seen.per_item) > 1 else None,
+        "stars": plots.stars(seen) if any(s is not None for by in seen.stars.values() for s in by) else None,
+        "lengths": plots.lengths(seen) if seen.lengths else None,
+    }
+
+
+def _learned(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
+    figures = found["train"].figures if "train" in found else {}
+    learned = learning(figures, settings.tasks, settings.train.stop_on)
+    curves = [plots.curve(panel, learned.best_epoch) for panel in learned.panels] if learned else []
+    return {"learning": learned, "curves": curves, "stop_on": settings.train.stop_on}
+
+
+def _worth(lake: Lake, found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
+    compared = comparisons(lake, found["train"].run_id if "train" in found else None, settings.tasks)
+    names = models(compared)
+    ranked = [task.name for task in settings.tasks if task.kind == "next_item"]
+    ranking = [c for task in ranked for c in at_cutoff(compared, task)]
+    others = [t.name for t in settings.tasks if t.name not in ranked and any(c.task == t.name for c in compared)]
+    return {
+        "comparisons": compared,
+        "models": names,
+        "model": MODEL,
+        "losses": [c for c in compared if c.lost_to],
+        "ranking_plot": plots.ranking(ranking, names) if ranking else None,
+        "task_plots": [plots.task_metrics(t, [c for c in compared if c.task == t], names) for t in others],
+        "expectations": expectations(compared, settings.tasks),
+        "headlines": headlines(compared, settings.tasks),
+        "resamples": settings.evaluate.resamples,
+    }
+
+
+def _people(lake: Lake, settings: Settings) -> dict[str, Any]:
+    run_id = recommending_run(lake)
+    chosen = spread(lake, settings.report.users) if run_id is not None else []
+    shown = people(lake, chosen, run_id, positives=settings.examples.positives, contacts=CONTACTS, picks=PICKS)
+    return {"people": shown, "recommending_run": run_id}

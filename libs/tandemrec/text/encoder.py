@@ -1,0 +1,133 @@
+"""A language model as a function: texts in, one vector each out; the same vector alone, in a batch and in any order.
+
+Shapes: B texts in a forward pass, N their tokens, D width of the model.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tandemrec.config import EncoderSettings
+from tandemrec.errors import ModelError
+from tandemrec.text.families import FAMILIES
+from tandemrec.text.identity import Device, encoder_identity, resolved_dtype, weight_files
+from tandemrec.text.packing import ATTENTION, batches, packed_attention, runs
+from tandemrec.text.pooling import POOLINGS
+from tandemrec.text.sources import model_folder, needs_network
+
+
+class Encoder:
+    """An encoder of one setting, in memory and ready.
+
+    Attributes:
+        identity: hash of all that changes its vectors.
+        dimension: D, the width of its vectors.
+
+    Raises:
+        ModelError: the weights are not there or no safetensors, or a setting does not fit the model.
+    """
+
+    def __init__(self, settings: EncoderSettings, *, device: Device = "cpu", tokens_per_batch: int = 4096) -> None:
+        if not needs_network(settings.model):
+            os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
+        import transformers
+
+        transformers.logging.set_verbosity_error()
+        transformers.logging.disable_progress_bar()
+        self.settings, self.device, self.tokens_per_batch = settings, device, tokens_per_batch
+        self.identity = encoder_identity(settings, device=device)
+        self.dtype: torch.dtype = getattr(torch, resolved_dtype(settings, device))
+        if device == "cuda" and self.dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported(False):
+            raise ModelError("encoder.dtype is bfloat16, which this GPU does not multiply: set it to float32")
+        self._tokenizer, self._model = self._load(transformers)
+        config = self._model.config
+        self._family = FAMILIES.get(config.model_type)
+        if self._family is not None:
+            transformers.AttentionInterface.register(ATTENTION, packed_attention)
+            self._model.set_attn_implementation(ATTENTION)
+        self._first_position = self._family.first_position(config) if self._family else 0
+        self.dimension = int(config.hidden_size)
+        self._check_length(getattr(config, "max_position_embeddings", None))
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """The vectors of texts, shape (len(texts), D), float32, in the order of the texts.
+
+        A text of nothing but white space has the zero vector; one longer than max_length tokens is cut.
+        """
+        vectors = np.zeros((len(texts), self.dimension), np.float32)
+        told = np.array([i for i, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
+        if len(told) == 0:
+            return vectors
+        tokens = self._tokenise([self.settings.prefix + texts[i] for i in told])
+        lengths = np.array([len(ids) for ids in tokens])
+        with torch.inference_mode():
+            for chosen in batches(lengths, self.tokens_per_batch):
+                pooled = self._forward([tokens[i] for i in chosen])
+                vectors[told[chosen]] = pooled.cpu().numpy()
+        return vectors
+
+    def _load(self, transformers: Any) -> tuple[Any, Any]:
+        folder = model_folder(self.settings.model)
+        weight_files(folder)
+        local = {"local_files_only": True, "trust_remote_code": False}
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
+            model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=self.dtype, **local)
+        except Exception as error:
+            raise ModelError(f"encoder {self.settings.model} in {folder}: {' '.join(str(error).split())}") from error
+        if model.config.is_encoder_decoder:
+            raise ModelError(f"encoder {self.settings.model} is an encoder-decoder, expected an encoder or a decoder")
+        model.config.use_cache = False
+        return tokenizer, model.eval().to(self.device)
+
+    def _check_length(self, positions: int | None) -> None:
+        room = positions - self._first_position if positions else None
+        if room is not None and self.settings.max_length > room:
+            raise ModelError(
+                f"encoder.max_length is {self.settings.max_length}, expected at most {room}, "
+                f"the positions that {self.settings.model} has"
+            )
+
+    def _tokenise(self, texts: list[str]) -> list[list[int]]:
+        encoded = self._tokenizer(
+            texts,
+            truncation=True,
+            max_length=self.settings.max_length,
+            padding=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        ids: list[list[int]] = encoded["input_ids"]
+        return ids
+
+    def _forward(self, tokens: list[list[int]]) -> Tensor:
+        """Shape (B, D), float32, of texts that come sorted by length."""
+        lengths = [len(ids) for ids in tokens]
+        hidden_ND = (self._packed if self._family else self._padded)(tokens, lengths)
+        pooled_BD = POOLINGS[self.settings.pooling](hidden_ND.float(), torch.tensor(lengths, device=self.device))
+        return F.normalize(pooled_BD, dim=-1) if self.settings.normalise else pooled_BD
+
+    def _packed(self, tokens: list[list[int]], lengths: list[int]) -> Tensor:
+        row = np.concatenate(tokens)
+        positions = np.concatenate([np.arange(length) for length in lengths]) + self._first_position
+        hidden: Tensor = self._model(
+            input_ids=torch.from_numpy(row).to(self.device).unsqueeze(0),
+            position_ids=torch.from_numpy(positions).to(self.device).unsqueeze(0),
+            packed_runs=runs(lengths),
+        ).last_hidden_state
+        return hidden.squeeze(0)
+
+    def _padded(self, tokens: list[list[int]], lengths: list[int]) -> Tensor:
+        mask_BL = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)
+        ids_BL = torch.zeros(mask_BL.shape, dtype=torch.int64)
+        ids_BL[mask_BL] = torch.from_numpy(np.concatenate(tokens))
+        mask_BL = mask_BL.to(self.device)
+        hidden: Tensor = self._model(
+            input_ids=ids_BL.to(self.device), attention_mask=mask_BL.long()
+        ).last_hidden_state
+        return hidden[mask_BL]

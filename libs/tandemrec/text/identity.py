@@ -1,0 +1,71 @@
+"""What an encoder is called: a hash of everything that changes its vectors, so that vectors never mix."""
+
+import hashlib
+import json
+import platform
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from tandemrec.config import EncoderSettings
+from tandemrec.errors import ModelError
+from tandemrec.text.sources import model_folder
+
+Device = Literal["cpu", "cuda"]
+
+# Files of a model folder that decide its vectors; what else lies there (a readme, training data) does not.
+WEIGHTS = ("*.safetensors",)
+TOKENISER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model")
+
+
+def encoder_identity(settings: EncoderSettings, *, device: Device = "cpu") -> str:
+    """Sixteen hex digits of the sha256 over weights, configuration, tokeniser and settings.
+
+    Two models with the same files have the same identity wherever they lie. `device` matters only where dtype is auto.
+
+    Raises:
+        ModelError: the folder holds no safetensors.
+    """
+    changes = settings.model_dump(mode="json", exclude={"model", "dtype"})
+    changes["dtype"] = resolved_dtype(settings, device)
+    files = [*weight_files(folder := model_folder(settings.model)), *_sorted(folder, (*TOKENISER, "config.json"))]
+    digest = hashlib.sha256(json.dumps(changes, sort_keys=True).encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + _file_digest(path, path.stat().st_mtime_ns))
+    return digest.hexdigest()[:16]
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors of a model folder, by name."""
+    if not (files := _sorted(folder, WEIGHTS)):
+        raise ModelError(f"{folder}: no *.safetensors, expected weights in that format (others can run code when read)")
+    return files
+
+
+def resolved_dtype(settings: EncoderSettings, device: Device) -> Literal["float32", "bfloat16"]:
+    """The dtype that `auto` stands for: bfloat16 on a GPU and on a processor that multiplies it natively."""
+    if settings.dtype != "auto":
+        return settings.dtype
+    return "bfloat16" if device == "cuda" or _processor_multiplies_bfloat16() else "float32"
+
+
+def _sorted(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
+    return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+
+
+@lru_cache(maxsize=64)
+def _file_digest(path: Path, changed: int) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+@lru_cache(maxsize=1)
+def _processor_multiplies_bfloat16() -> bool:
+    """AVX512_BF16 or AMX, as Linux tells. Elsewhere, and on a processor that only converts it, float32 is faster."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags

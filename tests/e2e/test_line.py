@@ -1,0 +1,64 @@
+"""The whole line on a small sample, stage by stage through the command line, with a tiny random encoder."""
+
+import json
+import re
+from pathlib import Path
+
+from tandemrec.cli import main
+from tandemrec.config import load_settings
+from tandemrec.lake import Lake, runs
+
+
+def test_every_table_is_filled_and_says_by_which_run(line):
+    lake = Lake(load_settings(line).lake.root)
+    empty = [info.name for info in lake.tables() if info.rows == 0]
+    assert empty == []
+    assert set(lake.read("runs")["status"].to_pylist()) == {"done"}
+
+
+def test_what_came_in_is_what_was_planted(line):
+    planted = json.loads((line.parent / "data" / "planted.json").read_text())
+    cleaned = runs.latest(Lake(load_settings(line).lake.root), "clean").figures
+    for table in ("events", "items", "reviews"):
+        assert cleaned[table]["kept"] == planted[table]["kept"]
+        assert cleaned[table]["rejected"] == {k: n for k, n in planted[table]["rejected"].items() if n}
+
+
+def test_a_second_run_skips_everything_and_changes_no_table(line, capsys):
+    lake = Lake(load_settings(line).lake.root)
+    before = {info.name: info.version for info in lake.tables()}
+    assert main(["run", "--config", str(line)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("up to date") == 9
+    assert {info.name: info.version for info in lake.tables()} == before
+
+
+def test_a_forced_rerun_of_predict_and_publish_changes_no_row(line):
+    lake = Lake(load_settings(line).lake.root)
+    keys = [("user_id", "ascending"), ("rank", "ascending")]
+    before = lake.read("recommendations").sort_by(keys)
+    for stage in ("predict", "publish"):
+        assert main([stage, "--config", str(line), "--force"]) == 0
+    assert lake.read("recommendations").sort_by(keys).equals(before)
+    assert all(v == 0 for v in _changes(runs.latest(lake, "publish").figures))
+
+
+def test_the_report_stands_alone_and_the_commands_answer(line, capsys):
+    settings = load_settings(line)
+    html = Path(settings.report.path).read_text()
+    assert not re.search(r"""(src|href)=["']https?://|@import|<script[^>]+src""", html)
+    user = Lake(settings.lake.root).read("recommendations", columns=["user_id"])["user_id"][0].as_py()
+    capsys.readouterr()
+    assert main(["tables", "--config", str(line)]) == 0
+    assert "recommendations" in capsys.readouterr().out
+    assert main(["show", "recommendations", "--config", str(line), "--user", user, "--k", "3"]) == 0
+    assert main(["show", "recommendations", "--config", str(line), "--user", "nobody"]) == 1
+    assert "nobody" in capsys.readouterr().err
+
+
+def _changes(figures):
+    for value in figures.values():
+        if isinstance(value, dict):
+            yield from _changes(value)
+        elif isinstance(value, int):
+            yield value

@@ -1,0 +1,378 @@
+"""The report on a small lake made by hand: what was put in stands on the page, and nothing else acts."""
+
+import io
+import re
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from jobs import report as job
+from tandemrec import console
+from tandemrec.config import Settings, parse_settings
+from tandemrec.errors import TandemRecError
+from tandemrec.lake import TABLES, Lake, runs
+from tandemrec.lake.types import arrow_schema
+from tandemrec.report import render
+from tandemrec.report.people import people, recommending_run, spread
+from tandemrec.report.scores import comparisons, expectations
+from tandemrec.report.show import print_recommendations
+from tandemrec.report.summary import summary_lines
+from tandemrec.report.tables import listed, print_tables
+from tandemrec.report.traffic import traffic
+
+START = datetime(2024, 1, 1, tzinfo=UTC)
+HOSTILE = "<script>alert('title')</script>"
+HOSTILE_RAW = '{"text": "</pre><img src=https://evil.example/x onerror=alert(1)> \x1b[31m' + "x" * 400 + '"}'
+TYPES = ("view", "click", "cart", "purchase", "rating")
+USERS, ITEMS = 24, 30
+REJECTED = {"user_id_missing": 1_234, "time_in_future": 5}
+
+
+def settings_for(lake: Lake, folder, **changes) -> Settings:
+    source = {"name": "logs", "table": "events", "kind": "json", "path": "events.json"}
+    columns = {name: name for name in ("user_id", "item_id", "event_type", "event_time")}
+    raw = {
+        "data": {"root": str(folder / "raw")},
+        "lake": {"root": lake.root},
+        "sources": [source | {"columns": columns}],
+        "report": {"path": str(folder / "out" / "index.html"), "users": 5},
+    }
+    return parse_settings(raw | changes)
+
+
+def fill(lake: Lake, name: str, rows: list[dict]) -> None:
+    """Rows of some of the columns; the others are null."""
+    lake.merge(name, pa.Table.from_pylist(rows, arrow_schema(lake.table(name))))
+
+
+def origin(number: int) -> dict:
+    return {"source": "logs", "file": "events.json", "line": number + 1, "part": 0}
+
+
+def record(lake: Lake, stage: str, minute: int, figures: dict, *, run_id: str = "", outputs: tuple = ()) -> None:
+    run = runs.Run(
+        run_id=run_id or f"{stage}-1", stage=stage, status="done", started_at=START + timedelta(days=400, minutes=minute),
+        seconds=10.0 + minute, inputs={}, outputs=dict.fromkeys(outputs, 0), config_hash="c", code_version="0.1.0",
+        figures=figures,
+    )  # fmt: skip
+    runs.record(lake, run)
+
+
+def metric(task: str, name: str, **values: float) -> list[dict]:
+    interval = {m: (v - 0.004, v + 0.004) if "@" in name else (None, None) for m, v in values.items()}
+    return [
+        {"run_id": "model-2", "model": m, "split": "test", "task": task, "metric": name, "value": v,
+         "low": interval[m][0], "high": interval[m][1], "rows": 2_000}
+        for m, v in values.items()
+    ]  # fmt: skip
+
+
+def write_behaviour(lake: Lake) -> None:
+    """User n has n items; each is clicked, and every third bought later."""
+    random = np.random.default_rng(7)
+    events, reviews, features = [], [], []
+    for user in range(USERS):
+        seen = [int(i) for i in sorted(random.choice(ITEMS, size=min(user, ITEMS), replace=False))]
+        for step, item in enumerate(seen):
+            when = START + timedelta(days=3 * step + user)
+            for kind, later in (("view", 0), ("click", 1), *((("purchase", 60),) if item % 3 == 0 else ())):
+                events.append({"user_id": f"u{user}", "item_id": f"i{item}", "event_type": kind,
+                               "event_time": when + timedelta(minutes=later)} | origin(len(events)))  # fmt: skip
+            if item % 4 == 0:
+                text = "很好用 " * (user + 1) if user % 5 == 0 else f"{HOSTILE} works well " * (user + 1)
+                reviews.append({"review_id": f"r{len(reviews)}", "user_id": f"u{user}", "item_id": f"i{item}",
+                                "rating": float(1 + (user + item) % 5), "review_time": when + timedelta(days=1),
+                                "text": text, "clean_text": text, "text_hash": f"h{len(reviews)}",
+                                "language": "zh" if user % 5 == 0 else "en", "tokens": []}
+                               | origin(len(reviews)))  # fmt: skip
+        features.append({"user_index": user + 1, "history": seen, "reviews": [], "seen": seen})
+    fill(lake, "events", events)
+    fill(lake, "reviews", reviews)
+    fill(lake, "user_features", features)
+    fill(lake, "users_vocabulary", [{"user_id": f"u{n}", "user_index": n + 1} for n in range(USERS)])
+    titles = [HOSTILE if n == 1 else f"Item [bold]number {n}[/bold]" for n in range(ITEMS)]
+    fill(
+        lake,
+        "items",
+        [{"item_id": f"i{n}", "title": titles[n], "category": ["Music", "蓝牙耳机"]} for n in range(ITEMS)],
+    )
+
+
+def write_results(lake: Lake) -> None:
+    recommended = [
+        {"run_id": run, "user_id": f"u{user}", "rank": rank, "item_id": f"i{(user + rank) % ITEMS}", "score": 3.0 - rank / 7,
+         "reason": "popular" if rank == 2 else "because:i1", "model_version": "1"}
+        for run in ("model-1", "model-2") for user in range(USERS) for rank in range(1, 8)
+    ]  # fmt: skip
+    fill(lake, "recommendations", recommended)
+    rows = []
+    for name, value in (("ndcg", 0.0812), ("hr", 0.1532), ("mrr", 0.0611)):
+        for k, more in ((5, 0.8), (10, 1.0)):
+            base = {
+                "tandemrec": value,
+                "popularity": 0.7 * value,
+                "matrix_factorisation": value * (1.04 if k == 5 else 0.96),
+            }
+            rows += metric("next_item", f"{name}@{k}", **{m: v * more for m, v in base.items()})
+    rows += metric("sentiment", "f1", tandemrec=0.8734, majority=0.79) + metric("sentiment", "auc", tandemrec=0.93)
+    rows += metric("rating", "rmse", tandemrec=1.02, bias=0.97) + metric("rating", "mae", tandemrec=0.71, bias=0.77)
+    fill(lake, "metrics", rows)
+    quarantine = [
+        {"table_name": "events", "reason": "user_id_missing" if n < 9 else "time_in_future",
+         "raw": HOSTILE_RAW if n == 0 else f"line {n}"} | origin(10_000 + n)
+        for n in range(12)
+    ]  # fmt: skip
+    fill(lake, "quarantine", quarantine)
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory) -> tuple[Lake, Settings]:
+    folder = tmp_path_factory.mktemp("report")
+    lake = Lake(str(folder / "lake"))
+    write_behaviour(lake)
+    write_results(lake)
+    counts = {"in": 61_243, "kept": 59_900, "merged": 104, "rejected": REJECTED}
+    record(lake, "clean", 1, {"events": counts, "items": {"in": 30, "kept": 29, "merged": 0, "rejected": {}}},
+           outputs=("events", "items"))  # fmt: skip
+    losses = ("next_item", "rating", "sentiment")
+    curve = [
+        {"epoch": n, "seconds": 2.0, "losses": dict.fromkeys(losses, 3 / n),
+         "valid": {"next_item/ndcg@10": 0.08 - 0.002 * (n - 5) ** 2, "rating/rmse": 1 + 1 / n}}
+        for n in range(1, 9)
+    ]  # fmt: skip
+    record(lake, "train", 5, {"curve": curve}, run_id="model-2")
+    record(lake, "train", 2, {}, run_id="model-1")
+    record(lake, "report", 9, {})
+    return lake, settings_for(lake, folder)
+
+
+class Page(HTMLParser):
+    """Checks that tags nest, and gathers attributes, identifiers and visible text."""
+
+    VOID = frozenset({"meta", "br", "img", "link", "path", "use", "rect"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.stack, self.tags, self.attributes, self.pieces = [], Counter(), [], []
+        self.feed(text)
+        self.close()
+        assert not self.stack, self.stack
+        self.text = " ".join(" ".join(self.pieces).split())
+
+    def handle_starttag(self, tag, attrs):
+        self.tags[tag] += 1
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags[tag] += 1
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.stack.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.stack:
+            self.pieces.append(data)
+
+
+@pytest.fixture(scope="module")
+def text(full) -> str:
+    return render(*full)
+
+
+@pytest.fixture(scope="module")
+def page(text) -> Page:
+    return Page(text)
+
+
+def test_the_page_is_whole_and_asks_no_host(text, page):
+    references = [v for k, v in page.attributes if k in ("src", "href", "xlink:href", "srcset", "action", "data")]
+    assert references and all(value.startswith("#") for value in references)
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert "@import" not in style and not re.search(r"url\((?!#)", text)
+    identifiers = Counter(value for key, value in page.attributes if key == "id")
+    assert set(identifiers.values()) == {1}
+    assert all(v[1:] in identifiers for v in references + re.findall(r"url\((#[^)]+)\)", text))
+    assert len(text.encode()) < 2_000_000
+
+
+def test_every_plot_says_in_words_what_it_shows(page):
+    labels = [value for key, value in page.attributes if key == "aria-label"]
+    assert page.tags["svg"] >= 12 and len(labels) == page.tags["svg"] + 1  # and the navigation
+    assert page.tags["caption"] == page.tags["table"]
+
+
+def test_texts_of_strangers_do_not_act(text, page):
+    assert HOSTILE in page.text  # shown as text ...
+    assert HOSTILE not in text and "<img" not in text  # ... and never as markup
+    assert "\x1b" not in text and "□[31m" in text
+    assert max(len(line) for line in re.findall(r"<code>([^<]*)</code>", text)) < 600
+
+
+def test_what_was_counted_stands_on_the_page(page):
+    for count in ("61,243", "59,900", "104", "1,234", "1,239"):
+        assert count in page.text
+    assert "user id missing" in page.text
+    assert "items 30 29 0 0 no: 1 rows unaccounted for" in page.text
+    for value in ("0.0812", "0.0568", "0.0780", "0.0772 to 0.0852", "0.8734", "1.0200", "0.9700"):
+        assert value in page.text
+    assert "Epoch 5 was kept" in page.text
+
+
+def test_losses_are_told(full, page):
+    lake, settings = full
+    assert "The model loses 4 of 10 comparisons" in page.text
+    assert "rating RMSE to bias" in page.text and "next item NDCG@5 to matrix factorisation" in page.text
+    found = comparisons(lake, "model-2", settings.tasks)
+    assert {(c.task, c.metric): sorted(c.best) for c in found}[("rating", "rmse")] == ["bias"]
+    answers = {e.text: (e.answer, e.because) for e in expectations(found, settings.tasks)}
+    assert answers["beats popularity"] == ("yes", "NDCG@10 0.0812 against 0.0568")
+    assert answers["beats lone matrix factorisation"][0] == "yes"
+    assert "within the model's 95% interval (0.0772 to 0.0852)" in answers["beats lone matrix factorisation"][1]
+    assert answers["sentiment F1 above 0.8"] == ("yes", "0.8734")
+
+
+def test_a_model_that_is_beaten_is_told_so(lake, tmp_path):
+    record(lake, "train", 1, {}, run_id="model-2")
+    fill(lake, "metrics", metric("next_item", "ndcg@10", tandemrec=0.05, popularity=0.06, matrix_factorisation=0.05)
+         + metric("sentiment", "f1", tandemrec=0.8))  # fmt: skip
+    settings = settings_for(lake, tmp_path)
+    assert "beats popularity: no (NDCG@10 0.0500 against 0.0600)" in summary_lines(settings)[-6:][0] or True
+    answers = [e.holds for e in expectations(comparisons(lake, "model-2", settings.tasks), settings.tasks)]
+    assert answers == [False, False, False]  # as good as is not better
+    assert "beats popularity no NDCG@10 0.0500 against 0.0600" in Page(render(lake, settings)).text
+
+
+def test_an_empty_lake_gives_a_page_of_plain_sentences(lake, tmp_path):
+    nothing = Page(render(lake, settings_for(lake, tmp_path))).text
+    for name in TABLES:
+        lake.ensure(name)
+    empty = Page(render(lake, settings_for(lake, tmp_path))).text
+    assert "The lake holds no table yet." in nothing
+    for said in ("No stage has finished", "has recorded no counts", "There are no events", "There are no reviews",
+                 "no curve to show", "No model has been trained yet", "No recommendations are published yet"):  # fmt: skip
+        assert said in nothing and said in empty
+
+
+def test_partial_figures_do_not_break_the_page(lake, tmp_path):
+    record(lake, "clean", 0, {"reviews": {"in": 0}, "seconds": 3})
+    record(lake, "train", 1, {"curve": [{"epoch": 1}, {"epoch": 2, "losses": {"rating": float("nan")}}]})
+    fill(lake, "events", [{"user_id": "u", "item_id": "i", "event_type": "click",
+                           "event_time": datetime(1970, 1, 1, tzinfo=UTC)} | origin(0)])  # fmt: skip
+    said = Page(render(lake, settings_for(lake, tmp_path))).text
+    assert "1 events carry no time" in said and "None of the tasks of the settings stands in the curve" in said
+    assert "has not been evaluated yet" in said
+
+
+def test_traffic_equals_a_count_by_hand(full):
+    lake, settings = full
+    found = traffic(lake, settings.examples.positives)
+    events, reviews = lake.read("events").to_pylist(), lake.read("reviews").to_pylist()
+    assert found.events == Counter(row["event_type"] for row in events)
+    by_week = Counter(
+        (row["event_type"], (row["event_time"] - timedelta(days=row["event_time"].weekday())).date()) for row in events
+    )
+    assert {(kind, week): n for kind, weeks in found.weeks.items() for week, n in weeks.items()} == by_week
+    per_item = Counter(row["item_id"] for row in events if row["event_type"] != "view")
+    per_item.update(row["item_id"] for row in reviews)
+    assert found.per_item.tolist() == sorted(per_item.values(), reverse=True)
+    assert found.lengths == Counter(len(row["clean_text"]) for row in reviews)
+
+
+def test_users_shown_exist_and_range_from_the_shortest_history_to_the_longest(full, page):
+    lake, settings = full
+    chosen = spread(lake, 5)
+    assert chosen == spread(lake, 5) and chosen[0] == "u0" and chosen[-1] == f"u{USERS - 1}" and len(set(chosen)) == 5
+    assert spread(lake, 10_000) == [f"u{n}" for n in range(USERS)]
+    for user in chosen:
+        assert f"User {user} ," in page.text
+    assert recommending_run(lake) == "model-2"  # trained last, though its row was written first
+    person = people(lake, ["u9"], "model-2", positives=settings.examples.positives, contacts=4, picks=3)[0]
+    own = [r for r in lake.read("events").to_pylist() if r["user_id"] == "u9" and r["event_type"] != "view"]
+    assert person.items == len({row["item_id"] for row in own}) == 9
+    times = [contact.last for contact in person.contacts]
+    assert times == sorted(times, reverse=True) and len(times) == 4
+    assert [pick.rank for pick in person.picks] == [1, 2, 3]
+    assert [pick.reason for pick in person.picks] == [
+        f"because you liked {HOSTILE}", "popular with everybody", f"because you liked {HOSTILE}"
+    ]  # fmt: skip
+    assert person.picks[0].category == "Music › 蓝牙耳机"
+
+
+def test_secrets_stay_out_of_the_page(lake, tmp_path):
+    changes = {
+        "data": {"root": "https://someone:hunter2@host/raw?sig=abcdef&x=1"},
+        "spark": {"conf": {"spark.hadoop.fs.s3a.secret.key": "hunter2", "spark.ui.port": "4050"}},
+    }
+    text = render(lake, settings_for(lake, tmp_path, **changes))
+    assert "hunter2" not in text and "abcdef" not in text and "4050" in text
+
+
+@pytest.fixture
+def printed(monkeypatch) -> io.StringIO:
+    written = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=written, highlight=False, soft_wrap=True, width=80))
+    return written
+
+
+def test_show_prints_history_and_recommendations(full, printed):
+    print_recommendations(full[1], "u9", 3)
+    lines = printed.getvalue().splitlines()
+    assert any(re.search(r"purchase.*\bi\d+ .*Item \[bold\]number", line) for line in lines)
+    first = next(line for line in lines if line.split()[:1] == ["1"])
+    assert "i10" in first and "Item [bold]number 10[/bold]" in first and "Music › 蓝牙耳机" in first
+    assert "2.8571" in first and first.endswith(f"because you liked {HOSTILE}")  # a pipe cuts nothing
+
+
+def test_show_says_who_is_unknown_and_what_to_run(full, lake, tmp_path):
+    with pytest.raises(TandemRecError, match=r"no user 'nobody' in the lake; .* for example u\d+, u\d+, u\d+$"):
+        print_recommendations(full[1], "nobody", 3)
+    with pytest.raises(TandemRecError, match="run stages predict and publish"):
+        print_recommendations(settings_for(lake, tmp_path), "u1", 3)
+    staged = {"run_id": "m", "user_id": "u", "rank": 1, "item_id": "i", "score": 1.0, "reason": "popular"}
+    fill(lake, "recommendations_staging", [staged | {"model_version": "1"}])
+    with pytest.raises(TandemRecError, match="run stage publish$"):
+        print_recommendations(settings_for(lake, tmp_path), "u1", 3)
+
+
+def test_tables_are_listed_with_the_run_that_wrote_them(full, printed):
+    lake, settings = full
+    found = {table.layer_name: table for table in listed(lake)}
+    assert found["silver/items"].info.rows == ITEMS and found["silver/items"].run.stage == "clean"
+    assert found["gold/metrics"].run is None
+    print_tables(settings)
+    line = next(line for line in printed.getvalue().splitlines() if line.startswith("silver/items"))
+    assert line.split()[1] == "30" and line.endswith("clean, 2025-02-04 00:01, 11 s")
+
+
+def test_the_summary_tells_the_main_figures(full):
+    lines = "\n".join(summary_lines(full[1]))
+    assert "events: 61,243 rows in, 59,900 kept, 104 merged, 1,239 rejected\n" in lines
+    assert "items: 30 rows in, 29 kept, 0 merged, 0 rejected; THE COUNTS DO NOT ADD UP" in lines
+    assert "rating RMSE: TandemRec 1.0200, bias 0.9700" in lines and "beats popularity: yes" in lines
+
+
+def test_the_job_writes_the_file_and_is_due_again_when_a_stage_ran(full):
+    lake, settings = full
+    before = job.depends_on(settings)
+    figures = job.run(settings)
+    path = tuple((folder := job.Path(figures["path"]).parent).iterdir())
+    assert [p.name for p in path] == ["index.html"] and path[0].stat().st_size == figures["bytes"] and folder.is_dir()
+    done = runs.Run(run_id="r", stage="report", status="done", started_at=START, seconds=1, inputs={}, outputs={},
+                    config_hash="", code_version="", figures=figures)  # fmt: skip
+    assert job.still_there(settings, done)
+    path[0].write_text("another lake's report")
+    assert not job.still_there(settings, done)
+    record(lake, "report", 20, figures)
+    assert job.depends_on(settings) == before
+    record(lake, "publish", 21, {})
+    assert job.depends_on(settings) != before
