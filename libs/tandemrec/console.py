@@ -64,11 +64,9 @@ def line(text: str) -> None:
 
 def table(rows: Table) -> None:
     """A table, fitted to the terminal; elsewhere as wide as it needs, so that nothing is cut in a pipe."""
-    if out.is_terminal:
-        out.print(rows)
-        return
-    unbounded = out.options.update(max_width=10_000)
-    out.print(rows, width=Measurement.get(out, unbounded, rows).maximum)
+    if not out.is_terminal:
+        rows.width = Measurement.get(out, out.options.update(max_width=10_000), rows).maximum
+    out.print(rows)
 
 
 def warn(text: str) -> None:

@@ -1,6 +1,7 @@
 """The lake without an engine: contracts become tables, keys are merged, what does not fit is refused in one line."""
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
@@ -98,3 +99,13 @@ def test_overwrite_is_one_version(lake):
     assert lake.version("recommendations_staging") == version + 1
     assert lake.read("recommendations_staging").num_rows == 1
     assert lake.read("recommendations_staging", version=version).num_rows == 1
+
+
+def test_a_filter_on_strings_works_on_the_files_of_a_merge(lake):
+    lake.merge("recommendations", recommendations([("a", 1, 0.5), ("a", 2, 0.4), ("b", 1, 0.3)]))
+    where = pc.field("user_id") == "a"
+    found = lake.read("recommendations", ["rank", "user_id"], where=where)
+    assert found.to_pylist() == [{"rank": 1, "user_id": "a"}, {"rank": 2, "user_id": "a"}]
+    assert found.schema.field("user_id").type == pa.string()
+    assert lake.read("recommendations", where=where, limit=1).num_rows == 1
+    assert lake.read("recommendations", where=pc.field("user_id").isin(["b", "c"]))["score"].to_pylist() == [0.3]

@@ -56,7 +56,8 @@ def origin(number: int) -> dict:
 
 def record(lake: Lake, stage: str, minute: int, figures: dict, *, run_id: str = "", outputs: tuple = ()) -> None:
     run = runs.Run(
-        run_id=run_id or f"{stage}-1", stage=stage, status="done", started_at=START + timedelta(days=400, minutes=minute),
+        run_id=run_id or f"{stage}-1", stage=stage, status="done",
+        started_at=START + timedelta(days=400, minutes=minute),
         seconds=10.0 + minute, inputs={}, outputs=dict.fromkeys(outputs, 0), config_hash="c", code_version="0.1.0",
         figures=figures,
     )  # fmt: skip
@@ -105,7 +106,8 @@ def write_behaviour(lake: Lake) -> None:
 
 def write_results(lake: Lake) -> None:
     recommended = [
-        {"run_id": run, "user_id": f"u{user}", "rank": rank, "item_id": f"i{(user + rank) % ITEMS}", "score": 3.0 - rank / 7,
+        {"run_id": run, "user_id": f"u{user}", "rank": rank, "item_id": f"i{(user + rank) % ITEMS}",
+         "score": 3.0 - rank / 7,
          "reason": "popular" if rank == 2 else "because:i1", "model_version": "1"}
         for run in ("model-1", "model-2") for user in range(USERS) for rank in range(1, 8)
     ]  # fmt: skip
@@ -246,7 +248,7 @@ def test_a_model_that_is_beaten_is_told_so(lake, tmp_path):
     fill(lake, "metrics", metric("next_item", "ndcg@10", tandemrec=0.05, popularity=0.06, matrix_factorisation=0.05)
          + metric("sentiment", "f1", tandemrec=0.8))  # fmt: skip
     settings = settings_for(lake, tmp_path)
-    assert "beats popularity: no (NDCG@10 0.0500 against 0.0600)" in summary_lines(settings)[-6:][0] or True
+    assert "beats popularity: no (NDCG@10 0.0500 against 0.0600)" in summary_lines(settings)
     answers = [e.holds for e in expectations(comparisons(lake, "model-2", settings.tasks), settings.tasks)]
     assert answers == [False, False, False]  # as good as is not better
     assert "beats popularity no NDCG@10 0.0500 against 0.0600" in Page(render(lake, settings)).text
@@ -258,8 +260,10 @@ def test_an_empty_lake_gives_a_page_of_plain_sentences(lake, tmp_path):
         lake.ensure(name)
     empty = Page(render(lake, settings_for(lake, tmp_path))).text
     assert "The lake holds no table yet." in nothing
-    for said in ("No stage has finished", "has recorded no counts", "There are no events", "There are no reviews",
-                 "no curve to show", "No model has been trained yet", "No recommendations are published yet"):  # fmt: skip
+    for said in (
+        "No stage has finished", "has recorded no counts", "There are no events", "There are no reviews",
+        "no curve to show", "No model has been trained yet", "No recommendations are published yet",
+    ):  # fmt: skip
         assert said in nothing and said in empty
 
 
@@ -340,7 +344,7 @@ def test_show_says_who_is_unknown_and_what_to_run(full, lake, tmp_path):
         print_recommendations(settings_for(lake, tmp_path), "u1", 3)
     staged = {"run_id": "m", "user_id": "u", "rank": 1, "item_id": "i", "score": 1.0, "reason": "popular"}
     fill(lake, "recommendations_staging", [staged | {"model_version": "1"}])
-    with pytest.raises(TandemRecError, match="run stage publish$"):
+    with pytest.raises(TandemRecError, match=r"run stage publish$"):
         print_recommendations(settings_for(lake, tmp_path), "u1", 3)
 
 

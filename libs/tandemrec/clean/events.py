@@ -12,7 +12,7 @@ from tandemrec.clean.texts import trimmed
 from tandemrec.clean.times import parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.config.preparing import CleanSettings
-from tandemrec.config.sources import EVENT_TYPES, SPLITS, Source
+from tandemrec.config.sources import EVENT_TYPES, SPLITS, TARGET_COLUMNS, Source
 
 KEY = ("user_id", "item_id", "event_type", "event_time")
 
@@ -38,7 +38,7 @@ def judge_events(
         *time_rules("event_time", F.col("has_time"), F.lit(now), F.lit(clean.earliest).cast("timestamp")),
         Rule(
             name="rating_out_of_range",
-            holds=~is_rating | F.coalesce(F.col("value").between(clean.rating_min, clean.rating_max), F.lit(False)),
+            holds=~is_rating | F.col("value").between(clean.rating_min, clean.rating_max),
         ),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
@@ -49,28 +49,29 @@ def judge_events(
 
 def _convert(rows: DataFrame, source: Source) -> DataFrame:
     parsed = parse(rows.where(F.col("source") == source.name), source)
+    parsed = parsed.withColumns({name: trimmed(F.col(name)) for name in TARGET_COLUMNS["events"]})
     return parsed.select(
         *ORIGIN,
         "raw",
         "is_record",
-        trimmed(F.col("user_id")).alias("user_id"),
-        trimmed(F.col("item_id")).alias("item_id"),
+        "user_id",
+        "item_id",
         event_type(F.col("event_type"), source).alias("event_type"),
-        parse_time(trimmed(F.col("event_time")), source.time_formats).alias("event_time"),
+        parse_time(F.col("event_time"), source.time_formats).alias("event_time"),
         F.lit("event_time" in mapped_columns(source)).alias("has_time"),
-        trimmed(F.col("value")).try_cast("double").alias("value"),
+        F.col("value").try_cast("double").alias("value"),
         known_split(F.col("split")).alias("split"),
     )
 
 
 def event_type(text: Column, source: Source) -> Column:
     """Our name of an event type; what the source's mapping lacks is taken as it is."""
-    name = F.lower(trimmed(text))
+    name = F.lower(text)
     ours = [F.when(name == theirs.strip().lower(), F.lit(our)) for theirs, our in source.event_types.items()]
     return F.coalesce(*ours, name)
 
 
 def known_split(text: Column) -> Column:
     """train, valid or test, else null."""
-    name = F.lower(trimmed(text))
+    name = F.lower(text)
     return F.when(name.isin(*SPLITS), name)

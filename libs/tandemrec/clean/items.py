@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tandemrec.clean.parse import parse
@@ -13,11 +13,6 @@ from tandemrec.clean.times import parse_time
 from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import Source
-
-COLUMNS = (
-    "item_id title brand category price currency description attributes text text_hash updated_at source file line".split()
-)
-_BARE = {"source": "string", "file": "string", "line": "bigint"}
 
 
 def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings) -> DataFrame:
@@ -31,7 +26,10 @@ def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings
         Rule(name="broken_json", holds=F.col("is_record")),
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
     ]
-    latest = [F.col("updated_at").desc_nulls_last(), *[F.col(name).desc() for name in ("file", "line", "part", "source")]]
+    latest = [
+        F.col("updated_at").desc_nulls_last(),
+        *[F.col(name).desc() for name in ("file", "line", "part", "source")],
+    ]
     merged = merge_duplicates(judge(items, rules), ["item_id"], latest)
     return _one_spelling_of_brands(merged).select(*COLUMNS, "part", "raw", "verdict")
 
@@ -49,20 +47,22 @@ def known_from_behaviour(behaviour: DataFrame, described: DataFrame | None) -> D
 
 def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame:
     parsed = parse(rows.where(F.col("source") == source.name), source)
-    price = amount(plain(F.col("price")))
+    parsed = plain(parsed, ["title", "brand", "category", "price", "description"])
+    parsed = parsed.withColumns({name: trimmed(F.col(name)) for name in ("item_id", "currency", "updated_at")})
+    price = amount(F.col("price"))
     converted = parsed.select(
         *ORIGIN,
         "raw",
         "is_record",
-        trimmed(F.col("item_id")).alias("item_id"),
-        plain(F.col("title")).alias("title"),
-        plain(F.col("brand")).alias("brand"),
+        "item_id",
+        "title",
+        "brand",
         category(F.col("category")).alias("category"),
         price.alias("price"),
-        F.when(price.isNotNull(), currency(plain(F.col("price")), F.col("currency"), clean.currency)).alias("currency"),
-        plain(F.col("description")).alias("description"),
+        F.when(price.isNotNull(), currency(F.col("price"), F.col("currency"), clean.currency)).alias("currency"),
+        "description",
         F.from_json("attributes", "map<string,string>").alias("attributes"),
-        parse_time(trimmed(F.col("updated_at")), source.time_formats).alias("updated_at"),
+        parse_time(F.col("updated_at"), source.time_formats).alias("updated_at"),
     )
     text = joined(F.col("title"), F.col("description"))
     return converted.withColumns({"text": text, "text_hash": text_hash(text)})
@@ -70,18 +70,18 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
 
 def category(text: Column) -> Column:
     """The path from the root: a JSON array (of paths: the first of them), or a string with >, / or | between its steps;
-    null where nothing is left."""
-    readable = plain(text)
-    paths = F.when(readable.startswith("[["), F.get(F.from_json(readable, "array<array<string>>"), 0))
-    listed = F.when(readable.startswith("["), F.from_json(readable, "array<string>"))
-    steps = F.coalesce(paths, listed, F.split(readable, r"[>/|]"))
+    null where nothing is left.
+    """
+    paths = F.when(text.startswith("[["), F.get(F.from_json(text, "array<array<string>>"), 0))
+    listed = F.when(text.startswith("["), F.from_json(text, "array<string>"))
+    steps = F.coalesce(paths, listed, F.split(text, r"[>/|]"))
     clean_steps = F.filter(F.transform(steps, F.trim), lambda step: step.isNotNull() & (step != ""))
     return F.when(F.size(clean_steps) > 0, clean_steps)
 
 
 def _one_spelling_of_brands(judged: DataFrame) -> DataFrame:
     """Brands that differ in case only are shown as most kept items spell them; of equals, the first in the alphabet."""
-    kept = judged.where((F.col("verdict") == KEPT) & F.col("brand").isNotNull())
-    spellings = kept.groupBy(F.lower("brand").alias("brand_key")).agg(F.mode("brand", True).alias("spelling"))
-    rows = judged.withColumn("brand_key", F.lower("brand")).join(spellings, "brand_key", "left")
-    return rows.withColumn("brand", F.coalesce("spelling", "brand"))
+    is_kept = F.col("verdict") == KEPT
+    alone = F.when(F.col("brand").isNull(), F.col("item_id"))  # spreads what has no brand over the partitions
+    spelling = F.mode(F.when(is_kept, F.col("brand")), True).over(Window.partitionBy(F.lower("brand"), alone))
+    return judged.withColumn("brand", F.when(is_kept, spelling))

@@ -33,8 +33,7 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
     inside = {name: path for name, path in columns.items() if name not in around}
     if source.explode:
         lines = rows.withColumn("_line", _object("raw", [*around.values(), *source.explode], source))
-        records = [F.from_json(_field("_line", field, source), _schema(inside.values(), source)) for field in source.explode]
-        records = [F.coalesce(record, F.array()) for record in records]
+        records = [_records(_field("_line", field, source), inside.values(), source) for field in source.explode]
         exploded = lines.select("*", F.posexplode_outer(F.concat(*records)).alias("part", "_record"))
         # A line without a record stays, as one that breaks a rule: nothing is lost unseen.
         parsed = exploded.withColumn("part", F.coalesce("part", F.lit(0)))
@@ -50,10 +49,7 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
         "part",
         "raw",
         F.col("_record").isNotNull().alias("is_record"),
-        *[
-            values.get(name, F.lit(None)).cast("string").alias(name)
-            for name in sorted(TARGET_COLUMNS[source.table])
-        ],
+        *[values.get(name, F.lit(None)).cast("string").alias(name) for name in sorted(TARGET_COLUMNS[source.table])],
     )
 
 
@@ -120,9 +116,16 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
 
 def _object(raw: str, paths: Iterable[str], source: Source) -> Column:
     """The JSON object that a line is, or null. Read as the one element of a list, so that what follows the object on the
-    line (another object, half a line) is not passed over."""
+    line (another object, half a line) is not passed over.
+    """
     found = F.from_json(F.concat(F.lit("["), F.col(raw), F.lit("]")), _schema(paths, source))
     return F.when(F.size(found) == 1, F.get(found, 0))
+
+
+def _records(field: Column, paths: Iterable[str], source: Source) -> Column:
+    """The records of an exploded field: of a list, of one object; one null where the field holds neither."""
+    found = F.from_json(field, _schema(paths, source))
+    return F.coalesce(found, F.when(field.isNotNull(), F.array(F.lit(None))), F.array())
 
 
 def _field(record: str, path: str, source: Source) -> Column:

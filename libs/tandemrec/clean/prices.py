@@ -3,10 +3,9 @@
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from tandemrec.clean.texts import trimmed
-
 AMOUNT = "decimal(12,2)"
-SYMBOLS = {
+SIGNS = {
+    "US$": "USD",
     "HK$": "HKD",
     "R$": "BRL",
     "A$": "AUD",
@@ -15,31 +14,28 @@ SYMBOLS = {
     "€": "EUR",
     "£": "GBP",
     "¥": "CNY",
-    "\uffe5": "CNY",
     "元": "CNY",
     "RMB": "CNY",
     "円": "JPY",
     "₹": "INR",
     "₩": "KRW",
 }
+_CODE = r"(?i)\b(USD|EUR|GBP|CNY|JPY|INR|KRW|BRL|AUD|CAD|HKD|TWD|SGD|NZD|CHF|SEK|NOK|DKK|PLN|CZK|TRY|MXN|ZAR|RUB)\b"
+_NUMBER = r"(-?\s?\p{Sc}?\s?\d[\d.,]*(?:[ '’]\d{3}(?!\d)[\d.,]*)*)"
 
 
 def amount(text: Column) -> Column:
     """The first number of a price: `$1,299.00`, `1.299,00 €`, `12.5 EUR`. Null where there is none, or it is negative
-    or too large. A comma before exactly one or two last digits is a decimal one, any other parts thousands.
+    or too large. A comma before one or two last digits is a decimal one; any other comma parts thousands.
     """
-    number = F.regexp_extract(text, r"(-?\s?\p{Sc}?\s?\d[\d.,' ]*)", 1)
-    digits = F.regexp_replace(number, r"[^\d.,-]|[.,]+\s*$", "")
-    with_point = F.when(
-        digits.rlike(r",\d{1,2}$"), F.translate(F.replace(digits, F.lit("."), F.lit("")), ",", ".")
-    ).otherwise(F.replace(digits, F.lit(","), F.lit("")))
-    value = F.coalesce(text.try_cast(AMOUNT), with_point.try_cast(AMOUNT))
+    digits = F.regexp_replace(F.regexp_extract(text, _NUMBER, 1), r"[^\d.,-]|[.,]+$", "")
+    with_point = F.when(digits.rlike(r",\d{1,2}$"), F.translate(F.replace(digits, F.lit(".")), ",", "."))
+    value = F.coalesce(text.try_cast(AMOUNT), with_point.otherwise(F.replace(digits, F.lit(","))).try_cast(AMOUNT))
     return F.when(value >= 0, value)
 
 
 def currency(text: Column, given: Column, default: str) -> Column:
-    """ISO 4217: the source's own column, the code or the sign in the price, or the default."""
-    upper = F.upper(text)
-    code = F.nullif(F.regexp_extract(upper, r"(?:^|[^A-Z])([A-Z]{3})(?:[^A-Z]|$)", 1), F.lit(""))
-    signs = [F.when(upper.contains(sign), F.lit(name)) for sign, name in SYMBOLS.items()]
-    return F.coalesce(F.upper(trimmed(given)), *signs[:4], F.when(code != "RMB", code), *signs[4:], F.lit(default))
+    """ISO 4217: as the source's own column says, the code or the sign in the price, or the default."""
+    code = F.nullif(F.regexp_extract(text, _CODE, 1), F.lit(""))
+    signs = [F.when(text.contains(sign), F.lit(name)) for sign, name in SIGNS.items()]
+    return F.coalesce(F.upper(given), F.upper(code), *signs, F.lit(default))

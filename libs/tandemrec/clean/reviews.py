@@ -14,11 +14,22 @@ from tandemrec.clean.times import parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.clean.words import language, tokens
 from tandemrec.config.preparing import CleanSettings
-from tandemrec.config.sources import Source
+from tandemrec.config.sources import TARGET_COLUMNS, Source
 
-COLUMNS = (
-    "review_id user_id item_id rating review_time title text clean_text text_hash language tokens split".split()
-)
+COLUMNS = [
+    "review_id",
+    "user_id",
+    "item_id",
+    "rating",
+    "review_time",
+    "title",
+    "text",
+    "clean_text",
+    "text_hash",
+    "language",
+    "tokens",
+    "split",
+]
 
 
 def judge_reviews(
@@ -65,20 +76,22 @@ def judge_reviews(
 
 def _convert(rows: DataFrame, source: Source) -> DataFrame:
     parsed = parse(rows.where(F.col("source") == source.name), source)
-    converted = parsed.select(
+    parsed = parsed.withColumn("clean_text", F.col("text"))
+    parsed = plain(parsed, ["title", "clean_text"])
+    parsed = parsed.withColumns({name: trimmed(F.col(name)) for name in TARGET_COLUMNS["reviews"] - {"title", "text"}})
+    return parsed.select(
         *ORIGIN,
         "raw",
         "is_record",
-        trimmed(F.col("review_id")).alias("review_id"),
-        trimmed(F.col("user_id")).alias("user_id"),
-        trimmed(F.col("item_id")).alias("item_id"),
-        trimmed(F.col("rating")).alias("given_rating"),
-        trimmed(F.col("rating")).try_cast("double").alias("rating"),
-        parse_time(trimmed(F.col("review_time")), source.time_formats).alias("review_time"),
+        "review_id",
+        "user_id",
+        "item_id",
+        F.col("rating").alias("given_rating"),
+        F.col("rating").try_cast("double").alias("rating"),
+        parse_time(F.col("review_time"), source.time_formats).alias("review_time"),
         F.lit("review_time" in mapped_columns(source)).alias("has_time"),
-        plain(F.col("title")).alias("title"),
+        "title",
         F.coalesce("text", F.lit("")).alias("text"),
-        plain(F.col("text")).alias("clean_text"),
+        joined(F.col("title"), F.col("clean_text")).alias("clean_text"),
         known_split(F.col("split")).alias("split"),
     )
-    return converted.withColumn("clean_text", joined(F.col("title"), F.col("clean_text")))

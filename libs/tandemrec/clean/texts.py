@@ -2,17 +2,18 @@
 
 import html
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pandas as pd
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 
 SPACES = " \t\n\r\u00a0\u3000\u200b\ufeff"
 _INLINE_TAG = r"(?i)</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u)(?:\s[^<>]*)?/?>"
 _TAG = r"</?[A-Za-z!][^<>]*>"
+_INVISIBLE = r"[\p{Cc}\p{Cf}&&[^\s\x{85}]]+"
 _SPACE = r"[\s\p{Z}\x{85}]+"
-_INVISIBLE = r"[\p{Cc}\p{Cf}]+"
 
 
 def trimmed(text: Column) -> Column:
@@ -20,20 +21,31 @@ def trimmed(text: Column) -> Column:
     return F.nullif(F.btrim(text, F.lit(SPACES)), F.lit(""))
 
 
-def plain(text: Column) -> Column:
-    """Tags and entities resolved, NFKC, control and zero-width characters removed, runs of space made one; null where
-    nothing is left. A tag that sets a word in bold or the like joins, every other tag parts as a space does.
+def plain(rows: DataFrame, names: Sequence[str]) -> DataFrame:
+    """The same rows with these columns readable: tags and entities resolved, NFKC, control and zero-width characters
+    removed, runs of space made one, null where nothing is left.
+
+    A tag that sets a word in bold or the like joins what it stands between, every other tag parts it as a space does.
     """
-    untagged = F.regexp_replace(F.regexp_replace(text, _INLINE_TAG, ""), _TAG, " ")
-    untagged = F.when(text.contains("<"), untagged).otherwise(text)
+    # Column by column in steps, so that Spark computes each step once for every use of it.
+    rows = rows.withColumns({name: _untagged(F.col(name)) for name in names})
     # Python sees only what Spark has no function for: entities, and letters that have more than one spelling.
-    is_odd = untagged.contains("&") | (F.octet_length(untagged) > F.length(untagged))
-    resolved = F.when(is_odd, _resolve(F.when(is_odd, untagged))).otherwise(untagged)
-    visible = F.regexp_replace(F.regexp_replace(resolved, _SPACE, " "), _INVISIBLE, "")
-    return F.nullif(F.trim(F.regexp_replace(visible, " +", " ")), F.lit(""))
+    odd = {name: F.col(name).contains("&") | (F.octet_length(name) > F.length(name)) for name in names}
+    resolved = {name: _resolve(F.when(is_odd, F.col(name))) for name, is_odd in odd.items()}
+    rows = rows.withColumns({name: F.coalesce(text, F.col(name)) for name, text in resolved.items()})
+    return rows.withColumns({name: _visible(F.col(name)) for name in names})
 
 
-@F.pandas_udf("string")  # type: ignore[call-overload,untyped-decorator]
+def _untagged(text: Column) -> Column:
+    without = F.regexp_replace(F.regexp_replace(text, _INLINE_TAG, ""), _TAG, " ")
+    return F.when(text.contains("<"), without).otherwise(text)
+
+
+def _visible(text: Column) -> Column:
+    return F.nullif(F.trim(F.regexp_replace(F.regexp_replace(text, _INVISIBLE, ""), _SPACE, " ")), F.lit(""))
+
+
+@pandas_udf("string")  # type: ignore[call-overload,untyped-decorator]
 def _resolve(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
     for texts in batches:
         yield texts.map(lambda text: unicodedata.normalize("NFKC", html.unescape(text)), na_action="ignore")

@@ -6,13 +6,14 @@ import pandas as pd
 import stopwordsiso
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 
 ZH_SHARE = 0.2  # a Chinese review of an iPhone is Chinese
 _WORD = r"[\p{L}\p{N}]+(?:'\p{L}+)*"
 
 
 def language(text: Column) -> Column:
-    """zh where at least a fifth of the letters are Chinese characters, en where most are Latin, else other."""
+    """Zh where at least a fifth of the letters are Chinese characters, en where most are Latin, else other."""
     letters = F.length(F.regexp_replace(text, r"\P{L}+", ""))
     chinese = F.length(F.regexp_replace(text, r"\P{IsHan}+", ""))
     latin = F.length(F.regexp_replace(text, r"\P{IsLatin}+", ""))
@@ -41,7 +42,7 @@ def tokens(text: Column, language: Column, stop_words: Sequence[str]) -> Column:
     return F.when(language == "other", others).otherwise(without)
 
 
-@F.pandas_udf("array<string>")  # type: ignore[call-overload,untyped-decorator]
+@pandas_udf("array<string>")  # type: ignore[call-overload,untyped-decorator]
 def _cut(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
     import rjieba  # only where there is Chinese: its dictionary takes a moment to load
 

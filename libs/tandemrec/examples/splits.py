@@ -35,14 +35,13 @@ class Splitter:
     limits: DataFrame | None = None
 
     def prepare(self, rows: DataFrame) -> DataFrame:
-        """Rows with `valid_from` and `test_from`, which `at` reads; null: never."""
+        """Rows with what `at` reads: `valid_from` and `test_from`, moments, null for a user without held-out rows."""
         if self.limits is not None:
             return rows.join(self.limits, "user", "left")
-        starts = [F.lit(cut) for cut in self.cuts] if self.cuts else [F.lit(None).cast("timestamp")] * 2
-        names = ("valid_from", "test_from")
-        return rows.withColumns(
-            {name: moment(start, F.lit("")) for name, start in zip(names, starts, strict=True)}
-        )
+        if self.cuts is not None:
+            valid, test = (moment(F.lit(cut), F.lit("")) for cut in self.cuts)
+            return rows.withColumns({"valid_from": valid, "test_from": test})
+        return rows
 
     def at(self, time: Column, given: Column) -> Column:
         """Number of the split of something that happened to the row's pair at a time (or was `given`)."""

@@ -6,7 +6,7 @@ All vocabularies are numbered together, as rows (space, id): one sort, one count
 from collections.abc import Mapping
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 USER, ITEM, TEXT, CATEGORY, BRAND = SPACES = ("user", "item", "text", "category", "brand")
@@ -20,14 +20,11 @@ _TABLES = {  # space: table, column of the id, column of the index
 }
 TABLES = tuple(dict.fromkeys(table for table, _, _ in _TABLES.values()))
 
-# A category is told by its whole path: "Strings" of guitars and of violins are two.
-CATEGORY_PATH = F.when(F.size("category") > 0, F.array_join("category", " > "))
-
 
 def ids_of(events: DataFrame, items: DataFrame, reviews: DataFrame, min_category_items: int) -> DataFrame:
     """Every id that occurs: rows (space, id), repeated. Categories of fewer items than the minimum are left out."""
     categories = (
-        items.select(CATEGORY_PATH.alias("id"))
+        items.select(category_path().alias("id"))
         .where("id IS NOT NULL")
         .groupBy("id")
         .agg(F.count("*").alias("items"))
@@ -59,7 +56,7 @@ def new_ids(ids: DataFrame, known: DataFrame) -> DataFrame:
     return ids.distinct().join(known, ["space", "id"], "left_anti").orderBy("space", "id")
 
 
-def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int]]:
+def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int], set[str]]:
     """Give the next numbers to new ids, in the order of the id.
 
     A range-partitioned sort numbers itself: a row's place within its partition, plus the rows of the same space in
@@ -70,33 +67,37 @@ def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int
         known: rows (space, id, index).
 
     Returns:
-        Rows (space, id, index), and how many of them there are in each space that has any.
+        Rows (space, id, index), how large each space is with them, and the spaces that have new ids.
     """
     placed = fresh.select(
         "space", "id", F.spark_partition_id().alias("partition"), F.monotonically_increasing_id().alias("place")
     )
     counts = placed.groupBy("partition", "space").agg(F.count("*").alias("rows"), F.min("place").alias("first"))
-    last = {row["space"]: row["last"] for row in known.groupBy("space").agg(F.max("index").alias("last")).collect()}
-    added: dict[str, int] = {}
-    offsets = []
+    sizes = dict.fromkeys(SPACES, 0)
+    sizes |= {row["space"]: row["size"] for row in known.groupBy("space").agg(F.count("*").alias("size")).collect()}
+    offsets, grown = [], set()
     for row in sorted(counts.collect(), key=lambda row: (row["space"], row["partition"])):
-        space = row["space"]
-        start = last.get(space, 0) + added.get(space, 0) + 1
-        offsets.append((row["partition"], space, start - row["first"]))
-        added[space] = added.get(space, 0) + row["rows"]
+        offsets.append((row["partition"], row["space"], sizes[row["space"]] + 1 - row["first"]))
+        sizes[row["space"]] += row["rows"]
+        grown.add(row["space"])
     starts = fresh.sparkSession.createDataFrame(offsets, "partition int, space string, offset long")
     numbered = placed.join(F.broadcast(starts), ["partition", "space"])
-    return numbered.select("space", "id", (F.col("place") + F.col("offset")).cast("int").alias("index")), added
+    return numbered.select("space", "id", (F.col("place") + F.col("offset")).cast("int").alias("index")), sizes, grown
 
 
 def vocabulary(numbered: DataFrame, table: str) -> DataFrame:
     """The rows of numbered ids that belong to a vocabulary table, with the columns of its contract."""
-    spaces = [space for space, (name, _, _) in _TABLES.items() if name == table]
+    spaces = spaces_of(table)
     _, id_, index = _TABLES[spaces[0]]
     columns = [F.col("id").alias(id_), F.col("index").alias(index)]
     if table == "attributes_vocabulary":
         columns.append(F.col("space").alias("attribute"))
     return numbered.where(F.col("space").isin(spaces)).select(columns)
+
+
+def category_path() -> Column:
+    """A category is told by its whole path: the strings of guitars and of violins are two. Null without one."""
+    return F.when(F.size("category") > 0, F.array_join("category", " > "))
 
 
 def spaces_of(table: str) -> list[str]:

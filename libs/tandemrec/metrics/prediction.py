@@ -25,6 +25,7 @@ def prediction_metrics(
     metrics.
 
     Args:
+        kind: of the task.
         labels: (N,) 0 or 1, class numbers, or values.
         scores: probabilities of 1 (N,), probabilities of the classes (N, C), or values (N,).
     """

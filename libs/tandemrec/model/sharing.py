@@ -1,9 +1,9 @@
 """Sharing layers: what the tasks have in common, between the representations and each task's tower.
 
-Every task hands in its own input of the same width; the weights are shared, so that clicks, stars and words train the
-same experts.
+The weights serve whatever input comes, so that clicks, stars and words train the same experts. Each layer obeys one
+contract: rows do not touch one another, and the order of the tasks does not matter.
 
-Shapes: B rows, D width, E experts, T tasks.
+Shapes: B rows, D width, E experts.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,8 +24,10 @@ class SharedBottom(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.bottom = _expert(width, dropout)
 
-    def forward(self, task: str, input_BD: Tensor) -> Tensor:
-        return input_BD + self.bottom(self.norm(input_BD))
+    def forward(self, input_BD: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """What each of the tasks that read this input gets, (B, D)."""
+        shared_BD = input_BD + self.bottom(self.norm(input_BD))
+        return dict.fromkeys(tasks, shared_BD)
 
 
 class MixtureOfExperts(nn.Module):
@@ -38,11 +40,15 @@ class MixtureOfExperts(nn.Module):
         self.experts = nn.ModuleList(_expert(width, dropout) for _ in range(experts))
         self.gates = nn.ModuleDict({task: nn.Linear(width, experts, bias=False) for task in tasks})
 
-    def forward(self, task: str, input_BD: Tensor) -> Tensor:
+    def forward(self, input_BD: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
+        """What each of the tasks that read this input gets, (B, D)."""
         normed_BD = self.norm(input_BD)
-        gate_BE = self.gates[task](normed_BD).softmax(-1)
         answers_BED = torch.stack([expert(normed_BD) for expert in self.experts], dim=1)
-        return input_BD + (gate_BE.unsqueeze(-1) * answers_BED).sum(1)
+        mixed = {}
+        for task in tasks:
+            gate_BE = self.gates[task](normed_BD).softmax(-1)
+            mixed[task] = input_BD + (gate_BE.unsqueeze(-1) * answers_BED).sum(1)
+        return mixed
 
 
 SHARINGS: dict[str, Callable[[Sequence[str], int, int, float], nn.Module]] = {

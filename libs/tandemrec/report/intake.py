@@ -71,6 +71,5 @@ def _lines(lake: Lake, table: str, reason: str) -> list[dict[str, Any]]:
     if not lake.exists("quarantine"):
         return []
     where = (pc.field("table_name") == table) & (pc.field("reason") == reason)
-    # head stops reading as soon as it has enough.
-    rows = lake.dataset("quarantine").head(SAMPLES, columns=["source", "file", "line", "raw"], filter=where)
+    rows = lake.read("quarantine", ["source", "file", "line", "raw"], where=where, limit=SAMPLES)
     return [{**row, "raw": visible(row["raw"] or "")} for row in rows.to_pylist()]

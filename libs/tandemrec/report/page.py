@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 import tandemrec
 from tandemrec.config import Settings
@@ -35,7 +35,7 @@ def render(lake: Lake, settings: Settings) -> str:
     )
 
 
-def _template() -> Any:
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("tandemrec.report"),
         autoescape=True,  # titles and reviews are written by strangers

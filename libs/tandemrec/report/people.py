@@ -1,4 +1,4 @@
-"""What users did and what they are recommended, with titles: for the page's few users and for `show recommendations`."""
+"""What users did and what they are recommended, with titles: for the page and for `show recommendations`."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -58,7 +58,8 @@ def recommending_run(lake: Lake) -> str | None:
     if lake.exists("runs"):
         rows = lake.read("runs", ["run_id", "started_at"], where=pc.field("stage") == "train").to_pylist()
         started = {row["run_id"]: row["started_at"] for row in rows}
-    return max(present, key=lambda run_id: (run_id in started, started.get(run_id), run_id))
+    ids: list[str] = present
+    return max(ids, key=lambda run_id: (run_id in started, started.get(run_id), run_id))
 
 
 def spread(lake: Lake, number: int) -> list[str]:
@@ -138,7 +139,8 @@ def _picked(lake: Lake, user_ids: Sequence[str], run_id: str | None, picks: int)
     if run_id is None:
         return []
     where = (pc.field("run_id") == run_id) & pc.field("user_id").isin(list(user_ids)) & (pc.field("rank") <= picks)
-    return lake.read("recommendations", where=where).sort_by("rank").to_pylist()
+    picked: list[dict[str, Any]] = lake.read("recommendations", where=where).sort_by("rank").to_pylist()
+    return picked
 
 
 def _items(lake: Lake, item_ids: Iterable[str]) -> dict[str, dict[str, Any]]:

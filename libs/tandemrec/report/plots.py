@@ -157,7 +157,7 @@ def curve(panel: Panel, best_epoch: int | None) -> Markup:
         axes = plot.axes
         axes.plot(epochs, values, color=FAINT if panel.is_loss else SERIES[0], marker="." if len(epochs) < 3 else None)
         says = f"{name} from {words.figure(values[0])} to {words.figure(values[-1])} in {len(epochs)} epochs"
-        if best_epoch in epochs:
+        if best_epoch is not None and best_epoch in epochs:
             best = values[epochs.index(best_epoch)]
             axes.axvline(best_epoch, color=SERIES[3], linewidth=0.8, linestyle=":")
             axes.plot([best_epoch], [best], marker="o", markersize=4, color=SERIES[3])

@@ -40,7 +40,7 @@ def print_recommendations(settings: Settings, user: str, k: int) -> None:
 
 def _others(lake: Lake, run_id: str) -> str:
     where = (pc.field("run_id") == run_id) & (pc.field("rank") == 1)
-    names = lake.dataset("recommendations").head(3, columns=["user_id"], filter=where)["user_id"].to_pylist()
+    names = lake.read("recommendations", ["user_id"], where=where, limit=3)["user_id"].to_pylist()
     return ", ".join(sorted(names))
 
 

@@ -14,7 +14,7 @@ from tandemrec.report import words
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """A table. `layer_name` is its path below the root; `run` is the newest finished one of the stage that writes it."""
+    """A table. `layer_name` is its path below the root; `run` the newest finished one of the stage that writes it."""
 
     layer_name: str
     comment: str

@@ -37,7 +37,7 @@ def traffic(lake: Lake, positives: list[str]) -> Traffic:
     Args:
         positives: the event types, and `review`, that count as an interaction.
     """
-    week = pc.cast(pc.floor_temporal(pc.field("event_time"), unit="week"), pa.date32())
+    week = pc.floor_temporal(pc.field("event_time"), unit="week").cast(pa.date32())
     by_week = count_by(lake, "events", {"event_type": pc.field("event_type"), "week": week}).to_pylist()
     events: dict[str, int] = {}
     weeks: dict[str, dict[date, int]] = {}
@@ -64,9 +64,12 @@ def traffic(lake: Lake, positives: list[str]) -> Traffic:
 
 
 def _per_item(lake: Lake, positives: list[str]) -> Counts:
-    counted = [count_by(lake, "events", {"item_id": pc.field("item_id")}, pc.field("event_type").isin(positives))]
+    done = count_by(lake, "events", {name: pc.field(name) for name in ("event_type", "item_id")})
+    chosen = pc.is_in(done["event_type"].cast(pa.string()), pa.array(positives, pa.string()))
+    counted = [done.filter(chosen).select(["item_id", "rows"])]
     if "review" in positives:
         counted.append(count_by(lake, "reviews", {"item_id": pc.field("item_id")}))
-    rows = pa.concat_tables([c.cast(pa.schema({"item_id": pa.string(), "rows": pa.int64()})) for c in counted])
+    item_rows = pa.schema({"item_id": pa.string(), "rows": pa.int64()})
+    rows = pa.concat_tables([counts.cast(item_rows) for counts in counted])
     per_item = rows.group_by("item_id").aggregate([("rows", "sum")])["rows_sum"].to_numpy()
     return np.sort(per_item)[::-1].astype(np.int64)

@@ -132,8 +132,8 @@ def _funnel(rng: np.random.Generator, tastes: Tastes, catalogue: Catalogue, view
     purchases, bought = purchases.take(order[first]), bought[order[first]]
     days = np.clip(rng.lognormal(1.9, 0.7, len(purchases)), 1, 40)
     ratings, rated = go_on(purchases, bought, RATING, np.full(len(purchases), 0.65), (days * DAY).astype(np.int64))
-    pleasure = pleasure(rng, tastes, ratings.user, liking[rated], quality[rated])
-    ratings = _events(ratings.user, ratings.item, RATING, ratings.time, ratings.session, stars_of(pleasure))
+    stars = stars_of(pleasure(rng, tastes, ratings.user, liking[rated], quality[rated]))
+    ratings = _events(ratings.user, ratings.item, RATING, ratings.time, ratings.session, stars)
     parts = (views, clicks, favourites, carts, purchases, ratings)
     return Events(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(views)})
 
@@ -146,7 +146,7 @@ def pleasure(rng: np.random.Generator, tastes: Tastes, user: Ints, liking: Float
 def stars_of(pleasure: Floats) -> Ints:
     """Stars 1 to 5 by rank, so that each has its share whatever the tastes."""
     rank = np.argsort(np.argsort(pleasure, kind="stable"), kind="stable")
-    return 1 + np.searchsorted(np.cumsum(STAR_SHARES)[:-1], (rank + 0.5) / max(len(rank), 1))
+    return (1 + np.searchsorted(np.cumsum(STAR_SHARES)[:-1], (rank + 0.5) / len(rank))).astype(np.int64)
 
 
 def _events(user: Ints, item: Ints, type_: int, time: Ints, session: Ints, stars: Ints | None = None) -> Events:

@@ -38,7 +38,8 @@ class Catalogue:
 def make_catalogue(rng: np.random.Generator, items: int) -> Catalogue:
     """Items whose brand tells something of style, price and quality, and whose popularity is skewed as Zipf found."""
     # Every category has an item, however small the catalogue.
-    category = np.concatenate([np.arange(len(CATEGORIES)), rng.choice(len(CATEGORIES), items, p=CATEGORY_SHARES)])[:items]
+    others = rng.choice(len(CATEGORIES), items - len(CATEGORIES), p=CATEGORY_SHARES)
+    category = np.concatenate([np.arange(len(CATEGORIES)), others])
     brand_style = np.arange(len(BRANDS)) % len(STYLES)
     brand_level, brand_quality = rng.normal(0, 0.3, len(BRANDS)), rng.normal(0, 0.5, len(BRANDS))
     brand_categories = np.argsort(rng.random((len(BRANDS), len(CATEGORIES))), axis=1) < 5
@@ -55,7 +56,7 @@ def make_catalogue(rng: np.random.Generator, items: int) -> Catalogue:
         noun=rng.integers(0, np.array([len(c.nouns) for c in CATEGORIES])[category]),
         factor=factor,
         quality=0.85 * rng.standard_normal(items) + brand_quality[brand],
-        popularity=1.0 / (rank + 5.0) ** ZIPF_EXPONENT,
+        popularity=(rank + 5.0) ** -ZIPF_EXPONENT,
         price=np.round(median * np.exp(brand_level[brand] + rng.normal(0, 0.35, items)), 2),
         launched=np.where(rng.random(items) < LAUNCHED_IN_THE_YEAR, launch, 0),
     )

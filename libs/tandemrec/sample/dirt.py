@@ -6,12 +6,16 @@ to keep is known exactly.
 
 import json
 import random
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from tandemrec.sample import moments
+from tandemrec.sample.planted import TableCounts
 
 Record = dict[str, Any]
 Spoil = Callable[[random.Random, Record], Record]
@@ -55,6 +59,17 @@ def assign(rng: np.random.Generator, rows: int, rates: Mapping[str, float]) -> d
     return dict(zip(rng.choice(rows, len(codes), replace=False).tolist(), codes, strict=True))
 
 
+def counted(kept: int, defects: Mapping[int, str], rates: Mapping[str, float]) -> TableCounts:
+    """The counts of a table whose every defect is a line beside the good ones."""
+    by_code = Counter(defects.values())
+    return TableCounts(
+        rows=kept + by_code.total(),
+        kept=kept,
+        merged={code: by_code[code] for code in (EXACT, NEAR)},
+        rejected={code: by_code[code] for code in rates if code not in (EXACT, NEAR)},
+    )
+
+
 def blank(*fields: str) -> Spoil:
     """One of the ways in which logs say nothing, in each of the fields; the field itself may be gone."""
 
@@ -95,8 +110,28 @@ def broken_line(rng: random.Random, record: Record) -> str:
     """A line that is no JSON object: cut off by a full disk, a message of another program, or JSON of another kind."""
     line = json_line(record)
     return rng.choice(
-        (line[: rng.randrange(12, len(line) - 2)], "WARN collector: upstream timed out, retrying", json.dumps([*record]))
+        (
+            line[: rng.randrange(12, len(line) - 2)],
+            "WARN collector: upstream timed out, retrying",
+            json.dumps([*record]),
+        )
     )
+
+
+_HTML = re.compile(r"</?[a-z][^>]*>|&#?[a-z0-9]+;", re.IGNORECASE)
+_UNSEEN = re.compile("[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u200b-\u200f\ufeff]")
+
+
+@dataclass
+class Marks:
+    """How many texts carry marks that cleaning has to take out."""
+
+    html: int = 0
+    control_characters: int = 0
+
+    def add(self, *texts: str) -> None:
+        self.html += sum(bool(_HTML.search(text)) for text in texts)
+        self.control_characters += sum(bool(_UNSEEN.search(text)) for text in texts)
 
 
 def with_html(rng: random.Random, text: str, spaced: bool) -> str:

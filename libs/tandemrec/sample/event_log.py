@@ -2,17 +2,17 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from tandemrec.sample import dirt
-from tandemrec.sample.behaviour import DAY, Events
+from tandemrec.sample.behaviour import DAY, RATING, Events
 from tandemrec.sample.files import write_lines
 from tandemrec.sample.listing import sku
-from tandemrec.sample.moments import FORMAT_SHARES, FORMATS, START, other_format, written
+from tandemrec.sample.moments import FORMAT_SHARES, FORMATS, START, format_of, other_format, written
 from tandemrec.sample.planted import TableCounts
 
 ACTIONS = ("pv", "click", "fav", "cart", "buy", "rate")
@@ -37,21 +37,66 @@ def uid(user: int) -> str:
 
 def write_events(rng: np.random.Generator, folder: Path, events: Events) -> tuple[TableCounts, dict[str, int]]:
     """Write folder/events-YYYY-MM.jsonl[.gz]; what was written, and how often each time format."""
-    words = random.Random(int(rng.integers(2**62)))
-    style = rng.choice(len(FORMATS), len(events), p=FORMAT_SHARES)
+    draw = random.Random(int(rng.integers(2**62)))
+    style = rng.choice(len(FORMATS), len(events), p=FORMAT_SHARES).tolist()
     defects = dirt.assign(rng, len(events), dirt.EVENT_RATES)
-    starts = [_days_to(month) * DAY for month in range(1, 14)]
-    bounds = np.searchsorted(events.time, starts)
     formats: Counter[str] = Counter()
-    for month, first, end in zip(range(1, 13), bounds[:-1], bounds[1:], strict=True):
-        timed = sorted(_month(words, events, style, defects, range(first, end), formats), key=lambda pair: pair[0])
+    month_ends = [(date(2025 + month // 12, month % 12 + 1, 1) - START.date()).days * DAY for month in range(1, 13)]
+    bounds = [0, *np.searchsorted(events.time, month_ends).tolist()]
+    for month, rows in enumerate(map(range, bounds[:-1], bounds[1:]), start=1):
+        timed: list[tuple[int, str]] = []
+        for row in rows:
+            record, moment = _record(events, row, FORMATS[style[row]]), int(events.time[row])
+            formats[FORMATS[style[row]]] += 1
+            timed.append((moment, dirt.json_line(record)))
+            if row in defects:
+                line, form = _spoiled(
+                    draw, record, defects[row], START + timedelta(seconds=moment), FORMATS[style[row]]
+                )
+                formats.update(form)
+                timed.append((moment + draw.randrange(LATE_BY_AT_MOST), line))
+        timed.sort(key=itemgetter(0))
         suffix = "" if month in PLAIN_MONTHS else ".gz"
         write_lines(folder / f"events-2025-{month:02d}.jsonl{suffix}", [line for _, line in timed])
-    by_code = Counter(defects.values())
-    counts = TableCounts(
-        rows=len(events) + by_code.total(),
-        kept=len(events),
-        merged={code: by_code[code] for code in (dirt.EXACT, dirt.NEAR)},
-        rejected={code: by_code[code] for code in dirt.EVENT_RATES if code not in (dirt.EXACT, dirt.NEAR)},
+    return dirt.counted(len(events), defects, dirt.EVENT_RATES), {name: formats[name] for name in FORMATS}
+
+
+def _record(events: Events, row: int, style: str) -> dirt.Record:
+    type_ = int(events.type[row])
+    record: dirt.Record = {
+        "uid": uid(int(events.user[row])),
+        "sku": sku(int(events.item[row])),
+        "action": ACTIONS[type_],
+        "ts": written(START + timedelta(seconds=int(events.time[row])), style),
+        "sid": f"s{events.session[row] + 1:07d}",
+    }
+    return record | {"stars": int(events.stars[row])} if type_ == RATING else record
+
+
+def _spoiled(
+    draw: random.Random, record: dirt.Record, code: str, moment: datetime, style: str
+) -> tuple[str, list[str]]:
+    """The line of the defect, and the time format that can be read in it, if any."""
+    if code == dirt.BROKEN_JSON:
+        return dirt.broken_line(draw, record), []
+    if code == dirt.EXACT:
+        spoiled = record
+    elif code == dirt.NEAR:
+        spoiled = _written_otherwise(draw, record, moment, style)
+    else:
+        spoiled = _SPOILS[code](draw, record)
+    readable = [] if code == "time_unreadable" else [format_of(spoiled["ts"])]
+    return dirt.json_line(spoiled), readable
+
+
+def _written_otherwise(draw: random.Random, record: dirt.Record, moment: datetime, style: str) -> dirt.Record:
+    """The same event as another collector writes it: another time format, spaces around ids, the action in capitals."""
+    variants = (
+        {"ts": written(moment, other_format(draw, style))},
+        {"uid": f" {record['uid']}", "sku": f"{record['sku']} "},
+        {"action": record["action"].upper()},
     )
-    return counts, {name: formats[name] for name in FORMATS}
+    changes: dirt.Record = {}
+    for variant in draw.sample(variants, draw.randrange(1, len(variants) + 1)):
+        changes |= variant
+    return record | changes

@@ -23,6 +23,13 @@ def written(moment: datetime, style: str) -> str | int:
     return moment.strftime("%d/%m/%Y %H:%M:%S")
 
 
+def format_of(moment: str | int) -> str:
+    """Which of `FORMATS` a moment is written in."""
+    if isinstance(moment, int):
+        return "epoch_ms"
+    return "slash" if "/" in moment else "iso"
+
+
 def other_format(rng: random.Random, style: str) -> str:
     return rng.choice([other for other in FORMATS if other != style])
 

@@ -44,4 +44,5 @@ def affinity(tastes: Tastes, catalogue: Catalogue, user: Ints, item: Ints) -> Fl
 
     `user` and `item` broadcast against each other; the result has their common shape.
     """
-    return 4.0 * (np.einsum("...k,...k->...", tastes.styles[user], catalogue.factor[item]) - 1.0 / len(STYLES))
+    likeness: Floats = np.einsum("...k,...k->...", tastes.styles[user], catalogue.factor[item])
+    return 4.0 * (likeness - 1.0 / len(STYLES))

@@ -97,6 +97,7 @@ _NEUTRAL = lines("""
 
 CHINESE = Language(
     code="zh",
+    spaced=False,
     praise=_PRAISE,
     complaint=_COMPLAINT,
     neutral=_NEUTRAL,
@@ -111,4 +112,5 @@ CHINESE = Language(
     headlines_bad=lines("失望|不值|别买|坏得太快|不会再买|和描述不符", "|"),
     headlines_even=lines("我的{product}|还行|用了{period}|评价|给{person}买的", "|"),
     end="。",
+    shout="！",
 )

@@ -136,6 +136,7 @@ _JOIN_TURN = lines("""
 
 ENGLISH = Language(
     code="en",
+    spaced=True,
     praise=_PRAISE,
     complaint=_COMPLAINT,
     neutral=_NEUTRAL,
@@ -149,9 +150,10 @@ ENGLISH = Language(
     },
     headlines_good=lines("Great {product}|Would buy again|Just right|Better than expected|No complaints|Lovely|Solid|"
                          "Not bad at all|Good value|Happy with it", "|"),
-    headlines_bad=lines("Disappointed|Not worth it|Save your money|Broke too soon|Would not buy again|Meh|Poor {product}|"
+    headlines_bad=lines("Disappointed|Not worth it|Save your money|Broke too soon|Would not buy again|Meh|Poor thing|"
                         "Not as described|Expected more|Back it goes", "|"),
     headlines_even=lines("My {product}|It is okay|After a {period}|A {product}|Review|For my {person}|Mixed feelings|"
                          "What to know", "|"),
     end=".",
+    shout="!",
 )  # fmt: skip

@@ -148,7 +148,7 @@ CATEGORIES: tuple[Category, ...] = (
         "Home", "Bedding", 60.0, 1.1,
         "duvet|linen sheet set|memory pillow|wool blanket|mattress topper",
         "羽绒被|亚麻床单套装|记忆枕|羊毛毯|床垫",
-        "the fabric|the filling|the seams of the cover|the softness|the warmth|the colour|the size of it|the pillowcases",
+        "the fabric|the filling|the seams of the cover|the softness|the warmth|the colour|the size|the pillowcases",
         "面料|填充|手感|保暖性|颜色|尺寸",
         "washes at 60 degrees|filled in small squares, so nothing slips|woven from long fibres|"
         "warm in winter, airy in summer|tested for harmful substances|fits mattresses up to 30 cm",

@@ -16,9 +16,13 @@ def lines(text: str, separator: str = "\n") -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class Language:
-    """The phrases of one language. Slots in braces: aspect and product come from the item, the rest from `slots`."""
+    """The phrases of one language. Slots in braces: aspect and product come from the item, the rest from `slots`.
+
+    `spaced`: words stand apart, and the first of a sentence begins with a capital.
+    """
 
     code: str
+    spaced: bool
     praise: tuple[str, ...]
     complaint: tuple[str, ...]
     neutral: tuple[str, ...]
@@ -29,6 +33,7 @@ class Language:
     headlines_bad: tuple[str, ...]
     headlines_even: tuple[str, ...]
     end: str
+    shout: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +71,7 @@ def compose(rng: random.Random, language: Language, subject: Subject, stars: int
         else:
             text = _capital(clause)
         last = kind or last
-    text = _slips(rng, text + rng.choices((language.end, "!" if language.code == "en" else "！", ""), (6, 1, 2))[0])
+    text = _slips(rng, text + rng.choices((language.end, language.shout, ""), (6, 1, 2))[0])
     return _headline(rng, language, subject, stars), text
 
 
@@ -107,7 +112,11 @@ def _slips(rng: random.Random, text: str) -> str:
         if len(word) > 3 and word.isascii() and rng.random() < TYPO_SHARE:
             at = rng.randrange(1, len(word) - 1)
             words[place] = rng.choice(
-                (word[:at] + word[at + 1 :], word[:at] + word[at] + word[at:], word[:at] + word[at + 1] + word[at] + word[at + 2 :])
+                (
+                    word[:at] + word[at + 1 :],
+                    word[:at] + word[at] + word[at:],
+                    word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+                )
             )
     text = " ".join(words)
     return text.lower() if rng.random() < 0.12 else text

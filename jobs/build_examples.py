@@ -1,0 +1,117 @@
+"""Silver tables into what the model learns from: vocabularies, examples, item and user features."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from tandemrec import console, examples
+from tandemrec.config import Settings
+from tandemrec.config.sources import SPLITS
+from tandemrec.examples import vocabularies
+from tandemrec.examples.contacts import first_reviews
+from tandemrec.lake import Lake
+from tandemrec.lake.runs import Figures
+from tandemrec.lake.spark import merge, read
+from tandemrec.lake.types import ddl
+from tandemrec.pipeline import stage_main
+
+
+def run(spark: SparkSession, settings: Settings) -> Figures:
+    """Write the vocabularies, then examples and features in their terms.
+
+    Returns:
+        vocabularies: their sizes; rows: by split and kind; labels: by split and task; cuts: of a split by time, when
+        validation and test begin.
+
+    Raises:
+        ConfigError: nothing in the log is what examples.positives (or targets) calls an interaction.
+    """
+    lake, options = Lake(settings.lake.root), settings.examples
+    with ExitStack() as stack:
+
+        def kept(rows: DataFrame) -> DataFrame:
+            stack.callback(rows.persist().unpersist)
+            return rows
+
+        events, items, reviews = (_silver(spark, lake, name) for name in ("events", "items", "reviews"))
+        ids = vocabularies.ids_of(events, items, reviews, options.min_category_items)
+        sizes = _number(spark, lake, kept, ids)
+        users, catalogue, texts, values = (read(spark, lake, table) for table in vocabularies.TABLES)
+
+        log = kept(examples.build_log(events, reviews, users, catalogue, texts, given=options.split == "given"))
+        known = examples.look_at(log, settings)
+        contacts = kept(examples.first_contacts(log, options))
+        parts = examples.Parts(
+            log=log,
+            contacts=contacts,
+            attributes=kept(examples.item_attributes(items, catalogue, values, texts)),
+            splitter=examples.splitter(contacts, options, settings.seed),
+            known=known,
+            items=sizes[vocabularies.ITEM],
+        )
+        rows = kept(examples.build_examples(parts, settings))
+        referred = kept(first_reviews(parts.reviews))
+        merge(spark, lake, "examples", rows, replace=True)
+        of_items = examples.item_features(parts.attributes, parts.interactions, referred, options)
+        merge(spark, lake, "item_features", of_items, replace=True)
+        of_users = examples.user_features(users, contacts, referred, options)
+        merge(spark, lake, "user_features", of_users, replace=True)
+        cuts = [cut.isoformat() for cut in parts.splitter.cuts or ()]
+        figures = {"vocabularies": sizes, **_count(rows), "cuts": cuts}
+    _say(figures)
+    return figures
+
+
+def _silver(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
+    """A silver table; an empty one where no source feeds it."""
+    return read(spark, lake, name) if lake.exists(name) else spark.createDataFrame([], ddl(lake.table(name)))
+
+
+def _number(spark: SparkSession, lake: Lake, kept: Callable[[DataFrame], DataFrame], ids: DataFrame) -> dict[str, int]:
+    """Add new ids to the vocabularies of the lake. Returns the size of each space."""
+    for table in vocabularies.TABLES:
+        lake.ensure(table)
+    known = kept(vocabularies.known_ids({table: read(spark, lake, table) for table in vocabularies.TABLES}))
+    fresh = kept(vocabularies.new_ids(ids, known))
+    numbered, sizes, added = vocabularies.number(fresh, known)
+    for table in vocabularies.TABLES:
+        if added & set(vocabularies.spaces_of(table)):
+            merge(spark, lake, table, vocabularies.vocabulary(numbered, table), update=False)
+    return sizes
+
+
+def _count(rows: DataFrame) -> Figures:
+    counts = rows.groupBy("split", "kind").agg(
+        F.count("*").alias("rows"), *(F.count(n).alias(n) for n in examples.LABELS)
+    )
+    by_split: Figures = {"rows": {}, "labels": {}}
+    for row in sorted(counts.collect()):
+        by_split["rows"].setdefault(row["split"], {})[row["kind"]] = row["rows"]
+        labels = by_split["labels"].setdefault(row["split"], dict.fromkeys(examples.LABELS, 0))
+        for name in examples.LABELS:
+            labels[name] += row[name]
+    return by_split
+
+
+def _say(figures: Figures) -> None:
+    sizes = ", ".join(f"{size:,} {space}" for space, size in figures["vocabularies"].items())
+    console.line(f"  vocabularies: {sizes}")
+    for split in SPLITS:
+        kinds = figures["rows"].get(split, {})
+        labels = ", ".join(f"{count:,} {name}" for name, count in figures["labels"].get(split, {}).items() if count)
+        console.line(f"  {split}: {sum(kinds.values()):,} rows; labels: {labels or 'none'}")
+        if not kinds:
+            console.warn(f"no example is of split {split}: examples.split is what decides")
+    if figures["cuts"]:
+        console.line(f"  cut at {' and '.join(figures['cuts'])}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return stage_main("examples", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""What the model is worth beside baselines: protocol, baselines and comparison, in plain numpy."""
+
+from tandemrec.evaluate.baselines import BASELINES
+from tandemrec.evaluate.compare import Measured, measure
+from tandemrec.evaluate.problem import Predictions, Problem, Rows
+from tandemrec.evaluate.protocol import query_ids
+from tandemrec.evaluate.table import comparison_table
+
+__all__ = [
+    "BASELINES",
+    "Measured",
+    "Predictions",
+    "Problem",
+    "Rows",
+    "comparison_table",
+    "measure",
+    "query_ids",
+]

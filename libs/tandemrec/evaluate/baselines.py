@@ -1,0 +1,87 @@
+"""What anybody could answer without learning: a model that does not beat these has learned nothing of use.
+
+A baseline is data: its name in BASELINES leads to a function from the problem to predictions.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from tandemrec.config import Task
+from tandemrec.evaluate.problem import Array, Predictions, Problem, labelled
+
+DAMPING = 5.0  # ratings at the mean that are added to each user and item
+
+Baseline = Callable[[Problem], Predictions]
+
+
+def popularity(problem: Problem) -> Predictions:
+    """Rank by the number of training interactions; answer every pair of user and item with the training mean."""
+    ranks = {
+        task.name: popularity_ranks(problem, problem.test.labels[task.column])
+        for task in problem.tasks
+        if task.kind == "next_item"
+    }
+    return Predictions(ranks=ranks, scores=_constants(problem, [t for t in problem.tasks if "item" in t.reads]))
+
+
+def majority(problem: Problem) -> Predictions:
+    """Answer every review with the training shares of the classes."""
+    return Predictions(scores=_constants(problem, [t for t in problem.tasks if "review" in t.reads]))
+
+
+def bias(problem: Problem) -> Predictions:
+    """Value tasks as mean + user bias + item bias, both damped towards 0 (Koren 2010, section 2.1)."""
+    scores = {}
+    for task in problem.tasks:
+        rows = labelled(problem.train, task) if task.kind == "regression" and "item" in task.reads else []
+        if len(rows) == 0:
+            continue
+        train, test = problem.train, problem.test
+        item, user, value = train.item[rows], train.user[rows], train.labels[task.column][rows].astype(np.float64)
+        mean = value.mean()
+        item_bias = _damped_mean(item, value - mean, 1 + max(item.max(), test.item.max(initial=0)))
+        user_bias = _damped_mean(user, value - mean - item_bias[item], 1 + max(user.max(), test.user.max(initial=0)))
+        scores[task.name] = mean + user_bias[test.user] + item_bias[test.item]
+    return Predictions(scores=scores)
+
+
+BASELINES: dict[str, Baseline] = {"popularity": popularity, "majority": majority, "bias": bias}
+
+
+def popularity_ranks(problem: Problem, target: Array) -> Array:
+    """Places (N,) of targets (N,) among the candidates by interactions; 0 for no candidate and for NaN."""
+    known = ~np.isnan(target)
+    target = np.where(known, target, 0).astype(np.int64)
+    count = problem.interactions
+    sorted_counts = np.sort(count[count > 0])
+    as_popular = len(sorted_counts) - np.searchsorted(sorted_counts, count[target], side="left")  # the target among them
+    seen, offsets = problem.test.seen
+    row = np.repeat(np.arange(len(target)), np.diff(offsets))
+    passed_over = (count[seen] > 0) & (count[seen] >= count[target[row]]) & (seen != target[row])
+    rank = as_popular - np.bincount(row[passed_over], minlength=len(target))
+    return np.where(known & (count[target] > 0), rank, 0)
+
+
+def _constants(problem: Problem, tasks: Sequence[Task]) -> dict[str, Array]:
+    """The training mean of a value, or the shares of the classes with one more row each, for every test row."""
+    scores: dict[str, Array] = {}
+    for task in tasks:
+        label = problem.train.labels[task.column][labelled(problem.train, task)].astype(np.float64)
+        rows = len(problem.test.user)
+        if len(label) == 0:
+            continue
+        if task.kind == "multiclass":
+            most = np.nanmax(np.concatenate([label, problem.test.labels[task.column]]))
+            counts = 1 + np.bincount(label.astype(np.int64), minlength=int(most) + 1)
+            scores[task.name] = np.broadcast_to(counts / counts.sum(), (rows, len(counts)))
+        elif task.kind == "binary":
+            scores[task.name] = np.broadcast_to((label.sum() + 1) / (len(label) + 2), rows)
+        else:
+            scores[task.name] = np.broadcast_to(label.mean(), rows)
+    return scores
+
+
+def _damped_mean(index: Array, value: Array, size: int) -> Array:
+    """(size,) mean of the values that fall on each index, as if DAMPING more of value 0 fell on it."""
+    return np.bincount(index, weights=value, minlength=size) / (np.bincount(index, minlength=size) + DAMPING)

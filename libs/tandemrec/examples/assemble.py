@@ -1,0 +1,154 @@
+"""From the log to gold.examples: rows of each kind, their splits, their references, their labels."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tandemrec.config import Settings
+from tandemrec.config.sources import SPLITS
+from tandemrec.errors import ConfigError
+from tandemrec.examples.contacts import first_reviews, owned, positives
+from tandemrec.examples.exposures import VIEW, exposures
+from tandemrec.examples.interactions import interactions
+from tandemrec.examples.log import REVIEW, TRAIN
+from tandemrec.examples.negatives import against_random
+from tandemrec.examples.references import add_references, no_items
+from tandemrec.examples.splits import Splitter
+
+LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "category")
+_CHOICES = ("click", "purchase")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What a look at the log tells. `timeless`: no event has a time, and the split is given."""
+
+    event_types: frozenset[str]
+    timeless: bool
+
+
+def look_at(log: DataFrame, settings: Settings) -> Known:
+    """One pass over the log for what decides how it is read.
+
+    Raises:
+        ConfigError: nothing of the log counts as a target of next item.
+    """
+    types = log.groupBy("event_type").agg(F.max(F.unix_micros("event_time")).alias("newest")).collect()
+    newest = {row["event_type"]: row["newest"] for row in types}
+    chosen = settings.examples.targets or settings.examples.positives
+    if not newest.keys() & set(chosen):
+        key = "targets" if settings.examples.targets else "positives"
+        raise ConfigError(
+            f"examples.{key} is {chosen}, found event types {sorted(newest)}, expected one of these in it"
+        )
+    timeless = settings.examples.split == "given" and max(newest.values()) <= 0
+    return Known(event_types=frozenset(newest), timeless=timeless)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What examples and features are made of.
+
+    `log`, `contacts` and `attributes` are of `build_log`, `first_contacts` and `item_attributes`, and are read more
+    than once: the caller persists them. `items` is the size of the items vocabulary.
+    """
+
+    log: DataFrame
+    contacts: DataFrame
+    attributes: DataFrame
+    splitter: Splitter
+    known: Known
+    items: int
+
+    @property
+    def interactions(self) -> DataFrame:
+        """Rows of kind interaction, with their split."""
+        return self.splitter.split(interactions(self.log, self.contacts))
+
+    @property
+    def reviews(self) -> DataFrame:
+        """Every review, with its split."""
+        return self.splitter.split(self.log.where(F.col("event_type") == REVIEW))
+
+
+def build_examples(parts: Parts, settings: Settings) -> DataFrame:
+    """Rows of gold.examples.
+
+    Rows of kinds interaction and exposure carry the pair's own review in `review`, whenever it was written, so that
+    the model can leave it out where it pools the item's reviews.
+    """
+    referred = first_reviews(parts.reviews)
+    rows = parts.interactions
+    choices = choice_rows(parts, settings)
+    if choices is not None:
+        rows = rows.unionByName(choices, allowMissingColumns=True)
+    rows = rows.join(referred.select("user", "item", F.col("text").alias("review")), ["user", "item"], "left")
+    rows = add_references(rows, positives(parts.contacts), referred, settings.examples, timeless=parts.known.timeless)
+    rows = add_seen(rows, parts.contacts, given=settings.examples.split == "given")
+    texts = text_rows(parts.reviews, parts.attributes)
+    return _as_examples(rows.unionByName(texts, allowMissingColumns=True))
+
+
+def choice_rows(parts: Parts, settings: Settings) -> DataFrame | None:
+    """Rows of kind exposure with labels click and purchase, or None where neither views nor negatives are to be had.
+
+    A label that a later split tells is left out: at the moment when training ends nobody knew of that click. Under
+    leave_one_out this is what keeps the test item's click out of training.
+    """
+    options, log, splitter = settings.examples, parts.log, parts.splitter
+    labels = [name for name in _CHOICES if name in parts.known.event_types]
+    if not labels:
+        return None
+    if options.exposure is not None and VIEW in parts.known.event_types:
+        hours = {"click": options.click_within_hours, "purchase": options.purchase_within_hours}
+        rows = splitter.split(exposures(log, {label: hours[label] for label in labels}))
+        for label in labels:
+            told = splitter.at(F.col(f"{label}_by.event_time"), F.col(f"{label}_by.given"))
+            too_late = F.col(f"{label}_by").isNotNull() & (told > F.col("split"))
+            rows = rows.withColumn(label, F.when(~too_late, F.col(label))).drop(f"{label}_by")
+        return rows.where(F.coalesce(*labels).isNotNull())
+    if options.negatives:
+        return splitter.split(against_random(log, labels, parts.items, options.negatives, settings.seed))
+    return None
+
+
+def text_rows(reviews: DataFrame, attributes: DataFrame) -> DataFrame:
+    """Rows of kind review: what the text alone is to tell. They refer to nothing else."""
+    sentiment = F.when(F.col("value") >= 4, 1.0).when(F.col("value") <= 2, 0.0)
+    return reviews.join(attributes.select("item", "category"), "item").select(
+        F.lit(REVIEW).alias("kind"),
+        *("user", "item", "event_time", "event_type", "split"),
+        F.col("review_id").alias("key"),
+        F.col("text").alias("review"),
+        sentiment.alias("sentiment"),
+        F.when(F.col("category") > 0, F.col("category").cast("double")).alias("category"),
+    )
+
+
+def add_seen(rows: DataFrame, contacts: DataFrame, *, given: bool) -> DataFrame:
+    """Rows with `seen`: of held-out rows of next item the target items that the user had before.
+
+    Before means an earlier moment or, of given splits, an earlier split.
+    """
+    here = F.struct(F.col("event_time").alias("time"), "pair")
+    rows = rows.join(owned(contacts), "user", "left").withColumn("here", here)
+    before = F.filter("owned", lambda one: one["given"] < F.col("split") if given else one["moment"] < F.col("here"))
+    asked = (F.col("split") > TRAIN) & F.col("next_item").isNotNull()
+    return rows.withColumn("seen", F.when(asked, before["item"])).drop("owned", "here")
+
+
+def _as_examples(rows: DataFrame) -> DataFrame:
+    """Rows with the contract's columns: what is missing is 0, empty or null, as the column wants it."""
+    absent = {name: F.lit(None).cast("double") for name in LABELS if name not in rows.columns}
+    identity = ["kind", "user", "item", F.unix_micros("event_time"), "event_type", F.coalesce("key", F.lit(""))]
+    return rows.withColumns(absent).select(
+        F.md5(F.concat_ws("|", *identity)).alias("example_id"),
+        "kind",
+        F.element_at(F.array(*map(F.lit, SPLITS)), F.col("split") + 1).alias("split"),
+        *("event_time", "user", "item"),
+        *(F.coalesce(name, no_items()).alias(name) for name in ("history", "user_reviews", "item_reviews")),
+        F.coalesce("review", F.lit(0)).alias("review"),
+        F.coalesce("seen", no_items()).alias("seen"),
+        *LABELS,
+    )

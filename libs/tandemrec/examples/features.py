@@ -1,0 +1,104 @@
+"""What is known of items and users beside single rows."""
+
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tandemrec.config import ExamplesSettings
+from tandemrec.examples.contacts import owned, positives
+from tandemrec.examples.log import TRAIN, moment
+from tandemrec.examples.references import last_known, newest, no_items
+from tandemrec.examples.vocabularies import BRAND, CATEGORY, category_path
+
+_DECILES = [n / 10 for n in range(1, 10)]
+
+
+def item_attributes(
+    items: DataFrame, items_vocabulary: DataFrame, attributes: DataFrame, texts: DataFrame
+) -> DataFrame:
+    """Rows (item, category, brand, price, text), one for every item of the vocabulary; 0 where unknown.
+
+    Price is its decile among the items of the same currency, from 1: one more than the decile bounds below it.
+    """
+    described = items.select(
+        "item_id", "brand", "text_hash", category_path().alias("category"), F.col("price").cast("double"), "currency"
+    )
+    bounds = (
+        described.where("price IS NOT NULL").groupBy("currency").agg(F.percentile("price", _DECILES).alias("bounds"))
+    )
+    by_currency = described["currency"].eqNullSafe(bounds["currency"])
+    decile = F.size(F.filter("bounds", lambda bound: bound < F.col("price"))) + 1
+    rows = items_vocabulary.join(described.join(F.broadcast(bounds), by_currency, "left"), "item_id", "left").join(
+        texts, "text_hash", "left"
+    )
+    for name in (CATEGORY, BRAND):
+        values = attributes.where(F.col("attribute") == name)
+        rows = rows.join(
+            values.select(F.col("value").alias(name), F.col("value_index").alias(f"{name}_index")), name, "left"
+        )
+    return rows.select(
+        F.col("item_index").alias("item"),
+        _or_0(F.col("category_index")).alias("category"),
+        _or_0(F.col("brand_index")).alias("brand"),
+        _or_0(F.when(F.col("price").isNotNull(), decile)).alias("price"),
+        _or_0(F.col("text_index")).alias("text"),
+    )
+
+
+def item_features(
+    attributes: DataFrame, interactions: DataFrame, reviews: DataFrame, settings: ExamplesSettings
+) -> DataFrame:
+    """Rows of gold.item_features: attributes, and what the training split says of each item.
+
+    Args:
+        attributes: of `item_attributes`.
+        interactions, reviews: with their `split`; reviews one a pair.
+    """
+    counts = (
+        interactions.where((F.col("split") == TRAIN) & F.col("next_item").isNotNull())
+        .groupBy("item")
+        .agg(F.count("*").alias("interactions"))
+    )
+    trained = reviews.where(F.col("split") == TRAIN).withColumn("moment", moment("event_time", "pair"))
+    texts = _latest(last_known(trained, "item", F.col("text"), settings.item_reviews + 1, "reviews"), "item")
+    return (
+        attributes.join(texts, "item", "left")
+        .join(counts, "item", "left")
+        .select(
+            F.col("item").alias("item_index"),
+            *("category", "brand", "price", "text"),
+            F.reverse(newest(F.col("reviews"), settings.item_reviews)).alias("reviews"),
+            F.coalesce("interactions", F.lit(0)).alias("interactions"),
+        )
+    )
+
+
+def user_features(
+    users_vocabulary: DataFrame, contacts: DataFrame, reviews: DataFrame, settings: ExamplesSettings
+) -> DataFrame:
+    """Rows of gold.user_features: every user of the vocabulary after everything that happened, of all splits."""
+    written = reviews.withColumn("moment", moment("event_time", "pair"))
+    parts = [
+        _latest(last_known(positives(contacts), "user", F.col("item"), settings.history_length, "history"), "user"),
+        _latest(last_known(written, "user", F.col("text"), settings.user_reviews + 1, "reviews"), "user"),
+        owned(contacts).select("user", F.col("owned.item").alias("seen")),
+    ]
+    users = users_vocabulary.select(F.col("user_index").alias("user"))
+    rows = reduce(lambda rows, part: rows.join(part, "user", "left"), parts, users)
+    return rows.select(
+        F.col("user").alias("user_index"),
+        newest(F.col("history"), settings.history_length).alias("history"),
+        newest(F.col("reviews"), settings.user_reviews).alias("reviews"),
+        F.coalesce("seen", no_items()).alias("seen"),
+    )
+
+
+def _latest(known: DataFrame, by: str) -> DataFrame:
+    """The value of the last fact of each user or item."""
+    name = known.columns[-1]
+    return known.groupBy(by).agg(F.max_by(name, "moment").alias(name))
+
+
+def _or_0(index: Column) -> Column:
+    return F.coalesce(index, F.lit(0))

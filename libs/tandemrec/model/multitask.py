@@ -1,0 +1,118 @@
+"""One model for all tasks: shared representations, shared layers, a tower and a head for each task.
+
+    user  = history of items, own reviews, id            item = id, attributes, description, reviews by others
+    next item:     users @ catalogue + bias, over the whole catalogue
+    other tasks:   tower(shared(user, item, user * item)) or tower(shared(review)), by what the task reads
+
+Where a row could see its own answer it may not: the catalogue pools the training reviews of each item, so the vector of
+the row's own target is computed again without the row's own review; tasks on a user and an item read the item's
+reviews as of the row's moment, never those of the catalogue.
+
+Shapes: B rows, L history length, R reviews, D width, I items, E experts.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from tandemrec.config import ModelSettings, Task
+from tandemrec.model.batch import Batch, Features, Sizes
+from tandemrec.model.heads import HEADS
+from tandemrec.model.representations import ItemEncoder, TextProjection, UserEncoder
+from tandemrec.model.sharing import SHARINGS
+from tandemrec.model.towers import tower
+
+
+class Catalogue(NamedTuple):
+    """Every item as retrieval sees it: score = users @ vectors.T + bias."""
+
+    vectors: Tensor  # (I + 1, D)
+    bias: Tensor  # (I + 1,)
+
+
+class Factors(nn.Module):
+    """r = u . v + b_u + b_i with a weight for each dimension: the linear part of a task on a user and an item."""
+
+    def __init__(self, width: int, users: int, items: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(width))
+        self.user_bias = nn.Embedding(users, 1, padding_idx=0)
+        self.item_bias = nn.Embedding(items, 1, padding_idx=0)
+        nn.init.zeros_(self.user_bias.weight)
+        nn.init.zeros_(self.item_bias.weight)
+
+    def forward(self, user_B: Tensor, item_B: Tensor, product_BD: Tensor) -> Tensor:
+        return product_BD @ self.weight + self.user_bias(user_B)[:, 0] + self.item_bias(item_B)[:, 0]
+
+
+class MultiTaskModel(nn.Module):
+    """Learns every task of the settings together."""
+
+    def __init__(self, settings: ModelSettings, tasks: Sequence[Task], sizes: Sizes) -> None:
+        super().__init__()
+        width = settings.width
+        self.settings, self.tasks, self.sizes = settings, tuple(tasks), sizes
+        self.pairs = [task for task in tasks if task.kind in HEADS and "item" in task.reads]
+        self.texts = [task for task in tasks if task.kind in HEADS and "review" in task.reads]
+        has_text = sizes.text_width > 0 and (settings.text or bool(self.texts))
+        self.text = TextProjection(sizes.text_width, width) if has_text else None
+        self.item = ItemEncoder(settings, sizes)
+        self.user = UserEncoder(settings, sizes)
+        self.scale = nn.Parameter(torch.tensor(0.0))
+        self.item_bias = nn.Parameter(torch.zeros(sizes.items))
+        pointwise = [*self.pairs, *self.texts]
+        self.pair = nn.Sequential(nn.LayerNorm(3 * width), nn.Linear(3 * width, width))
+        self.sharing = SHARINGS[settings.sharing]([t.name for t in pointwise], width, settings.experts, settings.dropout)
+        self.towers = nn.ModuleDict()
+        self.factors = nn.ModuleDict({task.name: Factors(width, sizes.users, sizes.items) for task in self.pairs})
+        for task in pointwise:
+            outputs = HEADS[task.kind].outputs(sizes.classes.get(task.column, 0))
+            self.towers[task.name] = tower(width, settings.tower, outputs, settings.dropout)
+
+    def catalogue(self, features: Features) -> Catalogue:
+        items_I = torch.arange(len(features), device=features.category.device)
+        return Catalogue(self.item(features, items_I, features.reviews, self._inputs_text), self.item_bias)
+
+    def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
+        """Query vectors (B, D)."""
+        return self.user(batch, features, catalogue.vectors, self._inputs_text) * self.scale.exp()
+
+    def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
+        """Logits of every task but next item: (B,), or (B, C) with C classes."""
+        mixed: dict[str, Tensor] = {}
+        logits: dict[str, Tensor] = {}
+        if self.pairs:
+            item_BD = self.item(features, batch.item, batch.item_reviews, self._inputs_text)
+            product_BD = users_BD * item_BD
+            pair_BD = self.pair(torch.cat([users_BD, item_BD, product_BD], dim=1))
+            mixed |= self.sharing(pair_BD, [task.name for task in self.pairs])
+        if self.texts and self.text is not None:
+            review_BD = self.text(features.texts, batch.review)
+            mixed |= self.sharing(review_BD, [task.name for task in self.texts])
+        for name, mixed_BD in mixed.items():
+            logits[name] = self.towers[name](mixed_BD).squeeze(-1)
+        for name, factors in self.factors.items():
+            logits[name] = logits[name] + factors(batch.user, batch.item, product_BD)
+        return logits
+
+    def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
+        """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate.
+
+        The column of a row's own item is computed without the row's own review.
+        """
+        logits_BI = users_BD @ catalogue.vectors.T + catalogue.bias
+        reviews_BR = features.reviews[batch.item]
+        own_BR = (reviews_BR == batch.review.unsqueeze(1)) & (reviews_BR > 0)
+        leaks_B = own_BR.any(1)
+        if leaks_B.any():
+            item_n, masked_nR = batch.item[leaks_B], reviews_BR.masked_fill(own_BR, 0)[leaks_B]
+            vector_nD = self.item(features, item_n, masked_nR, self._inputs_text)
+            logit_n = (users_BD[leaks_B] * vector_nD).sum(1) + catalogue.bias[item_n]
+            logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], item_n), logit_n)
+        return logits_BI.masked_fill(~features.candidates, -torch.inf)
+
+    @property
+    def _inputs_text(self) -> TextProjection | None:
+        return self.text if self.settings.text else None

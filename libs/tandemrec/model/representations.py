@@ -1,0 +1,105 @@
+"""Users, items and texts as vectors of one width: what the shared layers and the retrieval work on.
+
+One projection of text serves a user's reviews, an item's reviews and descriptions, and the tasks that read a review
+itself. That is where recommendation and text understanding learn from each other.
+
+Shapes: B rows, L history length, R reviews, D width, I items, T texts, W width of a text vector; N any number of items.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from tandemrec.config import ModelSettings
+from tandemrec.model.batch import Batch, Features, Sizes
+from tandemrec.model.history import HISTORIES
+
+
+class TextProjection(nn.Module):
+    """From the vectors of a language model, which stay as they are, to the model's own width."""
+
+    def __init__(self, text_width: int, width: int) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(text_width, width), nn.LayerNorm(width), nn.GELU())
+
+    def forward(self, texts_TW: Tensor, index: Tensor) -> Tensor:
+        """Vectors of the texts of an index of any shape, (*shape, D); zeros for index 0."""
+        distinct, place = index.unique(return_inverse=True)  # a text that occurs often is projected once
+        projected = self.net(texts_TW[distinct].to(self.net[0].weight.dtype))
+        return (projected * (distinct > 0).unsqueeze(-1))[place]
+
+    def pooled(self, texts_TW: Tensor, index_NR: Tensor) -> Tensor:
+        """Mean over the texts of each row, (N, D); zeros where there is none."""
+        return self(texts_TW, index_NR).sum(1) / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
+
+
+class IdVectors(nn.Module):
+    """A learned vector for each id: one that all share, plus what is the id's own.
+
+    In training an id's own part is left out at random, so that the shared one stands for whoever is new.
+    """
+
+    def __init__(self, count: int, width: int, dropout: float, spread: float) -> None:
+        super().__init__()
+        self.unknown = nn.Parameter(torch.zeros(width))
+        self.own = nn.Embedding(count, width, padding_idx=0)
+        self.dropout = dropout
+        with torch.no_grad():
+            self.own.weight.normal_(std=spread)[0] = 0
+
+    def forward(self, ids_N: Tensor, known_N: Tensor) -> Tensor:
+        if self.training and self.dropout > 0:
+            known_N = known_N & (torch.rand(ids_N.shape, device=ids_N.device) >= self.dropout)
+        return self.unknown + self.own(ids_N) * known_N.unsqueeze(-1)
+
+
+class ItemEncoder(nn.Module):
+    """Items as vectors: the sum of what is known of them."""
+
+    def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
+        super().__init__()
+        width = settings.width
+        self.id = IdVectors(sizes.items, width, settings.id_dropout, spread=width**-0.5) if settings.item_id else None
+        self.attributes = nn.ModuleDict()
+        if settings.attributes:
+            counts = {"category": sizes.categories, "brand": sizes.brands, "price": sizes.prices}
+            self.attributes.update({name: nn.Embedding(count, width) for name, count in counts.items()})
+            for embedding in self.attributes.values():
+                nn.init.zeros_(embedding.weight)
+        self.description = nn.Linear(width, width, bias=False)
+        self.reviews = nn.Linear(width, width, bias=False)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, features: Features, item_N: Tensor, reviews_NR: Tensor, text: TextProjection | None) -> Tensor:
+        """(N, D). `reviews_NR` are the texts that may be read of each item, which depends on who asks."""
+        vector_ND = torch.zeros(len(item_N), self.norm.normalized_shape[0], device=item_N.device)
+        if self.id is not None:
+            vector_ND = vector_ND + self.id(item_N, features.interactions[item_N] > 0)
+        for name, embedding in self.attributes.items():
+            vector_ND = vector_ND + embedding(getattr(features, name)[item_N])
+        if text is not None and features.texts is not None:
+            vector_ND = vector_ND + self.description(text(features.texts, features.text[item_N]))
+            vector_ND = vector_ND + self.reviews(text.pooled(features.texts, reviews_NR))
+        return self.norm(vector_ND)
+
+
+class UserEncoder(nn.Module):
+    """Users as vectors, as of a moment: history, own reviews and, beside them, an id."""
+
+    def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
+        super().__init__()
+        width = settings.width
+        self.history = HISTORIES[settings.history](width, sizes.history, settings.dropout)
+        self.id = IdVectors(sizes.users, width, settings.id_dropout, spread=0.0) if settings.user_id else None
+        self.from_history = nn.Linear(width, width)
+        self.reviews = nn.Linear(width, width, bias=False)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def forward(self, batch: Batch, features: Features, items_ID: Tensor, text: TextProjection | None) -> Tensor:
+        """(B, D), from the item vectors of the whole catalogue."""
+        known_BL = batch.history > 0
+        vector_BD = self.from_history(self.history(self.dropout(items_ID[batch.history]), known_BL))
+        if text is not None and features.texts is not None:
+            vector_BD = vector_BD + self.reviews(text.pooled(features.texts, batch.user_reviews))
+        if self.id is not None:
+            vector_BD = vector_BD + self.id(batch.user, batch.user > 0)
+        return self.dropout(vector_BD)

@@ -1,0 +1,49 @@
+"""Write a sample's files, the same bytes for the same rows, and put a whole folder in place at once."""
+
+import gzip
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tandemrec.errors import ConfigError
+
+MARKER = "planted.json"
+
+
+def write_text(path: Path, text: str) -> None:
+    """UTF-8; compressed where the name ends in .gz, without a time stamp or name in the header."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        if path.suffix != ".gz":
+            file.write(text.encode())
+            return
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+            packed.write(text.encode())
+
+
+def write_lines(path: Path, lines: Sequence[str]) -> None:
+    write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+@contextmanager
+def whole_or_nothing(folder: Path) -> Iterator[Path]:
+    """A folder to write in that takes the place of `folder` when the block ends well, and goes when it fails.
+
+    Raises:
+        ConfigError: `folder` holds something else than an earlier sample.
+    """
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).exists())):
+        raise ConfigError(f"{folder}: holds files that are no sample, expected a new or an empty folder")
+    partial, earlier = (folder.with_name(f".{folder.name}.{what}") for what in ("partial", "earlier"))
+    for left in (partial, earlier):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if folder.exists():
+            folder.rename(earlier)
+        partial.rename(folder)
+    finally:
+        for left in (partial, earlier):
+            shutil.rmtree(left, ignore_errors=True)
