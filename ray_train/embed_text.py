@@ -1,6 +1,6 @@
 """Stage embed: a vector for each text of silver.reviews and silver.items that has none of this encoder.
 
-Ray Data reads the tables, leaves one row a text, and sends blocks of them to actors that each hold an encoder. What
+Ray Data reads the tables, leaves one row a text, and hands blocks of them to actors that each hold an encoder. What
 comes back is committed every `embed.commit_every` texts: a run that is killed loses at most those, and the next one
 encodes only what has no vector.
 """
@@ -8,8 +8,8 @@ encodes only what has no vector.
 import math
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,9 +27,11 @@ from tandemrec.pipeline import stage_main
 from tandemrec.text.identity import Device, encoder_identity
 from tandemrec.text.pending import encode_each, one_each, vector_column
 
-TEXTS_A_BLOCK = 512
-ROWS_A_PARTITION = 200_000
-HASHES_SHOWN = 20
+TEXTS_A_BLOCK = 512  # what an actor gets at a time: enough to sort by length
+ROWS_IN_ONE_BLOCK = 200_000  # above this, texts are sorted by hash across the cluster
+FAILURES_SHOWN = 20
+
+SOURCES = {"reviews": "clean_text", "items": "text"}
 
 
 def depends_on(settings: Settings) -> str:
@@ -38,38 +40,172 @@ def depends_on(settings: Settings) -> str:
 
 
 def run(settings: Settings) -> Figures:
-    """Encode what has no vector; counts, and the hashes of texts that the encoder fails on."""
+    """Encode what has no vector; counts, and the hashes of the texts that the encoder fails on."""
     lake, embed = Lake(settings.lake.root), settings.embed
-    threads = _threads(embed)
     identity = encoder_identity(embed.encoder, device=_device(embed))
+    threads = _threads(embed)
     lake.ensure("text_vectors")
     texts = _texts(lake, embed, identity)
-    total = texts.count()
-    pending = total - int(texts.sum("known") or 0) if total else 0
-    started, failures, encoded, dimension = time.monotonic(), {}, 0, None
+    known = sum(int(pc.sum(batch["known"]).as_py() or 0) for batch in _batches(texts.select_columns(["known"])))
+    pending = texts.count() - known
+    encoded, failures, started = 0, {}, time.monotonic()
     if pending:
         with console.meter("texts", pending) as meter:
-            for part in _parts(_encoded(texts, embed, identity, threads), embed.commit_every):
-                good = part.filter(pc.is_null(part["error"]))
-                bad = part.filter(pc.is_valid(part["error"]))
-                failures.update(zip(bad["text_hash"].to_pylist(), bad["error"].to_pylist(), strict=True))
-                if good.num_rows:
-                    dimension = good["vector"].type.list_size
-                    lake.merge("text_vectors", _rows(good, identity), update=False)
+            for part in _parts(_vectors(texts, embed, identity, threads), embed.commit_every):
+                good, bad = (part.filter(chosen(part["error"])) for chosen in (pc.is_null, pc.is_valid))
+                lake.merge("text_vectors", _rows(good, identity), update=False)
+                failures |= dict(zip(bad["text_hash"].to_pylist(), bad["error"].to_pylist(), strict=True))
                 encoded += good.num_rows
                 meter.advance(part.num_rows)
                 meter.note(f"{encoded / (time.monotonic() - started):,.0f} a second")
-    if pending and not encoded:
-        raise ModelError(f"encoder {embed.encoder.model} fails on every text: {next(iter(failures.values()), 'no reply')}")
-    for text_hash, error in list(failures.items())[:HASHES_SHOWN]:
+    seconds = time.monotonic() - started
+    if failures and not encoded and not known:
+        raise ModelError(f"encoder {embed.encoder.model} fails on every text, first: {next(iter(failures.values()))}")
+    shown = dict(sorted(failures.items())[:FAILURES_SHOWN])
+    for text_hash, error in shown.items():
         console.warn(f"text {text_hash} has no vector: {error}")
     return {
         "encoder": identity,
         "model": embed.encoder.model,
-        "dimension": dimension,
-        "texts": total,
+        "dimension": _dimension(lake, identity),
+        "texts": known + pending,
         "encoded": encoded,
         "failed": len(failures),
-        "failed_hashes": sorted(failures)[:HASHES_SHOWN],
-        "texts_per_s": round(encoded / (time.monotonic() - started), 1),
+        "failed_hashes": list(shown),
+        "texts_per_s": round(encoded / seconds, 1) if encoded else None,
     }
+
+
+class TextEncoder:
+    """The actor: an encoder that stays in memory between blocks."""
+
+    def __init__(self, settings: EncoderSettings, embed: EmbedSettings, identity: str, threads: int) -> None:
+        import torch
+
+        from tandemrec.text.encoder import Encoder
+
+        torch.set_num_threads(threads)
+        self.encoder = Encoder(settings, device=_device(embed), tokens_per_batch=embed.tokens_per_batch)
+        if self.encoder.identity != identity:
+            raise ModelError(
+                f"encoder {settings.model} is {self.encoder.identity} on this node and {identity} where the stage "
+                "started: other files or another processor; set encoder.dtype"
+            )
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """text_hash and text in; text_hash, vector and error (null for a good one) out."""
+        vectors, errors = encode_each(self.encoder.encode, block["text"].to_pylist())
+        if vectors is None:
+            vectors = np.zeros((block.num_rows, self.encoder.dimension), np.float32)
+        error = pa.array([errors.get(row) for row in range(block.num_rows)], pa.string())
+        return pa.table({"text_hash": block["text_hash"], "vector": vector_column(vectors), "error": error})
+
+
+def _texts(lake: Lake, embed: EmbedSettings, identity: str) -> Dataset:
+    """One row a text: text_hash, text, and `known` where it has a vector; materialised in the object store."""
+    names = [name for name in SOURCES if lake.exists(name) and (name != "items" or embed.items)]
+    if not names:
+        lake.open("reviews")  # says that it does not exist
+    parts = [_read(lake.open(name).file_uris(), SOURCES[name]) for name in names]
+    parts.append(_read(lake.open("text_vectors").file_uris([("encoder", "=", identity)]), None))
+    rows = sum(lake.info(name).rows for name in names)
+    everything = parts[0].union(*parts[1:])
+    together = everything.repartition(1) if rows <= ROWS_IN_ONE_BLOCK else everything.sort("text_hash")
+    return together.map_batches(one_each, batch_format="pyarrow", batch_size=None).materialize()
+
+
+def _read(files: list[str], column: str | None) -> Dataset:
+    """text_hash and text of a table's files; `text` null where the table has none."""
+    nothing = pa.table({"text_hash": pa.array([], pa.string()), "text": pa.array([], pa.string())})
+    if not files:
+        return ray.data.from_arrow(nothing)
+    columns = ["text_hash", *([column] if column else [])]
+    rows = ray.data.read_parquet(files, columns=columns, partitioning=None)
+    return rows.map_batches(partial(_text_rows, column=column), batch_format="pyarrow", batch_size=None)
+
+
+def _text_rows(rows: pa.Table, column: str | None) -> pa.Table:
+    text = rows[column].cast(pa.string()) if column else pa.nulls(rows.num_rows, pa.string())
+    table = pa.table({"text_hash": rows["text_hash"].cast(pa.string()), "text": text})
+    return table.filter(pc.is_valid(table["text_hash"]))
+
+
+def _vectors(texts: Dataset, embed: EmbedSettings, identity: str, threads: int) -> Dataset:
+    """What the actors make of the texts without a vector.
+
+    The blocks are made before the actors start: these may take every core, and a task that feeds them would wait.
+    """
+    pending = texts.map_batches(_unknown, batch_format="pyarrow", batch_size=None)
+    blocks = pending.repartition(target_num_rows_per_block=TEXTS_A_BLOCK).materialize()
+    resources = {"num_gpus": embed.gpus_per_actor} if embed.gpus_per_actor else {"num_cpus": threads}
+    arguments = {"settings": embed.encoder, "embed": embed, "identity": identity, "threads": threads}
+    return blocks.map_batches(
+        TextEncoder,
+        fn_constructor_kwargs=arguments,
+        batch_format="pyarrow",
+        batch_size=None,
+        compute=ActorPoolStrategy(size=embed.actors),
+        **resources,
+    )
+
+
+def _unknown(rows: pa.Table) -> pa.Table:
+    return rows.filter(pc.invert(rows["known"])).select(["text_hash", "text"])
+
+
+def _batches(data: Dataset) -> Iterator[pa.Table]:
+    return iter(data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
+
+
+def _parts(data: Dataset, rows: int) -> Iterator[pa.Table]:
+    """The data in tables of at least `rows` rows; the last has the rest."""
+    held: list[pa.Table] = []
+    for batch in _batches(data):
+        held.append(batch)
+        if sum(table.num_rows for table in held) >= rows:
+            yield pa.concat_tables(held)
+            held = []
+    if held:
+        yield pa.concat_tables(held)
+
+
+def _rows(good: pa.Table, identity: str) -> pa.Table:
+    """Rows of text_vectors; the vectors' values are not copied."""
+    vector = good["vector"].combine_chunks()
+    width = vector.type.list_size
+    offsets = pa.array(np.arange(good.num_rows + 1, dtype=np.int32) * width)
+    encoder = pa.repeat(identity, good.num_rows)
+    lists = pa.ListArray.from_arrays(offsets, vector.flatten())
+    return pa.table({"text_hash": good["text_hash"], "encoder": encoder, "vector": lists})
+
+
+def _dimension(lake: Lake, identity: str) -> int | None:
+    vectors = lake.dataset("text_vectors").head(1, columns=["vector"], filter=pc.field("encoder") == identity)
+    return len(vectors["vector"][0]) if vectors.num_rows else None
+
+
+def _device(embed: EmbedSettings) -> Device:
+    return "cuda" if embed.gpus_per_actor else "cpu"
+
+
+def _threads(embed: EmbedSettings) -> int:
+    """Threads of each actor; refuses actors that would wait for ever for resources that the cluster lacks."""
+    threads = embed.threads_per_actor or max(1, cpus() // embed.actors)
+    gpus = math.floor(ray.cluster_resources().get("GPU", 0.0))
+    if embed.gpus_per_actor * embed.actors > gpus:
+        raise ConfigError(
+            f"embed.actors is {embed.actors} with {embed.gpus_per_actor:g} GPUs each, expected at most {gpus} in all"
+        )
+    if not embed.gpus_per_actor and threads * embed.actors > cpus():
+        raise ConfigError(
+            f"embed.actors is {embed.actors} with {threads} threads each, expected at most the {cpus()} cores of ray"
+        )
+    return threads
+
+
+def main(argv: list[str] | None = None) -> int:
+    return stage_main("embed", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

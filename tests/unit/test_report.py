@@ -139,8 +139,8 @@ def full(tmp_path_factory) -> tuple[Lake, Settings]:
     write_behaviour(lake)
     write_results(lake)
     counts = {"in": 61_243, "kept": 59_900, "merged": 104, "rejected": REJECTED}
-    record(lake, "clean", 1, {"events": counts, "items": {"in": 30, "kept": 29, "merged": 0, "rejected": {}}},
-           outputs=("events", "items"))  # fmt: skip
+    items = {"in": 30, "kept": 29, "merged": 0, "rejected": {}, "from_behaviour": 4_321}
+    record(lake, "clean", 1, {"events": counts, "items": items}, outputs=("events", "items"))
     losses = ("next_item", "rating", "sentiment")
     curve = [
         {"epoch": n, "seconds": 2.0, "losses": dict.fromkeys(losses, 3 / n),
@@ -221,7 +221,7 @@ def test_texts_of_strangers_do_not_act(text, page):
 
 
 def test_what_was_counted_stands_on_the_page(page):
-    for count in ("61,243", "59,900", "104", "1,234", "1,239"):
+    for count in ("61,243", "59,900", "104", "1,234", "1,239", "4,321 items are described by no source"):
         assert count in page.text
     assert "user id missing" in page.text
     assert "items 30 29 0 0 no: 1 rows unaccounted for" in page.text

@@ -9,12 +9,11 @@ from pyspark.sql import functions as F
 
 from tandemrec.clean.parse import mapped_columns, parse
 from tandemrec.clean.texts import trimmed
-from tandemrec.clean.times import parse_time
+from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import EVENT_TYPES, SPLITS, TARGET_COLUMNS, Source
-
-KEY = ("user_id", "item_id", "event_type", "event_time")
+from tandemrec.lake.contracts import TABLES
 
 
 def judge_events(
@@ -35,7 +34,7 @@ def judge_events(
         Rule(name="user_id_missing", holds=F.col("user_id").isNotNull()),
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
         Rule(name="event_type_unknown", holds=F.col("event_type").isin(*EVENT_TYPES)),
-        *time_rules("event_time", F.col("has_time"), F.lit(now), F.lit(clean.earliest).cast("timestamp")),
+        *time_rules("event_time", F.col("has_time"), F.lit(now), F.lit(moment(clean.earliest))),
         Rule(
             name="rating_out_of_range",
             holds=~is_rating | F.col("value").between(clean.rating_min, clean.rating_max),
@@ -43,8 +42,8 @@ def judge_events(
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
     judged = judge(events, rules).withColumn("value", F.when(is_rating, F.col("value")))
-    merged = merge_duplicates(judged, KEY, [F.col(name) for name in ORIGIN])
-    return merged.select(*KEY, "value", "split", *ORIGIN, "raw", "verdict")
+    merged = merge_duplicates(judged, TABLES["events"].key, [F.col(name) for name in ORIGIN])
+    return merged.select(*TABLES["events"].column_names, "raw", "verdict")
 
 
 def _convert(rows: DataFrame, source: Source) -> DataFrame:

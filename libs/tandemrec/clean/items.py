@@ -13,6 +13,7 @@ from tandemrec.clean.times import parse_time
 from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import Source
+from tandemrec.lake.contracts import TABLES
 
 
 def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings) -> DataFrame:
@@ -26,12 +27,9 @@ def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings
         Rule(name="broken_json", holds=F.col("is_record")),
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
     ]
-    latest = [
-        F.col("updated_at").desc_nulls_last(),
-        *[F.col(name).desc() for name in ("file", "line", "part", "source")],
-    ]
-    merged = merge_duplicates(judge(items, rules), ["item_id"], latest)
-    return _one_spelling_of_brands(merged).select(*COLUMNS, "part", "raw", "verdict")
+    last = [F.col(name).desc() for name in ("file", "line", "part", "source")]
+    merged = merge_duplicates(judge(items, rules), ["item_id"], [F.col("updated_at").desc_nulls_last(), *last])
+    return _one_spelling_of_brands(merged).select(*TABLES["items"].column_names, "part", "raw", "verdict")
 
 
 def known_from_behaviour(behaviour: DataFrame, described: DataFrame | None) -> DataFrame:
@@ -42,7 +40,10 @@ def known_from_behaviour(behaviour: DataFrame, described: DataFrame | None) -> D
         described: has item_id, of the items of the sources; None: there is none.
     """
     items = behaviour.select("item_id").distinct()
-    return items if described is None else items.join(described, "item_id", "left_anti")
+    if described is not None:
+        items = items.join(described, "item_id", "left_anti")
+    others = [column for column in TABLES["items"].columns if column.name != "item_id"]
+    return items.withColumns({column.name: F.lit(None).cast(column.type) for column in others})
 
 
 def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame:

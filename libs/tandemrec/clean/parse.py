@@ -115,8 +115,8 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
 
 
 def _object(raw: str, paths: Iterable[str], source: Source) -> Column:
-    """The JSON object that a line is, or null. Read as the one element of a list, so that what follows the object on the
-    line (another object, half a line) is not passed over.
+    """The JSON object that a line is, or null. Read as the one element of a list, so that what follows the object on
+    the line (another object, half a line) is not passed over.
     """
     found = F.from_json(F.concat(F.lit("["), F.col(raw), F.lit("]")), _schema(paths, source))
     return F.when(F.size(found) == 1, F.get(found, 0))

@@ -10,26 +10,12 @@ from pyspark.sql import functions as F
 from tandemrec.clean.events import known_split
 from tandemrec.clean.parse import mapped_columns, parse
 from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed
-from tandemrec.clean.times import parse_time
+from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.clean.words import language, tokens
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import TARGET_COLUMNS, Source
-
-COLUMNS = [
-    "review_id",
-    "user_id",
-    "item_id",
-    "rating",
-    "review_time",
-    "title",
-    "text",
-    "clean_text",
-    "text_hash",
-    "language",
-    "tokens",
-    "split",
-]
+from tandemrec.lake.contracts import TABLES
 
 
 def judge_reviews(
@@ -52,7 +38,7 @@ def judge_reviews(
         Rule(name="broken_json", holds=F.col("is_record")),
         Rule(name="user_id_missing", holds=F.col("user_id").isNotNull()),
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
-        *time_rules("review_time", F.col("has_time"), F.lit(now), F.lit(clean.earliest).cast("timestamp")),
+        *time_rules("review_time", F.col("has_time"), F.lit(now), F.lit(moment(clean.earliest))),
         Rule(name="rating_out_of_range", holds=F.col("given_rating").isNull() | in_range),
         Rule(name="text_empty", holds=F.col("clean_text").isNotNull()),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
@@ -63,15 +49,15 @@ def judge_reviews(
             "spelling": F.md5(letters_and_digits(F.col("clean_text"))),
         }
     )
-    moment = F.unix_timestamp("review_time").cast("string")
-    own_id = F.md5(F.concat_ws("|", "user_id", "item_id", moment, "text_hash"))
+    second = F.unix_timestamp("review_time").cast("string")
+    own_id = F.md5(F.concat_ws("|", "user_id", "item_id", second, "text_hash"))
     identified = identified.withColumn("review_id", F.coalesce("review_id", own_id))
     order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
     merged = merge_duplicates(identified, ["user_id", "item_id", "spelling"], order)
     merged = merge_duplicates(merged, ["review_id"], order)
     spoken = merged.withColumn("language", language(F.col("clean_text")))
     worded = spoken.withColumn("tokens", tokens(F.col("clean_text"), F.col("language"), clean.stop_words))
-    return worded.select(*COLUMNS, *ORIGIN, "raw", "verdict")
+    return worded.select(*TABLES["reviews"].column_names, "raw", "verdict")
 
 
 def _convert(rows: DataFrame, source: Source) -> DataFrame:

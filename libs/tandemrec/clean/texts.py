@@ -8,6 +8,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import StringType
 
 SPACES = " \t\n\r\u00a0\u3000\u200b\ufeff"
 _INLINE_TAG = r"(?i)</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u)(?:\s[^<>]*)?/?>"
@@ -45,7 +46,7 @@ def _visible(text: Column) -> Column:
     return F.nullif(F.trim(F.regexp_replace(F.regexp_replace(text, _INVISIBLE, ""), _SPACE, " ")), F.lit(""))
 
 
-@pandas_udf("string")  # type: ignore[call-overload,untyped-decorator]
+@pandas_udf(StringType())  # type: ignore[call-overload,untyped-decorator]
 def _resolve(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
     for texts in batches:
         yield texts.map(lambda text: unicodedata.normalize("NFKC", html.unescape(text)), na_action="ignore")

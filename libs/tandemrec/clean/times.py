@@ -5,6 +5,7 @@ A chain of try_to_timestamp tries every pattern on every row; a look at the shap
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -21,6 +22,12 @@ def parse_time(text: Column, formats: Sequence[str]) -> Column:
             time, with or without a zone; UTC where there is none), or a pattern of Spark's.
     """
     return F.coalesce(*[_read(text, format_) for format_ in formats])
+
+
+def moment(text: str) -> datetime:
+    """An ISO time of the settings; UTC where it names no zone."""
+    time = datetime.fromisoformat(text)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _read(text: Column, format_: str) -> Column:
@@ -43,7 +50,7 @@ def _number(text: Column) -> Column:
 
 
 def shape(pattern: str) -> str:
-    """A regular expression that every text of a Spark datetime pattern matches: `yyyyMMdd` gives `^\\d{4}\\d{2}\\d{2}$`."""
+    r"""A regular expression for every text that a datetime pattern of Spark reads: `yyyyMM` gives `^\d{4}\d{2}$`."""
     parts = []
     for run in _RUN.finditer(pattern):
         letters, other = run["letters"], run["other"]

@@ -7,10 +7,10 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tandemrec.config.sources import Source
+from tandemrec.lake.contracts import TABLES
 
 KEPT, MERGED = "kept", "merged"
 ORIGIN = ("source", "file", "line", "part")
-_MARKS = ("raw", "verdict")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,9 +42,9 @@ def merge_duplicates(judged: DataFrame, key: Sequence[str], order: Sequence[Colu
     return judged.withColumn("verdict", F.when(later, F.lit(MERGED)).otherwise(F.col("verdict")))
 
 
-def kept(judged: DataFrame) -> DataFrame:
+def kept(judged: DataFrame, table: str) -> DataFrame:
     """The rows of the silver table."""
-    return judged.where(F.col("verdict") == KEPT).drop(*_MARKS)
+    return judged.where(F.col("verdict") == KEPT).select(*TABLES[table].column_names)
 
 
 def quarantined(judged: DataFrame, table: str) -> DataFrame:

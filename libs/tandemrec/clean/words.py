@@ -7,6 +7,7 @@ import stopwordsiso
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import ArrayType, StringType
 
 ZH_SHARE = 0.2  # a Chinese review of an iPhone is Chinese
 _WORD = r"[\p{L}\p{N}]+(?:'\p{L}+)*"
@@ -42,7 +43,7 @@ def tokens(text: Column, language: Column, stop_words: Sequence[str]) -> Column:
     return F.when(language == "other", others).otherwise(without)
 
 
-@pandas_udf("array<string>")  # type: ignore[call-overload,untyped-decorator]
+@pandas_udf(ArrayType(StringType()))  # type: ignore[call-overload,untyped-decorator]
 def _cut(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
     import rjieba  # only where there is Chinese: its dictionary takes a moment to load
 

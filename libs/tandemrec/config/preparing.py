@@ -1,8 +1,9 @@
 """Settings of what turns logs into examples: clean, embed, examples."""
 
+from datetime import datetime
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tandemrec.config.base import Section
 from tandemrec.config.sources import EVENT_TYPES
@@ -20,6 +21,15 @@ class CleanSettings(Section):
     )
     currency: str = Field(default="USD", description="of prices that name none")
     stop_words: list[str] = Field(default_factory=list, description="beside the library's, for every language")
+
+    @field_validator("now", "earliest")
+    @classmethod
+    def _is_iso(cls, text: str | None) -> str | None:
+        try:
+            datetime.fromisoformat(text or "1970-01-01")
+        except ValueError:
+            raise ValueError(f"found {text!r}, expected an ISO time such as 2024-05-31T00:00:00Z") from None
+        return text
 
     @model_validator(mode="after")
     def _range(self) -> "CleanSettings":

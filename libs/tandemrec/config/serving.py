@@ -1,5 +1,7 @@
 """Settings of what comes after training: evaluate, predict, publish, report."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from tandemrec.config.base import Section
@@ -7,9 +9,12 @@ from tandemrec.config.base import Section
 
 class EvaluateSettings(Section):
     cutoffs: list[int] = Field(default=[5, 10, 20], min_length=1, description="k of the ranking metrics")
-    baselines: list[str] = Field(default=["popularity", "matrix_factorisation"])
+    baselines: list[Literal["popularity", "majority", "bias", "matrix_factorisation"]] = Field(
+        default=["popularity", "majority", "bias", "matrix_factorisation"]
+    )
     resamples: int = Field(default=500, ge=0, description="bootstrap resamples of the 95% intervals; 0: none")
-    batch_size: int = Field(default=1024, ge=1)
+    batch_size: int = Field(default=1024, ge=1, description="examples in one scoring batch")
+    actors: int = Field(default=1, ge=1)
 
 
 class PredictSettings(Section):

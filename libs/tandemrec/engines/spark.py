@@ -1,6 +1,7 @@
 """The only place that builds a SparkSession."""
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
         builder = builder.master(settings.master)
     if settings.master is not None and settings.master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # not the first python3 of PATH
         os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))  # for local-cluster
         options |= {
             "spark.ui.enabled": "false",

@@ -2,12 +2,13 @@
 
 from tandemrec.evaluate.baselines import BASELINES
 from tandemrec.evaluate.compare import Measured, measure
-from tandemrec.evaluate.problem import Predictions, Problem, Rows
+from tandemrec.evaluate.problem import Array, Predictions, Problem, Rows
 from tandemrec.evaluate.protocol import query_ids
 from tandemrec.evaluate.table import comparison_table
 
 __all__ = [
     "BASELINES",
+    "Array",
     "Measured",
     "Predictions",
     "Problem",

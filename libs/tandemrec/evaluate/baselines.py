@@ -34,10 +34,10 @@ def bias(problem: Problem) -> Predictions:
     """Value tasks as mean + user bias + item bias, both damped towards 0 (Koren 2010, section 2.1)."""
     scores = {}
     for task in problem.tasks:
-        rows = labelled(problem.train, task) if task.kind == "regression" and "item" in task.reads else []
-        if len(rows) == 0:
-            continue
         train, test = problem.train, problem.test
+        rows = labelled(train, task)
+        if task.kind != "regression" or "item" not in task.reads or len(rows) == 0:
+            continue
         item, user, value = train.item[rows], train.user[rows], train.labels[task.column][rows].astype(np.float64)
         mean = value.mean()
         item_bias = _damped_mean(item, value - mean, 1 + max(item.max(), test.item.max(initial=0)))
@@ -55,7 +55,9 @@ def popularity_ranks(problem: Problem, target: Array) -> Array:
     target = np.where(known, target, 0).astype(np.int64)
     count = problem.interactions
     sorted_counts = np.sort(count[count > 0])
-    as_popular = len(sorted_counts) - np.searchsorted(sorted_counts, count[target], side="left")  # the target among them
+    as_popular = len(sorted_counts) - np.searchsorted(
+        sorted_counts, count[target], side="left"
+    )  # the target among them
     seen, offsets = problem.test.seen
     row = np.repeat(np.arange(len(target)), np.diff(offsets))
     passed_over = (count[seen] > 0) & (count[seen] >= count[target[row]]) & (seen != target[row])

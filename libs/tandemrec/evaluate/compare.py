@@ -1,7 +1,8 @@
 """Predictions and labels -> figures with their intervals, the same for the model and every baseline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -47,42 +48,51 @@ def measure(
         settings: cut-offs and resamples.
         seed: of the intervals; every model is drawn the same resamples.
     """
-    figures: list[Measured] = []
-
-    def interval(values: Array) -> tuple[float, float] | tuple[None, None]:
-        return bootstrap_interval(values, settings.resamples, seed) if settings.resamples else (None, None)
-
+    figures = []
+    draw = Draw(resamples=settings.resamples, seed=seed)
     for task in tasks:
         rows = labelled(test, task)
-        if len(rows) == 0:
-            continue
-        if task.name in predictions.ranks:
+        found: Iterator[Figure] = iter(())
+        if len(rows) and task.name in predictions.ranks:
             queries = query_ids(split, test.user[rows])
-            by_query = ranking_metrics(predictions.ranks[task.name][rows], queries, settings.cutoffs)
-            for metric, values in by_query.items():
-                low, high = interval(values)
-                value = float(values.mean())
-                figures.append(
-                    Measured(
-                        model=model, task=task.name, metric=metric, value=value, low=low, high=high, rows=len(values)
-                    )
-                )
-        elif task.name in predictions.scores and task.kind != "next_item":
+            found = _of_ranking(predictions.ranks[task.name][rows], queries, settings.cutoffs, draw)
+        elif len(rows) and task.name in predictions.scores and task.kind != "next_item":
             labels, scores = test.labels[task.column][rows], predictions.scores[task.name][rows]
-            for metric, value in prediction_metrics(task.kind, labels, scores).items():
-                low = high = None
-                if metric in MEAN_OF:
-                    values, back = MEAN_OF[metric](labels, scores)
-                    low, high = (None if end is None else float(back(end)) for end in interval(values))
-                figures.append(
-                    Measured(
-                        model=model, task=task.name, metric=metric, value=value, low=low, high=high, rows=len(rows)
-                    )
-                )
+            found = _of_prediction(task.kind, labels, scores, draw)
+        figures += [Measured(model=model, task=task.name, **figure) for figure in found]
     return figures
 
 
+Figure = dict[str, Any]  # what Measured holds beside model and task
 Mean = tuple[Array, Callable[[float], float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """How intervals are drawn; no resamples, no intervals."""
+
+    resamples: int
+    seed: int
+
+    def interval(self, values: Array, back: Callable[[float], float] = float) -> Figure:
+        """Ends of the interval of back(mean of values)."""
+        if self.resamples == 0:
+            return {}
+        low, high = bootstrap_interval(values, self.resamples, self.seed)
+        return {"low": float(back(low)), "high": float(back(high))}
+
+
+def _of_ranking(ranks: Array, queries: Array, cutoffs: Sequence[int], draw: Draw) -> Iterator[Figure]:
+    for metric, values in ranking_metrics(ranks, queries, cutoffs).items():
+        yield {"metric": metric, "value": float(values.mean()), "rows": len(values), **draw.interval(values)}
+
+
+def _of_prediction(
+    kind: Literal["binary", "multiclass", "regression"], labels: Array, scores: Array, draw: Draw
+) -> Iterator[Figure]:
+    for metric, value in prediction_metrics(kind, labels, scores).items():
+        interval = draw.interval(*MEAN_OF[metric](labels, scores)) if metric in MEAN_OF else {}
+        yield {"metric": metric, "value": value, "rows": len(labels), **interval}
 
 
 def _correct(labels: Array, scores: Array) -> Mean:

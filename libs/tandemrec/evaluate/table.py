@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from tandemrec.config.learning import METRICS
 from tandemrec.evaluate.compare import Measured
 
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
@@ -22,11 +21,13 @@ def comparison_table(figures: Sequence[Measured]) -> Table:
     shown = ""
     for (task, metric), by_model in values.items():
         best = (min if metric in LOWER_IS_BETTER else max)(by_model.values())
-        cells = [
-            f"[bold]{value:.4f}[/bold]" if value == best else f"{value:.4f}"
-            for value in (by_model.get(model) for model in models)
-            if value is not None
-        ]
+        cells = [_cell(by_model.get(model), best) for model in models]
         table.add_row("" if task == shown else task, metric, *cells)
         shown = task
     return table
+
+
+def _cell(value: float | None, best: float) -> str:
+    if value is None:
+        return ""
+    return f"[bold]{value:.4f}[/bold]" if value == best else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""Silver tables to what the model learns from: vocabularies, examples, item and user features. DataFrame in, DataFrame out.
+"""Silver tables to what the model learns from: vocabularies, examples, features of items and users; pure transforms.
 
 The flow: `vocabularies` numbers the ids; `log` is everything that happened, in integers; `contacts` finds the first
 contacts of user and item; `interactions`, `exposures` and `negatives` make rows with labels; `splits` says which rows

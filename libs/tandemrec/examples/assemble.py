@@ -141,9 +141,9 @@ def add_seen(rows: DataFrame, contacts: DataFrame, *, given: bool) -> DataFrame:
 def _as_examples(rows: DataFrame) -> DataFrame:
     """Rows with the contract's columns: what is missing is 0, empty or null, as the column wants it."""
     absent = {name: F.lit(None).cast("double") for name in LABELS if name not in rows.columns}
-    identity = ["kind", "user", "item", F.unix_micros("event_time"), "event_type", F.coalesce("key", F.lit(""))]
+    micros, key = F.unix_micros("event_time"), F.coalesce("key", F.lit(""))
     return rows.withColumns(absent).select(
-        F.md5(F.concat_ws("|", *identity)).alias("example_id"),
+        F.md5(F.concat_ws("|", "kind", "user", "item", micros, "event_type", key)).alias("example_id"),
         "kind",
         F.element_at(F.array(*map(F.lit, SPLITS)), F.col("split") + 1).alias("split"),
         *("event_time", "user", "item"),

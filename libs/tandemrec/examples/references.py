@@ -22,7 +22,7 @@ _END = "9999-12-31"  # the time of rows that have none: after everything
 
 
 def last_known(facts: DataFrame, by: str, value: Column, count: int, name: str) -> DataFrame:
-    """Rows (by, moment, name): from each fact on, the array of `value` of the last `count` facts, oldest last fact last.
+    """Rows (by, moment, name): from each fact on, `value` of the last `count` facts, oldest first.
 
     Args:
         facts: `by`, `moment` (unique within `by`) and what `value` reads.

@@ -52,8 +52,14 @@ def known_ids(tables: Mapping[str, DataFrame]) -> DataFrame:
 
 
 def new_ids(ids: DataFrame, known: DataFrame) -> DataFrame:
-    """Rows (space, id) that no vocabulary has, each once, sorted over all partitions. To be persisted for `number`."""
-    return ids.distinct().join(known, ["space", "id"], "left_anti").orderBy("space", "id")
+    """Ids that no vocabulary has, each once, sorted over all partitions: rows (space, id, partition, place).
+
+    To be persisted before `number` reads it: a sort that is computed twice may cut its ranges elsewhere, and a place
+    that is computed after a filter is another place.
+    """
+    fresh = ids.distinct().join(known, ["space", "id"], "left_anti").orderBy("space", "id")
+    place = F.monotonically_increasing_id().alias("place")
+    return fresh.select("space", "id", F.spark_partition_id().alias("partition"), place)
 
 
 def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int], set[str]]:
@@ -63,16 +69,13 @@ def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int
     the partitions before. Only those counts come to the driver, at most one for each partition and space.
 
     Args:
-        fresh: rows (space, id), sorted and persisted: a sort that is computed twice may cut its ranges elsewhere.
+        fresh: of `new_ids`, persisted.
         known: rows (space, id, index).
 
     Returns:
         Rows (space, id, index), how large each space is with them, and the spaces that have new ids.
     """
-    placed = fresh.select(
-        "space", "id", F.spark_partition_id().alias("partition"), F.monotonically_increasing_id().alias("place")
-    )
-    counts = placed.groupBy("partition", "space").agg(F.count("*").alias("rows"), F.min("place").alias("first"))
+    counts = fresh.groupBy("partition", "space").agg(F.count("*").alias("rows"), F.min("place").alias("first"))
     sizes = dict.fromkeys(SPACES, 0)
     sizes |= {row["space"]: row["size"] for row in known.groupBy("space").agg(F.count("*").alias("size")).collect()}
     offsets, grown = [], set()
@@ -81,7 +84,7 @@ def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int
         sizes[row["space"]] += row["rows"]
         grown.add(row["space"])
     starts = fresh.sparkSession.createDataFrame(offsets, "partition int, space string, offset long")
-    numbered = placed.join(F.broadcast(starts), ["partition", "space"])
+    numbered = fresh.join(F.broadcast(starts), ["partition", "space"])
     return numbered.select("space", "id", (F.col("place") + F.col("offset")).cast("int").alias("index")), sizes, grown
 
 

@@ -154,7 +154,13 @@ class Lake:
             return Merged(inserted=0, updated=0)
         _refuse_repeated_keys(rows, contract)
         on = " AND ".join(f"t.{key} = s.{key}" for key in contract.key)
-        merger = self.open(name).merge(rows, on, source_alias="s", target_alias="t")
+        merger = self.open(name).merge(
+            rows,
+            on,
+            source_alias="s",
+            target_alias="t",
+            streamed_exec=False,  # so that files out of range are skipped
+        )
         others = [c for c in contract.column_names if c not in contract.key]
         if update and others:
             differs = " OR ".join(f"(t.{c} IS DISTINCT FROM s.{c})" for c in others)

@@ -76,8 +76,16 @@ class MultiTaskModel(nn.Module):
         return Catalogue(self.item(features, items_I, features.reviews, self._inputs_text), self.item_bias)
 
     def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
-        """Query vectors (B, D)."""
-        return self.user(batch, features, catalogue.vectors, self._inputs_text) * self.scale.exp()
+        """Query vectors (B, D), from what each row may know of the user."""
+        history_BLD = catalogue.vectors[batch.history]
+        again_BL = (batch.history == batch.item.unsqueeze(1)) & (batch.history > 0)
+        again_BL = again_BL & _own_reviews(batch, features).any(1, keepdim=True)
+        again_B = again_BL.any(1)
+        if again_B.any():  # the row's item came up before: there too it is read without the row's own review
+            own_nD = self._without_own_review(batch.where(again_B), features)
+            row_m, place_m = again_BL.nonzero(as_tuple=True)
+            history_BLD = history_BLD.index_put((row_m, place_m), own_nD[(again_B.cumsum(0) - 1)[row_m]])
+        return self.user(batch, features, history_BLD, self._inputs_text) * self.scale.exp()
 
     def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
         """Logits of every task but next item: (B,), or (B, C) with C classes."""
@@ -103,16 +111,24 @@ class MultiTaskModel(nn.Module):
         The column of a row's own item is computed without the row's own review.
         """
         logits_BI = users_BD @ catalogue.vectors.T + catalogue.bias
-        reviews_BR = features.reviews[batch.item]
-        own_BR = (reviews_BR == batch.review.unsqueeze(1)) & (reviews_BR > 0)
-        leaks_B = own_BR.any(1)
+        leaks_B = _own_reviews(batch, features).any(1)
         if leaks_B.any():
-            item_n, masked_nR = batch.item[leaks_B], reviews_BR.masked_fill(own_BR, 0)[leaks_B]
-            vector_nD = self.item(features, item_n, masked_nR, self._inputs_text)
-            logit_n = (users_BD[leaks_B] * vector_nD).sum(1) + catalogue.bias[item_n]
+            item_n, own_nD = batch.item[leaks_B], self._without_own_review(batch.where(leaks_B), features)
+            logit_n = (users_BD[leaks_B] * own_nD).sum(1) + catalogue.bias[item_n]
             logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], item_n), logit_n)
         return logits_BI.masked_fill(~features.candidates, -torch.inf)
+
+    def _without_own_review(self, batch: Batch, features: Features) -> Tensor:
+        """Vector of each row's item (B, D) as if the row's own review had not been written."""
+        reviews_BR = features.reviews[batch.item].masked_fill(_own_reviews(batch, features), 0)
+        return self.item(features, batch.item, reviews_BR, self._inputs_text)
 
     @property
     def _inputs_text(self) -> TextProjection | None:
         return self.text if self.settings.text else None
+
+
+def _own_reviews(batch: Batch, features: Features) -> Tensor:
+    """Where the catalogue pools a row's own review into the vector of the row's item, (B, R)."""
+    reviews_BR = features.reviews[batch.item]
+    return (reviews_BR == batch.review.unsqueeze(1)) & (reviews_BR > 0)

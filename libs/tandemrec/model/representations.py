@@ -94,10 +94,9 @@ class UserEncoder(nn.Module):
         self.reviews = nn.Linear(width, width, bias=False)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, batch: Batch, features: Features, items_ID: Tensor, text: TextProjection | None) -> Tensor:
-        """(B, D), from the item vectors of the whole catalogue."""
-        known_BL = batch.history > 0
-        vector_BD = self.from_history(self.history(self.dropout(items_ID[batch.history]), known_BL))
+    def forward(self, batch: Batch, features: Features, history_BLD: Tensor, text: TextProjection | None) -> Tensor:
+        """(B, D), from the vectors of the items of each row's history."""
+        vector_BD = self.from_history(self.history(self.dropout(history_BLD), batch.history > 0))
         if text is not None and features.texts is not None:
             vector_BD = vector_BD + self.reviews(text.pooled(features.texts, batch.user_reviews))
         if self.id is not None:

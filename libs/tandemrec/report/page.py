@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 import tandemrec
 from tandemrec.config import Settings
 from tandemrec.lake import Lake, runs
-from tandemrec.report import plots, words
+from tandemrec.report import data_plots, model_plots, words
 from tandemrec.report.intake import intakes, rejections
 from tandemrec.report.learning import learning
 from tandemrec.report.people import people, recommending_run, spread
@@ -53,7 +53,7 @@ def _summary(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
     return {
         "stages": stages,
         "finished": max((run.started_at + timedelta(seconds=run.seconds) for run in stages), default=None),
-        "durations": plots.durations(stages) if stages else None,
+        "durations": data_plots.durations(stages) if stages else None,
         "train": found.get("train"),
         "code_version": tandemrec.__version__,
         "sources": settings.sources,
@@ -62,11 +62,15 @@ def _summary(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
 
 
 def _came_in(lake: Lake, found: dict[str, runs.Run]) -> dict[str, Any]:
-    came_in = intakes(found["clean"].figures) if "clean" in found else []
+    figures = found["clean"].figures if "clean" in found else {}
+    came_in = intakes(figures)
+    rejected = rejections(lake, came_in)
     return {
         "intakes": came_in,
-        "intake_plot": plots.intake(came_in) if came_in else None,
-        "rejections": rejections(lake, came_in),
+        "from_behaviour": (figures.get("items") or {}).get("from_behaviour", 0),
+        "intake_plot": data_plots.intake(came_in) if came_in else None,
+        "rejections": rejected,
+        "reasons": data_plots.reasons(rejected) if rejected else None,
     }
 
 
@@ -74,17 +78,17 @@ def _data(lake: Lake, settings: Settings) -> dict[str, Any]:
     seen = traffic(lake, settings.examples.positives)
     return {
         "traffic": seen,
-        "weekly": plots.weekly(seen) if seen.weeks else None,
-        "long_tail": plots.long_tail(seen) if len(seen.per_item) > 1 else None,
-        "stars": plots.stars(seen) if any(s is not None for by in seen.stars.values() for s in by) else None,
-        "lengths": plots.lengths(seen) if seen.lengths else None,
+        "weekly": data_plots.weekly(seen) if seen.weeks else None,
+        "long_tail": data_plots.long_tail(seen) if len(seen.per_item) > 1 else None,
+        "stars": data_plots.stars(seen) if any(s is not None for by in seen.stars.values() for s in by) else None,
+        "lengths": data_plots.lengths(seen) if seen.lengths else None,
     }
 
 
 def _learned(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
     figures = found["train"].figures if "train" in found else {}
     learned = learning(figures, settings.tasks, settings.train.stop_on)
-    curves = [plots.curve(panel, learned.best_epoch) for panel in learned.panels] if learned else []
+    curves = [model_plots.curve(panel, learned.best_epoch) for panel in learned.panels] if learned else []
     return {"learning": learned, "curves": curves, "stop_on": settings.train.stop_on}
 
 
@@ -99,8 +103,8 @@ def _worth(lake: Lake, found: dict[str, runs.Run], settings: Settings) -> dict[s
         "models": names,
         "model": MODEL,
         "losses": [c for c in compared if c.lost_to],
-        "ranking_plot": plots.ranking(ranking, names) if ranking else None,
-        "task_plots": [plots.task_metrics(t, [c for c in compared if c.task == t], names) for t in others],
+        "ranking_plot": model_plots.ranking(ranking, names) if ranking else None,
+        "task_plots": [model_plots.task_metrics(t, [c for c in compared if c.task == t], names) for t in others],
         "expectations": expectations(compared, settings.tasks),
         "headlines": headlines(compared, settings.tasks),
         "resamples": settings.evaluate.resamples,

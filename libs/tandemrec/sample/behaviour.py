@@ -3,6 +3,7 @@
 Shapes: S sessions, E events. Times are whole seconds since the start of the year.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,9 @@ DAY = 86_400
 YEAR = 365 * DAY
 VIEW, CLICK, FAVOURITE, CART, PURCHASE, RATING = range(6)
 
-EVENTS_PER_SESSION = 8.0  # a little below what comes out, so that there are sessions to spare
+EVENTS_PER_SESSION = 5.0  # fewer than come out, so that there are sessions to spare
 LONGEST_SESSION = 24
+SESSIONS_AT_ONCE = 50_000  # bounds the memory
 CANDIDATES = 24  # items that a user has in view before looking at one
 GOES_ON = 0.35  # share of sessions that return to the category of the user's last one
 STAR_SHARES = (0.13, 0.10, 0.12, 0.24, 0.41)  # 1 to 5, of what was bought
@@ -44,7 +46,9 @@ def make_events(rng: np.random.Generator, tastes: Tastes, catalogue: Catalogue, 
     """About `events` events, never more: whole sessions until the next one would not fit."""
     sessions = max(len(tastes), round(events / EVENTS_PER_SESSION))
     user, start, category = _sessions(rng, tastes, sessions)
-    everything = _funnel(rng, tastes, catalogue, _views(rng, tastes, catalogue, user, start, category))
+    blocks = np.array_split(np.arange(sessions), -(-sessions // SESSIONS_AT_ONCE))
+    views = [_views(rng, tastes, catalogue, b, user[b], start[b], category[b]) for b in blocks]
+    everything = _funnel(rng, tastes, catalogue, concatenated(views))
     fits = np.cumsum(np.bincount(everything.session, minlength=sessions)) <= events
     kept = everything.take(fits[everything.session])
     kept = kept.take(np.lexsort((kept.type, kept.item, kept.user, kept.time)))
@@ -70,7 +74,13 @@ def _sessions(rng: np.random.Generator, tastes: Tastes, sessions: int) -> tuple[
 
 
 def _views(
-    rng: np.random.Generator, tastes: Tastes, catalogue: Catalogue, user: Ints, start: Ints, category: Ints
+    rng: np.random.Generator,
+    tastes: Tastes,
+    catalogue: Catalogue,
+    session: Ints,
+    user: Ints,
+    start: Ints,
+    category: Ints,
 ) -> Events:
     """What is looked at in each session: popular items come into view, taste and likeness to the last one decide."""
     by_category = np.lexsort((np.arange(len(catalogue)), catalogue.category))
@@ -96,10 +106,10 @@ def _views(
         last[open_] = found[np.arange(len(open_)), choice]
         time[open_] += rng.integers(15, 150, len(open_))
         columns.append((open_, last[open_], time[open_]))
-    session, item, when = (np.concatenate(column) for column in zip(*columns, strict=True))
-    _, first = np.unique(session * len(catalogue) + item, return_index=True)
+    row, item, when = (np.concatenate(column) for column in zip(*columns, strict=True))
+    _, first = np.unique(row * len(catalogue) + item, return_index=True)
     first = first[(catalogue.launched[item[first]] <= when[first]) & (when[first] < YEAR)]
-    return _events(user[session[first]], item[first], VIEW, when[first], session[first])
+    return _events(user[row[first]], item[first], VIEW, when[first], session[row[first]])
 
 
 def _funnel(rng: np.random.Generator, tastes: Tastes, catalogue: Catalogue, views: Events) -> Events:
@@ -127,15 +137,14 @@ def _funnel(rng: np.random.Generator, tastes: Tastes, catalogue: Catalogue, view
     )
     wait = np.clip(rng.lognormal(7.0, 2.0, len(carts)), 60, 2 * DAY - 3600).astype(np.int64)
     purchases, bought = go_on(carts, carted, PURCHASE, logistic(carted, 1.0, 0.4, 0.4), wait)
-    order = np.argsort(purchases.time, kind="stable")
-    _, first = np.unique((purchases.user * len(catalogue) + purchases.item)[order], return_index=True)
-    purchases, bought = purchases.take(order[first]), bought[order[first]]
+    # The purchase of the first session stays: sessions are cut from the end of their list, not of the year.
+    _, first = np.unique(purchases.user * len(catalogue) + purchases.item, return_index=True)
+    purchases, bought = purchases.take(first), bought[first]
     days = np.clip(rng.lognormal(1.9, 0.7, len(purchases)), 1, 40)
     ratings, rated = go_on(purchases, bought, RATING, np.full(len(purchases), 0.65), (days * DAY).astype(np.int64))
     stars = stars_of(pleasure(rng, tastes, ratings.user, liking[rated], quality[rated]))
     ratings = _events(ratings.user, ratings.item, RATING, ratings.time, ratings.session, stars)
-    parts = (views, clicks, favourites, carts, purchases, ratings)
-    return Events(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(views)})
+    return concatenated([views, clicks, favourites, carts, purchases, ratings])
 
 
 def pleasure(rng: np.random.Generator, tastes: Tastes, user: Ints, liking: Floats, quality: Floats) -> Floats:
@@ -146,7 +155,8 @@ def pleasure(rng: np.random.Generator, tastes: Tastes, user: Ints, liking: Float
 def stars_of(pleasure: Floats) -> Ints:
     """Stars 1 to 5 by rank, so that each has its share whatever the tastes."""
     rank = np.argsort(np.argsort(pleasure, kind="stable"), kind="stable")
-    return (1 + np.searchsorted(np.cumsum(STAR_SHARES)[:-1], (rank + 0.5) / len(rank))).astype(np.int64)
+    above: Ints = np.searchsorted(np.cumsum(STAR_SHARES)[:-1], (rank + 0.5) / len(rank))
+    return 1 + above
 
 
 def _events(user: Ints, item: Ints, type_: int, time: Ints, session: Ints, stars: Ints | None = None) -> Events:
@@ -160,7 +170,12 @@ def _events(user: Ints, item: Ints, type_: int, time: Ints, session: Ints, stars
     )
 
 
+def concatenated(parts: Sequence[Events]) -> Events:
+    return Events(**{name: np.concatenate([vars(part)[name] for part in parts]) for name in vars(parts[0])})
+
+
 def _draw_rows(rng: np.random.Generator, weights: Floats) -> Ints:
     """One column for each row of `weights` (S, C), by its weights."""
     ladder = np.cumsum(weights, axis=1)
-    return np.argmax(ladder >= rng.random((len(weights), 1)) * ladder[:, -1:], axis=1)
+    columns: Ints = np.argmax(ladder >= rng.random((len(weights), 1)) * ladder[:, -1:], axis=1)
+    return columns

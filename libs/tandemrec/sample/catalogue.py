@@ -56,7 +56,7 @@ def make_catalogue(rng: np.random.Generator, items: int) -> Catalogue:
         noun=rng.integers(0, np.array([len(c.nouns) for c in CATEGORIES])[category]),
         factor=factor,
         quality=0.85 * rng.standard_normal(items) + brand_quality[brand],
-        popularity=(rank + 5.0) ** -ZIPF_EXPONENT,
+        popularity=np.float_power(rank + 5, -ZIPF_EXPONENT),
         price=np.round(median * np.exp(brand_level[brand] + rng.normal(0, 0.35, items)), 2),
         launched=np.where(rng.random(items) < LAUNCHED_IN_THE_YEAR, launch, 0),
     )

@@ -70,13 +70,13 @@ def counted(kept: int, defects: Mapping[int, str], rates: Mapping[str, float]) -
     )
 
 
-def blank(*fields: str) -> Spoil:
-    """One of the ways in which logs say nothing, in each of the fields; the field itself may be gone."""
+def blank(field: str) -> Spoil:
+    """Nothing in the field, in one of the ways in which logs say so; or no such field."""
 
     def spoil(rng: random.Random, record: Record) -> Record:
-        value = rng.choice((None, "", "  ", KeyError))
-        kept = {field: held for field, held in record.items() if field not in fields}
-        return kept if value is KeyError else record | dict.fromkeys(fields, value)
+        if rng.random() < 0.3:
+            return {name: value for name, value in record.items() if name != field}
+        return record | {field: rng.choice((None, "", "  "))}
 
     return spoil
 
@@ -87,7 +87,7 @@ def one_of(field: str, *values: Any) -> Spoil:
 
 def unknown_item(rng: random.Random, record: Record) -> Record:
     """An item that the shop never listed."""
-    return record | {"sku": f"S9{rng.randrange(100_000, 999_999)}"}
+    return record | {"sku": f"X{rng.randrange(1_000_000):06d}"}
 
 
 def unreadable_time(field: str) -> Spoil:
@@ -109,13 +109,8 @@ def json_line(record: Record) -> str:
 def broken_line(rng: random.Random, record: Record) -> str:
     """A line that is no JSON object: cut off by a full disk, a message of another program, or JSON of another kind."""
     line = json_line(record)
-    return rng.choice(
-        (
-            line[: rng.randrange(12, len(line) - 2)],
-            "WARN collector: upstream timed out, retrying",
-            json.dumps([*record]),
-        )
-    )
+    cut = line[: rng.randrange(12, len(line) - 2)]
+    return rng.choice((cut, "WARN collector: upstream timed out, retrying", json.dumps(list(record))))
 
 
 _HTML = re.compile(r"</?[a-z][^>]*>|&#?[a-z0-9]+;", re.IGNORECASE)

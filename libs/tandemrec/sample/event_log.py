@@ -38,7 +38,7 @@ def uid(user: int) -> str:
 def write_events(rng: np.random.Generator, folder: Path, events: Events) -> tuple[TableCounts, dict[str, int]]:
     """Write folder/events-YYYY-MM.jsonl[.gz]; what was written, and how often each time format."""
     draw = random.Random(int(rng.integers(2**62)))
-    style = rng.choice(len(FORMATS), len(events), p=FORMAT_SHARES).tolist()
+    forms = rng.choice(FORMATS, len(events), p=FORMAT_SHARES).tolist()
     defects = dirt.assign(rng, len(events), dirt.EVENT_RATES)
     formats: Counter[str] = Counter()
     month_ends = [(date(2025 + month // 12, month % 12 + 1, 1) - START.date()).days * DAY for month in range(1, 13)]
@@ -46,14 +46,13 @@ def write_events(rng: np.random.Generator, folder: Path, events: Events) -> tupl
     for month, rows in enumerate(map(range, bounds[:-1], bounds[1:]), start=1):
         timed: list[tuple[int, str]] = []
         for row in rows:
-            record, moment = _record(events, row, FORMATS[style[row]]), int(events.time[row])
-            formats[FORMATS[style[row]]] += 1
+            form, moment = forms[row], int(events.time[row])
+            record = _record(events, row, form)
+            formats[form] += 1
             timed.append((moment, dirt.json_line(record)))
             if row in defects:
-                line, form = _spoiled(
-                    draw, record, defects[row], START + timedelta(seconds=moment), FORMATS[style[row]]
-                )
-                formats.update(form)
+                line, readable = _spoiled(draw, record, defects[row], START + timedelta(seconds=moment), form)
+                formats.update(readable)
                 timed.append((moment + draw.randrange(LATE_BY_AT_MOST), line))
         timed.sort(key=itemgetter(0))
         suffix = "" if month in PLAIN_MONTHS else ".gz"
@@ -61,38 +60,36 @@ def write_events(rng: np.random.Generator, folder: Path, events: Events) -> tupl
     return dirt.counted(len(events), defects, dirt.EVENT_RATES), {name: formats[name] for name in FORMATS}
 
 
-def _record(events: Events, row: int, style: str) -> dirt.Record:
+def _record(events: Events, row: int, form: str) -> dirt.Record:
     type_ = int(events.type[row])
     record: dirt.Record = {
         "uid": uid(int(events.user[row])),
         "sku": sku(int(events.item[row])),
         "action": ACTIONS[type_],
-        "ts": written(START + timedelta(seconds=int(events.time[row])), style),
+        "ts": written(START + timedelta(seconds=int(events.time[row])), form),
         "sid": f"s{events.session[row] + 1:07d}",
     }
     return record | {"stars": int(events.stars[row])} if type_ == RATING else record
 
 
-def _spoiled(
-    draw: random.Random, record: dirt.Record, code: str, moment: datetime, style: str
-) -> tuple[str, list[str]]:
+def _spoiled(draw: random.Random, record: dirt.Record, code: str, moment: datetime, form: str) -> tuple[str, list[str]]:
     """The line of the defect, and the time format that can be read in it, if any."""
     if code == dirt.BROKEN_JSON:
         return dirt.broken_line(draw, record), []
     if code == dirt.EXACT:
         spoiled = record
     elif code == dirt.NEAR:
-        spoiled = _written_otherwise(draw, record, moment, style)
+        spoiled = _written_otherwise(draw, record, moment, form)
     else:
         spoiled = _SPOILS[code](draw, record)
     readable = [] if code == "time_unreadable" else [format_of(spoiled["ts"])]
     return dirt.json_line(spoiled), readable
 
 
-def _written_otherwise(draw: random.Random, record: dirt.Record, moment: datetime, style: str) -> dirt.Record:
+def _written_otherwise(draw: random.Random, record: dirt.Record, moment: datetime, form: str) -> dirt.Record:
     """The same event as another collector writes it: another time format, spaces around ids, the action in capitals."""
-    variants = (
-        {"ts": written(moment, other_format(draw, style))},
+    variants: tuple[dirt.Record, ...] = (
+        {"ts": written(moment, other_format(draw, form))},
         {"uid": f" {record['uid']}", "sku": f"{record['sku']} "},
         {"action": record["action"].upper()},
     )

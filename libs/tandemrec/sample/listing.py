@@ -40,11 +40,7 @@ def list_item(rng: random.Random, catalogue: Catalogue, item: int) -> dict[str, 
     if rng.random() < BRAND_MISSPELT:
         brand = rng.choice((brand.upper(), brand.lower(), f" {brand} "))
     launched = int(catalogue.launched[item])
-    since = (
-        timedelta(seconds=launched)
-        if launched
-        else -timedelta(days=rng.randrange(1, 300), seconds=rng.randrange(86_400))
-    )
+    since = timedelta(seconds=launched or -rng.randrange(300 * 86_400))
     return {
         "sku": sku(item),
         "name": name,

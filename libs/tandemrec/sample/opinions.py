@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tandemrec.sample.behaviour import CLICK, DAY, PURCHASE, RATING, YEAR, Events, pleasure, stars_of
+from tandemrec.sample.behaviour import CLICK, DAY, PURCHASE, RATING, YEAR, Events, concatenated, pleasure, stars_of
 from tandemrec.sample.catalogue import Catalogue, Ints
 from tandemrec.sample.tastes import Tastes, affinity
 
@@ -37,23 +37,25 @@ def make_reviews(
     """
     bought, clicked, rated = (_first_of_pair(events, type_, catalogue) for type_ in (PURCHASE, CLICK, RATING))
     only_clicked = clicked.take(~np.isin(_pair(clicked, catalogue), _pair(bought, catalogue)))
-    user, item, after = (
-        np.concatenate([getattr(bought, name), getattr(only_clicked, name)]) for name in ("user", "item", "time")
-    )
-    days = np.clip(rng.lognormal(1.9, 0.7, len(user)), 1, 40)
-    time = after + (days * DAY).astype(np.int64)
-    stars = stars_of(pleasure(rng, tastes, user, affinity(tastes, catalogue, user, item), catalogue.quality[item]))
-    has_rating = np.flatnonzero(np.isin(user * len(catalogue) + item, _pair(rated, catalogue)))
-    at = np.searchsorted(_pair(rated, catalogue), (user * len(catalogue) + item)[has_rating])
-    time[has_rating], stars[has_rating] = rated.time[at], rated.stars[at]
+    touched = concatenated([bought, only_clicked])
+    days = np.clip(rng.lognormal(1.9, 0.7, len(touched)), 1, 40)
+    time = touched.time + (days * DAY).astype(np.int64)
+    has_rating = np.isin(_pair(touched, catalogue), _pair(rated, catalogue))
+    its_rating = np.searchsorted(_pair(rated, catalogue), _pair(touched, catalogue)[has_rating])
+    time[has_rating] = rated.time[its_rating]
+    stars = np.zeros(len(touched), dtype=np.int64)
+    stars[has_rating] = rated.stars[its_rating]
 
-    buyer = np.arange(len(user)) < len(bought)
-    order = np.lexsort((rng.random(len(user)), ~buyer))
+    order = np.lexsort((rng.random(len(touched)), np.arange(len(touched)) >= len(bought)))
     chosen = order[time[order] < YEAR][:reviews]
-    chosen = chosen[np.lexsort((item[chosen], user[chosen], time[chosen]))]
+    chosen = chosen[np.lexsort((touched.item[chosen], touched.user[chosen], time[chosen]))]
+    user, item, time, stars = touched.user[chosen], touched.item[chosen], time[chosen], stars[chosen]
+    new = stars == 0
+    liking = affinity(tastes, catalogue, user[new], item[new])
+    stars[new] = stars_of(pleasure(rng, tastes, user[new], liking, catalogue.quality[item[new]]))
     strays = rng.random(len(chosen)) < SAYS_SOMETHING_ELSE
-    words = np.where(strays, 1 + (stars[chosen] - 1 + rng.integers(1, 5, len(chosen))) % 5, stars[chosen])
-    return Reviews(user=user[chosen], item=item[chosen], time=time[chosen], stars=stars[chosen], words=words)
+    words = np.where(strays, 1 + (stars - 1 + rng.integers(1, 5, len(chosen))) % 5, stars)
+    return Reviews(user=user, item=item, time=time, stars=stars, words=words)
 
 
 def _pair(events: Events, catalogue: Catalogue) -> Ints:

@@ -18,11 +18,13 @@ def one_each(rows: pa.Table) -> pa.Table:
         rows: text_hash and text; text is null where the row says that the hash has a vector already.
 
     Returns:
-        text_hash, text and `known`: whether it has a vector.
+        text_hash, text and `known`: whether it has a vector; by text_hash, so that a commit covers a narrow range of
+        keys and a merge need not look at the files of the others.
     """
     marked = rows.append_column("known", pc.is_null(rows["text"]))
     single = marked.group_by("text_hash").aggregate([("text", "one"), ("known", "any")])
-    return pa.table({"text_hash": single["text_hash"], "text": single["text_one"], "known": single["known_any"]})
+    columns = {"text_hash": single["text_hash"], "text": single["text_one"], "known": single["known_any"]}
+    return pa.table(columns).sort_by("text_hash")
 
 
 def encode_each(

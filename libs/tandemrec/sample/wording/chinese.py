@@ -104,10 +104,11 @@ CHINESE = Language(
     join_same=lines("，{}|。{}|，而且{}|！{}|，{}|；{}", "|"),
     join_turn=lines("，不过{}|。但是{}|，可是{}|。只是{}|，然而{}", "|"),
     slots={
-        "very": lines("很|非常|特别|真的|相当|比较|十分|太", "|"),
+        "very": lines("很|非常|特别|真的|相当|比较|十分", "|"),
         "person": lines("老婆|老公|儿子|女儿|妹妹|哥哥|邻居|妈妈|爸爸|室友|同事|朋友", "|"),
         "period": lines("一周|一个月|两周|几天|一天|三个月|大半年|好久", "|"),
     },
+    agreement={},
     headlines_good=lines("很满意|会回购|不错|超出预期|没毛病|喜欢|值", "|"),
     headlines_bad=lines("失望|不值|别买|坏得太快|不会再买|和描述不符", "|"),
     headlines_even=lines("我的{product}|还行|用了{period}|评价|给{person}买的", "|"),

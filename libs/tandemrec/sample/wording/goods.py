@@ -106,7 +106,7 @@ CATEGORIES: tuple[Category, ...] = (
     ),
     _category(
         "Audio", "Headphones", 89.0, 1.5,
-        "over-ear headphones|wireless earbuds|studio headphones|sport earphones|headset",
+        "over-ear headset|earbud set|studio headset|sport headset|travel headset",
         "头戴耳机|无线耳机|监听耳机|运动耳机|耳麦",
         "the bass|the ear cushions|the noise cancelling|the microphone|the pairing|the headband|the treble|the case",
         "低音|耳罩|降噪|麦克风|蓝牙连接|头梁",
@@ -136,7 +136,7 @@ CATEGORIES: tuple[Category, ...] = (
     ),
     _category(
         "Home", "Lamps", 44.0, 1.0,
-        "desk lamp|floor lamp|bedside lamp|pendant lamp|string lights",
+        "desk lamp|floor lamp|bedside lamp|pendant lamp|string light",
         "台灯|落地灯|床头灯|吊灯|灯串",
         "the dimmer|the shade|the arm|the base of the lamp|the warm light|the cord|the switch|the bulb",
         "调光|灯罩|灯臂|底座|光线|开关",
@@ -156,7 +156,7 @@ CATEGORIES: tuple[Category, ...] = (
     ),
     _category(
         "Home", "Garden", 35.0, 0.8,
-        "pruning shears|garden hose|raised bed|watering can|hand trowel",
+        "pruning saw|garden hose|raised bed|watering can|hand trowel",
         "修枝剪|花园水管|种植箱|洒水壶|小铲子",
         "the nozzle|the spring|the hose connectors|the soil depth|the blades|the rust protection|the boards|the flow",
         "喷头|弹簧|接头|刀片|防锈|出水",

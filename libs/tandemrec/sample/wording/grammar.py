@@ -18,6 +18,7 @@ def lines(text: str, separator: str = "\n") -> tuple[str, ...]:
 class Language:
     """The phrases of one language. Slots in braces: aspect and product come from the item, the rest from `slots`.
 
+    `agreement`: slots that follow the number of the aspect, (singular, plural).
     `spaced`: words stand apart, and the first of a sentence begins with a capital.
     """
 
@@ -29,6 +30,7 @@ class Language:
     join_same: tuple[str, ...]
     join_turn: tuple[str, ...]
     slots: dict[str, tuple[str, ...]]
+    agreement: dict[str, tuple[str, str]]
     headlines_good: tuple[str, ...]
     headlines_bad: tuple[str, ...]
     headlines_even: tuple[str, ...]
@@ -46,13 +48,13 @@ class Subject:
 
 # Shares of praise, filler and complaint among the clauses of a review, by its stars.
 MIX = {
-    5: (0.76, 0.17, 0.07),
-    4: (0.56, 0.23, 0.21),
+    5: (0.84, 0.13, 0.03),
+    4: (0.67, 0.18, 0.15),
     3: (0.38, 0.24, 0.38),
-    2: (0.22, 0.21, 0.57),
-    1: (0.09, 0.16, 0.75),
+    2: (0.15, 0.17, 0.68),
+    1: (0.04, 0.12, 0.84),
 }
-CLAUSES, CLAUSE_WEIGHTS = (1, 2, 3, 4, 5, 6, 7), (0.08, 0.19, 0.27, 0.22, 0.13, 0.07, 0.04)
+CLAUSES, CLAUSE_WEIGHTS = (1, 2, 3, 4, 5, 6), (0.08, 0.18, 0.28, 0.24, 0.15, 0.07)
 TYPO_SHARE = 0.012
 HEADLINE_SHARE = 0.45
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -85,11 +87,14 @@ def _clause(rng: random.Random, language: Language, subject: Subject, kind: int,
 
 
 def _fill(rng: random.Random, language: Language, subject: Subject, template: str) -> str:
+    aspect = rng.choice(subject.aspects)
+    plural = aspect.endswith("s") and not aspect.endswith("ss")
+
     def word(slot: re.Match[str]) -> str:
         name = slot.group(1)
-        if name == "product":
-            return subject.product
-        return rng.choice(subject.aspects if name == "aspect" else language.slots[name])
+        if name in language.agreement:
+            return language.agreement[name][plural]
+        return {"product": subject.product, "aspect": aspect}.get(name) or rng.choice(language.slots[name])
 
     return _SLOT.sub(word, template)
 
@@ -113,9 +118,9 @@ def _slips(rng: random.Random, text: str) -> str:
             at = rng.randrange(1, len(word) - 1)
             words[place] = rng.choice(
                 (
-                    word[:at] + word[at + 1 :],
-                    word[:at] + word[at] + word[at:],
-                    word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+                    word[:at] + word[at + 1 :],  # a letter missing
+                    word[: at + 1] + word[at:],  # a letter twice
+                    word[:at] + word[at : at + 2][::-1] + word[at + 2 :],  # two letters exchanged
                 )
             )
     text = " ".join(words)

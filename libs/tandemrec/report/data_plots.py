@@ -1,22 +1,28 @@
-"""The page's plots. Each returns an SVG element; titles say what was found, axes carry units."""
+"""Plots of what ran, what came in and what the data looks like. Titles say what was found, axes carry units."""
 
 from collections.abc import Sequence
 from itertools import cycle
 
 import numpy as np
 from markupsafe import Markup
+from matplotlib.axis import Axis
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from tandemrec.lake import runs
 from tandemrec.report import words
-from tandemrec.report.drawing import FAINT, INK, SERIES, SMALL, canvas
-from tandemrec.report.intake import Intake
-from tandemrec.report.learning import Panel
-from tandemrec.report.scores import MODEL, Comparison
+from tandemrec.report.drawing import PAIR, SERIES, canvas
+from tandemrec.report.intake import Intake, Rejection
 from tandemrec.report.traffic import Traffic
 
 _COUNTS = FuncFormatter(lambda value, _: words.count(value))
+
+
+def _logarithmic(axis: Axis, steps: tuple[int, ...] = (1,)) -> None:
+    """Ticks at powers of ten times the steps, written out."""
+    axis.set_major_locator(LogLocator(subs=steps, numticks=8))
+    axis.set_major_formatter(_COUNTS)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def durations(stages: Sequence[runs.Run]) -> Markup:
@@ -61,6 +67,29 @@ def intake(found: Sequence[Intake]) -> Markup:
         return plot.svg(f"Stacked bars: share of rows kept, merged and rejected by table. {says}.")
 
 
+def reasons(found: Sequence[Rejection]) -> Markup:
+    """Rejected rows by the rule that they broke, on a logarithmic axis, in a colour for each table."""
+    tables = list(dict.fromkeys(rejection.table for rejection in found))
+    with canvas("reasons", (7.0, 0.9 + 0.22 * len(found))) as plot:
+        axes = plot.axes
+        for table, colour in zip(tables, cycle(SERIES)):
+            rows = [(y, r.rows) for y, r in enumerate(found) if r.table == table]
+            bars = axes.barh([y for y, _ in rows], [n for _, n in rows], color=colour, label=table, height=0.65)
+            axes.bar_label(bars, [words.count(n) for _, n in rows], padding=3)
+        axes.set_yticks(range(len(found)), [words.plain(r.reason) for r in found])
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        axes.set_xlim(0.7, 3 * max(r.rows for r in found))
+        _logarithmic(axes.xaxis)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("rows, logarithmic")
+        most = max(found, key=lambda r: r.rows)
+        says = f"Most often: {words.plain(most.reason)}, in {most.table}"
+        axes.set_title(says)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        return plot.svg(f"Bars: rejected rows by reason. {says}.")
+
+
 def weekly(traffic: Traffic) -> Markup:
     """Events of each type by week, on a logarithmic axis: views outnumber purchases by far."""
     weeks = sorted({week for by_week in traffic.weeks.values() for week in by_week})
@@ -78,7 +107,7 @@ def weekly(traffic: Traffic) -> Markup:
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
         axes.set_yscale("log")
-        axes.yaxis.set_major_formatter(_COUNTS)
+        _logarithmic(axes.yaxis, (1, 2, 5))
         axes.set_ylabel("events a week")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
         dated = sum(traffic.events.values()) - traffic.undated
@@ -93,25 +122,27 @@ def long_tail(traffic: Traffic) -> Markup:
     top = max(1, round(len(counts) / 10))
     # Ranks evenly spread on the logarithmic axis: a catalogue of millions draws as many points as one of hundreds.
     ranks = np.unique(np.geomspace(1, len(counts), num=200).round().astype(int))
-    with canvas("long-tail", (3.4, 2.7)) as plot:
+    with canvas("long-tail", PAIR) as plot:
         axes = plot.axes
         axes.plot(ranks, counts[ranks - 1], color=SERIES[0])
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.xaxis.set_major_formatter(_COUNTS)
-        axes.yaxis.set_major_formatter(_COUNTS)
+        _logarithmic(axes.xaxis)
+        _logarithmic(axes.yaxis, (1, 2, 5))
         axes.set_xlabel("item, by rank")
         axes.set_ylabel("interactions")
-        says = f"The top tenth of items has {words.share(counts[:top].sum(), counts.sum())}"
+        says = f"{words.share(counts[:top].sum(), counts.sum())} go to the top tenth of items"
         axes.set_title(says)
-        return plot.svg(f"Line: interactions of each item against its rank, both logarithmic. {says} of interactions.")
+        return plot.svg(
+            f"Line: interactions of each item against its rank, both logarithmic. Of the interactions {says}."
+        )
 
 
 def stars(traffic: Traffic) -> Markup:
     """Reviews by stars, stacked by language."""
     given = sorted({star for by in traffic.stars.values() for star in by if star is not None})
     rated = sum(rows for by in traffic.stars.values() for star, rows in by.items() if star is not None)
-    with canvas("stars", (3.4, 2.7)) as plot:
+    with canvas("stars", PAIR) as plot:
         axes = plot.axes
         bottom = np.zeros(len(given))
         for (language, by_stars), colour in zip(traffic.stars.items(), cycle(SERIES)):
@@ -122,7 +153,8 @@ def stars(traffic: Traffic) -> Markup:
         axes.yaxis.set_major_formatter(_COUNTS)
         axes.set_xlabel("stars")
         axes.set_ylabel("reviews")
-        axes.legend(title="language", loc="best")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        plot.figure.legend(loc="outside lower left", ncols=3, fontsize=7.5)
         happy = sum(
             rows for by in traffic.stars.values() for star, rows in by.items() if star is not None and star >= 4
         )
@@ -137,101 +169,14 @@ def lengths(traffic: Traffic) -> Markup:
     rows = np.array([traffic.lengths[int(n)] for n in length])
     below = rows.cumsum() / rows.sum()
     median, longest = int(length[np.searchsorted(below, 0.5)]), int(length[np.searchsorted(below, 0.99)])
-    with canvas("lengths", (3.4, 2.7)) as plot:
+    with canvas("lengths", PAIR) as plot:
         axes = plot.axes
         axes.hist(length, bins=30, range=(0, max(longest, 1)), weights=rows, color=SERIES[0])
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter(_COUNTS)
         axes.xaxis.set_major_formatter(_COUNTS)
         axes.set_xlabel("characters (the longest 1% is left out)")
         axes.set_ylabel("reviews")
-        says = f"Half of the reviews are within {words.count(median)} characters"
+        says = f"Half are within {words.count(median)} characters"
         axes.set_title(says)
         return plot.svg(f"Histogram of review lengths. {says}.")
-
-
-def curve(panel: Panel, best_epoch: int | None) -> Markup:
-    """One task's training loss or validation metric over the epochs, the kept epoch marked."""
-    epochs, values = zip(*panel.points, strict=True)
-    name = f"{words.plain(panel.task)}: {panel.metric if panel.is_loss else 'valid ' + words.metric(panel.metric)}"
-    with canvas(f"curve-{panel.task}-{'loss' if panel.is_loss else 'metric'}", SMALL) as plot:
-        axes = plot.axes
-        axes.plot(epochs, values, color=FAINT if panel.is_loss else SERIES[0], marker="." if len(epochs) < 3 else None)
-        says = f"{name} from {words.figure(values[0])} to {words.figure(values[-1])} in {len(epochs)} epochs"
-        if best_epoch is not None and best_epoch in epochs:
-            best = values[epochs.index(best_epoch)]
-            axes.axvline(best_epoch, color=SERIES[3], linewidth=0.8, linestyle=":")
-            axes.plot([best_epoch], [best], marker="o", markersize=4, color=SERIES[3])
-            says += f"; {words.figure(best)} at the best epoch, {best_epoch}"
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
-        axes.set_xlabel("epoch")
-        axes.set_title(name)
-        return plot.svg(f"Line over the epochs: {says}.")
-
-
-def ranking(found: Sequence[Comparison], models: Sequence[str]) -> Markup:
-    """Ranking metrics of every model as points, with whiskers for the 95% intervals."""
-    present = [name for name in models if any(name in c.scores for c in found)]
-    with canvas("ranking", (7.0, 1.2 + 0.2 * len(found) * len(present))) as plot:
-        axes = plot.axes
-        spread = np.linspace(-0.28, 0.28, len(present)) if len(present) > 1 else [0.0]
-        for name, offset, colour in zip(present, spread, cycle(SERIES)):
-            rows = [(y + offset, c.scores[name]) for y, c in enumerate(found) if name in c.scores]
-            for y, score in rows:
-                if score.low is not None and score.high is not None:
-                    axes.plot([score.low, score.high], [y, y], color=colour, linewidth=1.2)
-            axes.plot(
-                [s.value for _, s in rows],
-                [y for y, _ in rows],
-                linestyle="none",
-                color=colour,
-                marker="o" if name == MODEL else "s",
-                markersize=5.5 if name == MODEL else 4,
-                label=words.plain(name),
-            )
-        axes.set_yticks(range(len(found)), [words.metric(c.metric) for c in found])
-        axes.set_ylim(len(found) - 0.5, -0.5)
-        axes.set_xlim(left=0)
-        axes.grid(axis="y", visible=False)
-        axes.set_xlabel("value, higher is better; whiskers: 95% interval")
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-        lost = [words.metric(c.metric) for c in found if c.lost_to]
-        says = f"A baseline is better in {', '.join(lost)}" if lost else "No baseline is better than the model"
-        axes.set_title(says)
-        return plot.svg(f"Points with whiskers: ranking metrics of the model and the baselines. {says}.")
-
-
-def task_metrics(task: str, found: Sequence[Comparison], models: Sequence[str]) -> Markup:
-    """The metrics of one task as bars, one a model, with its value."""
-    present = [name for name in models if any(name in c.scores for c in found)]
-    height = 0.8 / len(present)
-    with canvas(f"metrics-{task}", (3.4, 0.9 + 0.17 * len(found) * max(2, len(present)))) as plot:
-        axes = plot.axes
-        for number, (name, colour) in enumerate(zip(present, cycle(SERIES))):
-            rows = [
-                (y - 0.4 + height * (number + 0.5), c.scores[name].value)
-                for y, c in enumerate(found)
-                if name in c.scores
-            ]
-            bars = axes.barh(
-                [y for y, _ in rows], [v for _, v in rows], height=height * 0.9, color=colour, label=words.plain(name)
-            )
-            axes.bar_label(bars, [f"{v:.3f}" for _, v in rows], padding=3, fontsize=7, color=INK)
-        axes.set_yticks(range(len(found)), [_with_direction(c) for c in found])
-        axes.set_ylim(len(found) - 0.5, -0.5)
-        axes.set_xlim(0, 1.25 * max(s.value for c in found for s in c.scores.values()) or 1)
-        axes.grid(axis="y", visible=False)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        if len(present) > 1:
-            plot.figure.legend(loc="outside lower left", ncols=2, fontsize=7.5)
-        lost = [words.metric(c.metric) for c in found if c.lost_to]
-        axes.set_title(f"{words.plain(task)}{': behind in ' + ', '.join(lost) if lost else ''}")
-        values = "; ".join(
-            f"{words.metric(c.metric)} " + ", ".join(f"{words.plain(n)} {s.value:.3f}" for n, s in c.scores.items())
-            for c in found
-        )
-        return plot.svg(f"Bars: metrics of the task {words.plain(task)}. {values}.")
-
-
-def _with_direction(comparison: Comparison) -> str:
-    return words.metric(comparison.metric) + (" (lower is better)" if comparison.better(0, 1) else "")

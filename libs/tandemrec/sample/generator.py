@@ -26,7 +26,7 @@ def generate(
     out/events/events-2025-MM.jsonl[.gz], out/items/items.csv, out/reviews/reviews-en.jsonl and reviews-zh.jsonl. All
     happens in 2025. The same arguments give the same bytes. `events` is an upper bound that is nearly reached; there
     are at most as many reviews as pairs of a user and an item that the user clicked. A sample that lies in `out`
-    already is replaced; a run that is killed leaves `out` as it was.
+    already is replaced; a run that is killed leaves nothing half in `out`.
 
     Raises:
         ConfigError: a size is too small to hold every kind of dirt, or `out` holds something else than a sample.
@@ -35,9 +35,8 @@ def generate(
         if size < SMALLEST[name]:
             raise ConfigError(f"{name} is {size}, expected at least {SMALLEST[name]}")
     # One stream a part, so that more reviews, say, leave the events as they are.
-    of_items, of_users, of_events, of_reviews, *of_files = map(
-        np.random.default_rng, np.random.SeedSequence(seed).spawn(7)
-    )
+    streams = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(7))
+    of_items, of_users, of_events, of_reviews, *of_files = streams
     catalogue = make_catalogue(of_items, items)
     tastes = make_tastes(of_users, users)
     happened = make_events(of_events, tastes, catalogue, events)

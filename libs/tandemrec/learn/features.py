@@ -1,0 +1,100 @@
+"""From gold.item_features and the text vectors to what a model reads of items and texts, and how much there is of it.
+
+Shapes: I items, R reviews, T texts, W width of a text vector.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow.compute as pc
+import torch
+
+from tandemrec.config import Task
+from tandemrec.errors import TableError
+from tandemrec.lake import Lake
+from tandemrec.lake.vectors import vector_matrix
+from tandemrec.learn.cache import table_folder
+from tandemrec.learn.feeds import Examples, left_padded
+from tandemrec.model.batch import Features, Sizes
+
+_NUMBERS = ("category", "brand", "price", "text", "interactions")
+
+
+def load_features(lake: Lake, *, encoder: str | None, versions: Mapping[str, int] | None = None) -> Features:
+    """Items by index and the matrix of text vectors, mapped from the node's cache.
+
+    Args:
+        lake: where the tables are.
+        encoder: identity of the encoder whose vectors to read; None for a model that reads no text.
+        versions: of the tables; default: the newest.
+    """
+    versions = versions or {}
+    rows = lake.read("item_features", version=versions.get("item_features"))
+    index = rows["item_index"].to_numpy()
+    count = int(index.max(initial=0)) + 1
+    columns = {}
+    for name in _NUMBERS:
+        column = np.zeros(count, np.int64)
+        column[index] = rows[name].to_numpy()
+        columns[name] = torch.from_numpy(column)
+    reviews = rows["reviews"].combine_chunks()
+    lengths = pc.list_value_length(reviews).to_numpy().astype(np.int64)
+    padded = np.zeros((count, max(1, lengths.max(initial=0))), np.int64)
+    padded[index] = left_padded(reviews.flatten().to_numpy(), lengths, padded.shape[1])
+    texts = _texts(lake, encoder, versions) if encoder is not None else None
+    return Features(**columns, reviews=torch.from_numpy(padded), texts=texts)
+
+
+def sizes_of(
+    lake: Lake,
+    features: Features,
+    splits: Mapping[str, Examples],
+    tasks: Sequence[Task],
+    versions: Mapping[str, int] | None = None,
+) -> Sizes:
+    """How many of each thing there are, from the vocabularies and the examples of all splits.
+
+    Raises:
+        TableError: the examples refer to items that item_features lacks.
+    """
+    versions = versions or {}
+    users = lake.read("users_vocabulary", ["user_index"], version=versions.get("users_vocabulary"))
+    attributes = lake.read("attributes_vocabulary", version=versions.get("attributes_vocabulary"))
+    largest = {
+        name: pc.max(attributes.filter(pc.field("attribute") == name)["value_index"]).as_py() or 0
+        for name in ("category", "brand")
+    }
+    newest = max((int(examples.item.max(initial=0)) for examples in splits.values()), default=0)
+    if newest >= len(features):
+        raise TableError(
+            f"table examples refers to item {newest}, expected at most {len(features) - 1}, the largest of item_features"
+        )
+    labels = {task.column for task in tasks if task.kind == "multiclass"}
+    return Sizes(
+        users=1 + (pc.max(users["user_index"]).as_py() or 0),
+        items=len(features),
+        categories=1 + largest["category"],
+        brands=1 + largest["brand"],
+        prices=1 + int(features.price.max()),
+        history=max(examples.history.shape[1] for examples in splits.values()),
+        text_width=0 if features.texts is None else features.texts.shape[1],
+        classes={label: 1 + _largest(label, splits) for label in sorted(labels)},
+    )
+
+
+def _largest(label: str, splits: Mapping[str, Examples]) -> int:
+    columns = [examples.labels[label] for examples in splits.values()]
+    return int(max(np.fmax.reduce(column, initial=0) for column in columns))
+
+
+def _texts(lake: Lake, encoder: str, versions: Mapping[str, int]) -> torch.Tensor:
+    tables = {name: versions.get(name) for name in ("text_vectors", "texts_vocabulary")}
+    matrix = vector_matrix(
+        lake,
+        encoder=encoder,
+        folder=table_folder(lake, tables).with_suffix(".vectors"),
+        vectors_version=tables["text_vectors"],
+        vocabulary_version=tables["texts_vocabulary"],
+    )
+    # torch wants memory it may write to: a private mapping, of which only written pages would be copied. None is.
+    return torch.from_numpy(np.memmap(matrix.filename, matrix.dtype, "c", matrix.offset, matrix.shape))

@@ -1,0 +1,177 @@
+"""From gold.examples to batches: columns in memory-mapped files, one copy a node, whatever the number of workers.
+
+The rows of a table version are written once, sorted by split and example_id: the order does not depend on how the
+files of the table are cut, so the same rows and the same seed give the same batches. A batch is then a gather by row
+numbers; no row is ever a Python object.
+
+Shapes: N rows of a split, L history length, R reviews, S seen items over all rows.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import torch
+
+from tandemrec.config.sources import SPLITS
+from tandemrec.lake import TABLES, Lake
+from tandemrec.learn.cache import made_once, table_folder
+from tandemrec.model.batch import Batch
+
+Array = npt.NDArray[Any]
+
+INDICES = ("user", "item", "review")
+LISTS = ("history", "user_reviews", "item_reviews")
+_NO_LABELS = {"example_id", "kind", "split", "event_time", "seen", *INDICES, *LISTS}
+LABELS = tuple(name for name in TABLES["examples"].column_names if name not in _NO_LABELS)
+ROWS_AT_A_TIME = 65_536
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """The rows of one split. Lists are padded on the left with 0, the newest entry is last.
+
+    `seen` holds items (S,) and offsets (N + 1,): row n has seen items[offsets[n] : offsets[n + 1]].
+    `event_time` is in microseconds since 1970. Labels are NaN where a row has none.
+    """
+
+    user: Array  # (N,)
+    item: Array  # (N,)
+    history: Array  # (N, L) items
+    user_reviews: Array  # (N, R) texts
+    item_reviews: Array  # (N, R) texts
+    review: Array  # (N,) text
+    event_time: Array  # (N,)
+    labels: dict[str, Array]  # (N,) each
+    seen: tuple[Array, Array]
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def seen_by(self, rows_B: Array) -> tuple[Array, Array]:
+        """Items seen by these rows, one row's after the other's, and how many each has (B,)."""
+        items, offsets = self.seen
+        counts_B = offsets[rows_B + 1] - offsets[rows_B]
+        starts_B = counts_B.cumsum() - counts_B
+        place = np.arange(counts_B.sum()) + np.repeat(offsets[rows_B] - starts_B, counts_B)
+        return items[place], counts_B
+
+
+def load_examples(lake: Lake, *, version: int | None = None) -> dict[str, Examples]:
+    """The examples of every split; the first call for a table version on a node writes the files.
+
+    Args:
+        lake: where the table is.
+        version: of gold.examples; default: the newest.
+    """
+    version = lake.open("examples", version).version()
+    folder = table_folder(lake, {"examples": version}).with_suffix(".examples")
+    made_once(folder, partial(_write, lake.dataset("examples", version=version)))
+    columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, *LABELS, "event_time")}
+    items, offsets = _map(folder, "seen"), _map(folder, "seen_offsets")
+    bounds = np.load(folder / "splits.npy")
+    return {
+        split: _cut(columns, items, offsets, slice(first, last))
+        for split, first, last in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
+    }
+
+
+def batch_at(examples: Examples, rows_B: Array, device: torch.device | str = "cpu") -> Batch:
+    """The examples of some row numbers, as tensors."""
+
+    def column(name: str) -> torch.Tensor:
+        return torch.from_numpy(getattr(examples, name)[rows_B].astype(np.int64)).to(device)
+
+    labels = {name: torch.from_numpy(label[rows_B]).to(device) for name, label in examples.labels.items()}
+    return Batch(labels=labels, **{name: column(name) for name in (*INDICES, *LISTS)})
+
+
+def left_padded(values: Array, lengths_N: Array, width: int) -> Array:
+    """Lists as one array (N, width): zeros, then the list's last entries.
+
+    Args:
+        values: one list after the other.
+        lengths_N: of each list.
+        width: of the result.
+    """
+    padded = np.zeros((len(lengths_N), width), np.int32)
+    row = np.repeat(np.arange(len(lengths_N)), lengths_N)
+    place = np.arange(len(values)) - np.repeat(lengths_N.cumsum(), lengths_N) + width
+    padded[row[place >= 0], place[place >= 0]] = values[place >= 0]
+    return padded
+
+
+def _cut(columns: Mapping[str, Array], items: Array, offsets: Array, rows: slice) -> Examples:
+    first, last = offsets[rows.start], offsets[rows.stop]
+    return Examples(
+        **{name: columns[name][rows] for name in (*INDICES, *LISTS, "event_time")},
+        labels={name: columns[name][rows] for name in LABELS},
+        seen=(items[first:last], offsets[rows.start : rows.stop + 1] - first),
+    )
+
+
+def _map(folder: Path, name: str) -> Array:
+    return np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+
+
+def _write(rows: ds.Dataset, folder: Path) -> None:
+    """Two passes over the table: what the shapes and the order are, then the columns."""
+    ids, splits, seen_lengths = [], [], []
+    widths = dict.fromkeys(LISTS, 1)
+    for batch in _batches(rows, ["example_id", "split", "seen", *LISTS]):
+        ids.append(batch["example_id"])
+        splits.append(pc.index_in(batch["split"], pa.array(SPLITS)).to_numpy())
+        seen_lengths.append(pc.list_value_length(batch["seen"]).to_numpy())
+        for name in LISTS:
+            widths[name] = max(widths[name], pc.max(pc.list_value_length(batch[name])).as_py() or 0)
+    split_N = np.concatenate([np.empty(0, np.int32), *splits])
+    order = pc.sort_indices(
+        pa.table({"split": split_N, "id": pa.chunked_array(ids, pa.string())}),
+        sort_keys=[("split", "ascending"), ("id", "ascending")],
+    ).to_numpy()
+    place_N = np.empty(len(order), np.int64)  # where each row of the table goes
+    place_N[order] = np.arange(len(order))
+    offsets = np.concatenate([[0], np.concatenate([np.empty(0, np.int64), *seen_lengths])[order].cumsum()])
+    np.save(folder / "splits.npy", np.concatenate([[0], np.bincount(split_N, minlength=len(SPLITS)).cumsum()]))
+    np.save(folder / "seen_offsets.npy", offsets.astype(np.int64))
+
+    def column(name: str, dtype: type, *shape: int) -> Array:
+        return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
+
+    count = len(order)
+    columns = {name: column(name, np.int32, count) for name in INDICES}
+    columns |= {name: column(name, np.int32, count, width) for name, width in widths.items()}
+    columns |= {name: column(name, np.float32, count) for name in LABELS}
+    columns["event_time"] = column("event_time", np.int64, count)
+    seen = column("seen", np.int32, int(offsets[-1]))
+    start = 0
+    for batch in _batches(rows, ["seen", *columns]):
+        to = place_N[start : start + batch.num_rows]
+        start += batch.num_rows
+        for name in INDICES:
+            columns[name][to] = batch[name].to_numpy()
+        for name in LISTS:
+            columns[name][to] = left_padded(*_lists(batch[name]), widths[name])
+        for name in LABELS:
+            columns[name][to] = batch[name].cast(pa.float32()).to_numpy(zero_copy_only=False)
+        columns["event_time"][to] = batch["event_time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
+        values, lengths = _lists(batch["seen"])
+        seen[np.arange(len(values)) + np.repeat(offsets[to] - (lengths.cumsum() - lengths), lengths)] = values
+    for written in (*columns.values(), seen):
+        written.flush()
+
+
+def _batches(rows: ds.Dataset, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    return (batch for batch in rows.to_batches(columns=columns, batch_size=ROWS_AT_A_TIME) if batch.num_rows)
+
+
+def _lists(column: pa.Array) -> tuple[Array, Array]:
+    """Values of all lists, and the length of each."""
+    return column.flatten().to_numpy(), pc.list_value_length(column).to_numpy().astype(np.int64)

@@ -1,0 +1,53 @@
+"""Batch scoring on Ray Data: actors that hold the model, fed with whatever says which rows or users to score.
+
+Nothing but what the actors return travels: examples and text vectors are memory-mapped on the node that reads them.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, Dataset
+
+from tandemrec.engines.ray import cpus
+from tandemrec.errors import ConfigError
+
+READ_CPUS = 0.5  # of a task that reads what the actors work on; actors leave that much of a core
+
+
+def through_actors(
+    data: Dataset,
+    actor: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    *,
+    actors: int,
+    batch_size: int,
+    batch_format: str = "numpy",
+) -> Dataset:
+    """What the actors make of the data, batch by batch, in the order of the data.
+
+    Args:
+        data: blocks of rows.
+        actor: a class whose instances map a batch to a batch; it also takes `threads`.
+        arguments: of its constructor.
+        actors: how many; they share the cores of the cluster.
+        batch_size: rows in one call.
+        batch_format: numpy or pyarrow.
+    """
+    if actors > cpus():
+        raise ConfigError(f"{actors} actors are asked for, expected at most the {cpus()} cores of ray")
+    threads = cpus() // actors
+    return data.map_batches(
+        actor,
+        fn_constructor_kwargs={**arguments, "threads": threads},
+        batch_size=batch_size,
+        batch_format=batch_format,
+        compute=ActorPoolStrategy(size=actors),
+        num_cpus=max(READ_CPUS, threads - 1),
+    )
+
+
+def row_numbers(rows: Any, batch_size: int) -> Dataset:
+    """A dataset of row numbers in column `row`, a block for each batch."""
+    blocks = [{"row": rows[start : start + batch_size]} for start in range(0, len(rows), batch_size)]
+    return ray.data.from_blocks(blocks)

@@ -1,0 +1,58 @@
+"""A batch of users -> their best items, each with its score and the own item it is like.
+
+Shapes: B users, I items, K items asked for, S seen items over all users.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tandemrec.model.batch import Batch, Features
+from tandemrec.model.multitask import Catalogue, MultiTaskModel
+from tandemrec.rank.retrieval import mask_seen_, nearest_own_items, top_items
+
+SCORES_AT_ONCE = 32_000_000  # users times items held in memory, 128 MB
+
+
+class Recommended(NamedTuple):
+    """Best first. `item` is 0 where a user has fewer candidates; `because` is 0 for a user without history."""
+
+    item: Tensor  # (B, K)
+    score: Tensor  # (B, K)
+    because: Tensor  # (B, K) items
+
+
+@torch.inference_mode()
+def recommend(
+    model: MultiTaskModel,
+    features: Features,
+    catalogue: Catalogue,
+    users: Batch,
+    seen: tuple[Tensor, Tensor],
+    k: int,
+) -> Recommended:
+    """The k best candidates of each user.
+
+    Args:
+        model: in evaluation mode.
+        features: of the items.
+        catalogue: the model's, of these features.
+        users: their histories and reviews as of now; item and review are 0.
+        seen: items (S,), one user's after the other's, and how many each user has (B,); these are left out.
+        k: items for each user, at most.
+    """
+    seen_S, counts_B = seen
+    ends = counts_B.cumsum(0)
+    step = max(1, SCORES_AT_ONCE // len(features))
+    parts = []
+    for start in range(0, len(users), step):
+        rows = torch.arange(start, min(start + step, len(users)))
+        chunk = users.where(rows)
+        first, last = int(ends[start] - counts_B[start]), int(ends[rows[-1]])
+        queries_BD = model.users(chunk, features, catalogue)
+        logits_BI = model.candidate_logits(chunk, features, catalogue, queries_BD)
+        item_BK, score_BK = top_items(mask_seen_(logits_BI, seen_S[first:last], counts_B[rows]), k)
+        because_BK = nearest_own_items(catalogue.vectors, chunk.history, item_BK)
+        parts.append(Recommended(item_BK, score_BK, because_BK))
+    return Recommended(*(torch.cat(columns) for columns in zip(*parts, strict=True)))

@@ -1,0 +1,102 @@
+"""Plots of what the model learned and what it is worth beside its baselines."""
+
+from collections.abc import Sequence
+from itertools import cycle
+
+import numpy as np
+from markupsafe import Markup
+from matplotlib.ticker import MaxNLocator
+
+from tandemrec.report import words
+from tandemrec.report.drawing import FAINT, INK, PAIR, SERIES, SMALL, canvas
+from tandemrec.report.learning import Panel
+from tandemrec.report.scores import MODEL, Comparison
+
+
+def curve(panel: Panel, best_epoch: int | None) -> Markup:
+    """One task's training loss or validation metric over the epochs, the kept epoch marked."""
+    epochs, values = zip(*panel.points, strict=True)
+    name = f"{words.plain(panel.task)}: {panel.metric if panel.is_loss else 'valid ' + words.metric(panel.metric)}"
+    with canvas(f"curve-{panel.task}-{'loss' if panel.is_loss else 'metric'}", SMALL) as plot:
+        axes = plot.axes
+        axes.plot(epochs, values, color=FAINT if panel.is_loss else SERIES[0], marker="." if len(epochs) < 3 else None)
+        says = f"{name} from {words.figure(values[0])} to {words.figure(values[-1])} in {len(epochs)} epochs"
+        if best_epoch is not None and best_epoch in epochs:
+            best = values[epochs.index(best_epoch)]
+            axes.axvline(best_epoch, color=SERIES[3], linewidth=0.8, linestyle=":")
+            axes.plot([best_epoch], [best], marker="o", markersize=4, color=SERIES[3])
+            says += f"; {words.figure(best)} at the best epoch, {best_epoch}"
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
+        axes.set_xlabel("epoch")
+        axes.set_title(name)
+        return plot.svg(f"Line over the epochs: {says}.")
+
+
+def ranking(found: Sequence[Comparison], models: Sequence[str]) -> Markup:
+    """Ranking metrics of every model as points, with whiskers for the 95% intervals."""
+    present = [name for name in models if any(name in c.scores for c in found)]
+    with canvas("ranking", (7.0, 1.2 + 0.2 * len(found) * len(present))) as plot:
+        axes = plot.axes
+        spread = np.linspace(-0.28, 0.28, len(present)) if len(present) > 1 else [0.0]
+        for name, offset, colour in zip(present, spread, cycle(SERIES)):
+            rows = [(y + offset, c.scores[name]) for y, c in enumerate(found) if name in c.scores]
+            for y, score in rows:
+                if score.low is not None and score.high is not None:
+                    axes.plot([score.low, score.high], [y, y], color=colour, linewidth=1.2)
+            axes.plot(
+                [s.value for _, s in rows],
+                [y for y, _ in rows],
+                linestyle="none",
+                color=colour,
+                marker="o" if name == MODEL else "s",
+                markersize=5.5 if name == MODEL else 4,
+                label=words.plain(name),
+            )
+        axes.set_yticks(range(len(found)), [words.metric(c.metric) for c in found])
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.grid(axis="y", visible=False)
+        axes.set_xlabel("value, higher is better; whiskers: 95% interval")
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        lost = [words.metric(c.metric) for c in found if c.lost_to]
+        cutoff = found[0].metric.partition("@")[2]
+        says = f"A baseline is better in {', '.join(lost)}" if lost else f"At {cutoff} no baseline beats the model"
+        axes.set_title(says)
+        return plot.svg(f"Points with whiskers: ranking metrics of the model and the baselines. {says}.")
+
+
+def task_metrics(task: str, found: Sequence[Comparison], models: Sequence[str]) -> Markup:
+    """The metrics of one task as bars, one a model, with its value."""
+    present = [name for name in models if any(name in c.scores for c in found)]
+    height = 0.8 / len(present)
+    with canvas(f"metrics-{task}", (PAIR[0], 0.9 + 0.17 * len(found) * max(2, len(present)))) as plot:
+        axes = plot.axes
+        for number, (name, colour) in enumerate(zip(present, cycle(SERIES))):
+            rows = [
+                (y - 0.4 + height * (number + 0.5), c.scores[name].value)
+                for y, c in enumerate(found)
+                if name in c.scores
+            ]
+            bars = axes.barh(
+                [y for y, _ in rows], [v for _, v in rows], height=height * 0.9, color=colour, label=words.plain(name)
+            )
+            axes.bar_label(bars, [f"{v:.3f}" for _, v in rows], padding=3, fontsize=7, color=INK)
+        axes.set_yticks(range(len(found)), [_with_direction(c) for c in found])
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_xlim(0, 1.25 * max(s.value for c in found for s in c.scores.values()) or 1)
+        axes.grid(axis="y", visible=False)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+        if len(present) > 1:
+            plot.figure.legend(loc="outside lower left", ncols=2, fontsize=7.5)
+        lost = [words.metric(c.metric) for c in found if c.lost_to]
+        axes.set_title(f"{words.plain(task)}{': behind in ' + ', '.join(lost) if lost else ''}")
+        values = "; ".join(
+            f"{words.metric(c.metric)} " + ", ".join(f"{words.plain(n)} {s.value:.3f}" for n, s in c.scores.items())
+            for c in found
+        )
+        return plot.svg(f"Bars: metrics of the task {words.plain(task)}. {values}.")
+
+
+def _with_direction(comparison: Comparison) -> str:
+    return words.metric(comparison.metric) + (" (lower is better)" if comparison.better(0, 1) else "")

@@ -1,0 +1,103 @@
+"""Stage evaluate: what the newest model is worth on the test split, beside baselines on the same rows and candidates.
+
+The model scores through Ray Data actors; what is gathered here is a few numbers a row. Figures go to gold.metrics under
+the training run, so that a rerun changes nothing.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import numpy as np
+import pyarrow as pa
+from tandemrec.rank.trained import Trained, newest, newest_run_id
+
+from tandemrec import console
+from tandemrec.config import Settings
+from tandemrec.evaluate import BASELINES, Array, Measured, Predictions, Problem, comparison_table, measure
+from tandemrec.lake import Lake
+from tandemrec.lake.runs import Figures
+from tandemrec.lake.types import arrow_schema
+from tandemrec.pipeline import stage_main
+from tandemrec.rank.actors import row_numbers, through_actors
+from tandemrec.rank.scorers import RankScorer
+
+MODEL = "tandemrec"
+
+
+def depends_on(settings: Settings) -> str | None:
+    """The model lies outside the tables."""
+    return newest_run_id(Lake(settings.lake.root))
+
+
+def run(settings: Settings) -> Figures:
+    """The figures of the model by task and metric, beside those of the baselines."""
+    lake = Lake(settings.lake.root)
+    trained = newest(lake)
+    problem = Problem(
+        tasks=trained.tasks,
+        train=trained.examples("train"),
+        test=trained.examples("test"),
+        interactions=trained.interactions(),
+    )
+    figures: list[Measured] = []
+    for name in (MODEL, *settings.evaluate.baselines):
+        predictions = _of_model(settings, trained, problem) if name == MODEL else BASELINES[name](problem)
+        figures += measure(
+            name,
+            predictions,
+            problem.test,
+            problem.tasks,
+            split=settings.examples.split,
+            settings=settings.evaluate,
+            seed=settings.seed,
+        )
+    _record(lake, trained.run_id, figures)
+    console.out.print(comparison_table(figures))
+    return _by_model(figures)
+
+
+def _of_model(settings: Settings, trained: Trained, problem: Problem) -> Predictions:
+    evaluate, rows = settings.evaluate, len(problem.test.user)
+    if rows == 0:
+        return Predictions()
+    scored = through_actors(
+        row_numbers(np.arange(rows), evaluate.batch_size),
+        RankScorer,
+        {"load": trained.load},
+        actors=evaluate.actors,
+        batch_size=evaluate.batch_size,
+    )
+    answers: dict[str, Array] = {}
+    with console.meter("test rows", rows) as meter:
+        for batch in scored.iter_batches(batch_size=None, batch_format="numpy"):
+            at = batch.pop("row")
+            for name, values in batch.items():
+                answers.setdefault(name, np.zeros((rows, *values.shape[1:]), values.dtype))[at] = values
+            meter.advance(len(at))
+
+    def of(prefix: str) -> dict[str, Array]:
+        return {name.removeprefix(prefix): values for name, values in answers.items() if name.startswith(prefix)}
+
+    return Predictions(scores=of("score:"), ranks=of("rank:"))
+
+
+def _record(lake: Lake, run_id: str, figures: Sequence[Measured]) -> None:
+    rows = [{"run_id": run_id, "split": "test", **asdict(figure)} for figure in figures]
+    lake.merge("metrics", pa.Table.from_pylist(rows, arrow_schema(lake.table("metrics"))))
+
+
+def _by_model(figures: Sequence[Measured]) -> Figures:
+    """Model -> TASK/METRIC -> value, as the run's record keeps it."""
+    nested: Figures = {}
+    for figure in figures:
+        nested.setdefault(figure.model, {})[f"{figure.task}/{figure.metric}"] = round(figure.value, 6)
+    return nested
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return stage_main("evaluate", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+import io
+from dataclasses import dataclass
+from itertools import chain
+from typing import get_args
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from tandemrec.config import EvaluateSettings, Task
+from tandemrec.evaluate import BASELINES, Predictions, Problem, comparison_table, measure, query_ids
+
+NAN = float("nan")
+NEXT = Task(name="next_item", kind="next_item", reads=["user"])
+RATING = Task(name="rating", kind="regression")
+CLICK = Task(name="click", kind="binary")
+SENTIMENT = Task(name="sentiment", kind="binary", reads=["review"])
+CATEGORY = Task(name="category", kind="multiclass", reads=["review"])
+SETTINGS = EvaluateSettings(cutoffs=[1, 3], resamples=100)
+
+
+@dataclass
+class Rows:
+    """The columns of a split, as an evaluation reads them."""
+
+    user: np.ndarray
+    item: np.ndarray
+    labels: dict[str, np.ndarray]
+    seen: tuple[np.ndarray, np.ndarray]
+
+
+def rows(users, items, seen=None, **labels):
+    lists = seen or [[] for _ in users]
+    return Rows(
+        user=np.array(users),
+        item=np.array(items),
+        labels={name: np.array(label, dtype=np.float32) for name, label in labels.items()},
+        seen=(np.array(list(chain(*lists)), dtype=np.int32), np.cumsum([0, *map(len, lists)])),
+    )
+
+
+def by_name(figures):
+    return {(figure.task, figure.metric): figure for figure in figures}
+
+
+def test_each_row_is_a_query_where_time_orders_them_and_each_user_where_the_split_is_given():
+    test = rows([1, 1, 2], [5, 6, 5], next_item=[5, 6, 5])
+    predictions = Predictions(ranks={"next_item": np.array([1, 4, 2])})
+
+    def ranking(split):
+        figures = measure("tandemrec", predictions, test, [NEXT], split=split, settings=SETTINGS, seed=1)
+        return {metric: (figure.value, figure.rows) for (_, metric), figure in by_name(figures).items()}
+
+    by_row, by_user = ranking("time"), ranking("given")
+    assert by_row["hr@3"] == (pytest.approx(2 / 3), 3)
+    assert by_row["recall@3"] == by_row["hr@3"]
+    assert by_row["ndcg@3"][0] == pytest.approx((1 + 0 + 1 / np.log2(3)) / 3)
+    assert by_row["mrr@3"][0] == pytest.approx((1 + 0 + 1 / 2) / 3)
+    assert by_user["hr@3"] == (1.0, 2)
+    assert by_user["recall@3"] == (pytest.approx((1 / 2 + 1) / 2), 2)
+    assert by_user["ndcg@3"][0] == pytest.approx((1 / (1 + 1 / np.log2(3)) + 1 / np.log2(3)) / 2)
+    assert query_ids("given", np.array([7, 7])).tolist() == [7, 7]
+
+
+def test_a_task_is_measured_on_its_labelled_rows_alone_with_intervals_around_the_value():
+    test = rows([1, 2, 3, 4], [1, 1, 1, 1], rating=[4, NAN, 2, NAN], click=[NAN, 1, NAN, 0], sentiment=[NAN] * 4)
+    predictions = Predictions(
+        scores={
+            "rating": np.array([5.0, 99, 4.0, NAN]),  # answers on unlabelled rows count for nothing
+            "click": np.array([NAN, 0.9, NAN, 0.2]),
+            "sentiment": np.zeros(4),
+        }
+    )
+    tasks = [CLICK, RATING, SENTIMENT]
+    figures = by_name(measure("m", predictions, test, tasks, split="time", settings=SETTINGS, seed=1))
+    assert figures["rating", "rmse"].value == pytest.approx(2.5**0.5)
+    assert figures["rating", "mae"].value == 1.5
+    assert figures["click", "accuracy"].value == figures["click", "auc"].value == 1
+    assert {figure.rows for figure in figures.values()} == {2}
+    assert {task for task, _ in figures} == {"click", "rating"}
+    assert (figures["rating", "mae"].low, figures["rating", "mae"].high) == (1.0, 2.0)
+    assert (figures["rating", "rmse"].low, figures["rating", "rmse"].high) == (1.0, 2.0)
+    assert figures["click", "f1"].low is None
+
+
+def test_popularity_ranks_are_those_of_a_brute_force_count():
+    random = np.random.default_rng(3)
+    interactions = random.integers(0, 6, size=31)  # many ties, some items unseen in training
+    interactions[0] = 0
+    target = random.integers(1, 31, size=80)
+    seen = [
+        random.choice(np.setdiff1d(np.arange(1, 31), t), size=random.integers(0, 9), replace=False).tolist()
+        for t in target
+    ]
+    label = target.astype(float)
+    label[::7] = NAN
+    problem = Problem(
+        tasks=[NEXT],
+        train=rows([1], [1], next_item=[1]),
+        test=rows(np.ones(80), target, seen, next_item=label),
+        interactions=interactions,
+    )
+    want = []
+    for t, own in zip(label, seen, strict=True):
+        candidates = {i for i in range(1, 31) if interactions[i] > 0} - set(own)
+        before = [i for i in candidates if i != t and t in candidates and interactions[i] >= interactions[int(t)]]
+        want.append(1 + len(before) if t in candidates else 0)
+    assert BASELINES["popularity"](problem).ranks["next_item"].tolist() == want
+
+
+def test_constant_and_bias_baselines_by_hand():
+    train = rows([1, 1, 2], [1, 2, 1], rating=[5, 3, 1], click=[1, 1, 0], sentiment=[1, NAN, 1], category=[1, 2, 2])
+    test = rows([1, 9], [1, 9], rating=[4, 4], click=[1, 0], sentiment=[0, 1], category=[3, 1])
+    problem = Problem(
+        tasks=[RATING, CLICK, SENTIMENT, CATEGORY], train=train, test=test, interactions=np.array([0, 2, 1])
+    )
+    popular = BASELINES["popularity"](problem).scores
+    assert popular["rating"].tolist() == [3, 3] and popular["click"] == pytest.approx([3 / 5, 3 / 5])
+    assert set(popular) == {"rating", "click"}
+    major = BASELINES["majority"](problem).scores
+    assert major["sentiment"] == pytest.approx([3 / 4, 3 / 4])
+    np.testing.assert_allclose(major["category"], [np.array([1, 2, 3, 1]) / 7] * 2)
+    assert set(major) == {"sentiment", "category"}
+    item_1 = (2 - 2) / (2 + 5)
+    user_1 = ((2 - item_1) + (0 - 0 / 6)) / (2 + 5)
+    assert BASELINES["bias"](problem).scores["rating"] == pytest.approx([3 + user_1 + item_1, 3])
+
+
+def test_a_baseline_leaves_out_a_task_that_training_says_nothing_about():
+    problem = Problem(
+        tasks=[RATING, SENTIMENT],
+        train=rows([1], [1], rating=[NAN], sentiment=[NAN]),
+        test=rows([1], [1], rating=[4], sentiment=[1]),
+        interactions=np.array([0, 1]),
+    )
+    assert all(not baseline(problem).scores for baseline in BASELINES.values())
+
+
+def test_every_numpy_baseline_is_one_that_the_settings_know():
+    known = get_args(get_args(EvaluateSettings.model_fields["baselines"].annotation)[0])
+    assert set(known) == {*BASELINES, "matrix_factorisation"}
+
+
+def test_the_table_leaves_a_cell_empty_where_a_model_has_no_figure():
+    test = rows([1, 2], [1, 1], rating=[4, 2], click=[1, 0])
+    answers = {
+        "tandemrec": {"rating": np.array([4.0, 3.0]), "click": np.array([0.9, 0.1])},
+        "bias": {"rating": np.array([4.0, 2.0])},
+    }
+    figures = []
+    for model, scores in answers.items():
+        figures += measure(
+            model, Predictions(scores=scores), test, [RATING, CLICK], split="time", settings=SETTINGS, seed=1
+        )
+    console = Console(width=120, file=io.StringIO())
+    console.print(comparison_table(figures))
+    lines = [line.split() for line in console.file.getvalue().splitlines()]
+    assert lines[0] == ["task", "metric", "tandemrec", "bias"]
+    assert lines[1] == ["rating", "rmse", "0.7071", "0.0000"]
+    assert lines[3] == ["click", "accuracy", "1.0000"]

@@ -1,0 +1,155 @@
+"""The actors without Ray, on a small random model of every kind of task."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from tandemrec.config import ModelSettings
+from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.model.batch import Batch, Features, Sizes
+from tandemrec.model.multitask import MultiTaskModel
+from tandemrec.rank import recommend as recommending
+from tandemrec.rank import scorers
+from tandemrec.rank.scorers import Loaded, PairScorer, RankScorer, Recommender
+from tandemrec.rank.users import left_padded
+
+USERS, ITEMS, TEXTS, ROWS, LENGTH = 12, 25, 30, 40, 5
+
+
+def integers(generator, high, *shape):
+    return torch.randint(0, high, shape, generator=generator)
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """A model that has learned nothing, and forty rows."""
+    generator = torch.Generator().manual_seed(3)
+    features = Features(
+        category=integers(generator, 4, ITEMS + 1),
+        brand=integers(generator, 3, ITEMS + 1),
+        price=integers(generator, 6, ITEMS + 1),
+        text=integers(generator, TEXTS + 1, ITEMS + 1),
+        reviews=integers(generator, TEXTS + 1, ITEMS + 1, 3),
+        interactions=integers(generator, 3, ITEMS + 1).index_fill(0, torch.tensor([0]), 0),
+        texts=torch.randn(TEXTS + 1, 8, generator=generator).half().index_fill(0, torch.tensor([0]), 0),
+    )
+    sizes = Sizes(
+        users=USERS + 1,
+        items=ITEMS + 1,
+        categories=4,
+        brands=3,
+        prices=11,
+        history=LENGTH,
+        text_width=8,
+        classes={"category": 4},
+    )
+    torch.manual_seed(5)
+    model = MultiTaskModel(ModelSettings(width=8, experts=2, tower=[8]), DEFAULT_TASKS, sizes).eval()
+    torch.nn.init.normal_(model.item_bias)
+    seen = [torch.randperm(ITEMS, generator=generator)[: int(n)] + 1 for n in integers(generator, 8, ROWS)]
+    everything = Batch(
+        user=integers(generator, USERS, ROWS) + 1,
+        item=integers(generator, ITEMS, ROWS) + 1,
+        history=integers(generator, ITEMS + 1, ROWS, LENGTH),
+        user_reviews=integers(generator, TEXTS + 1, ROWS, 2),
+        item_reviews=integers(generator, TEXTS + 1, ROWS, 2),
+        review=integers(generator, TEXTS + 1, ROWS),
+        labels={},
+    )
+    seen = [own[own != item] for own, item in zip(seen, everything.item, strict=True)]
+
+    def rows(numbers):
+        chosen = [seen[n] for n in numbers]
+        return everything.where(torch.as_tensor(numbers)), (torch.cat(chosen), torch.tensor([len(s) for s in chosen]))
+
+    return Loaded(model=model, features=features, rows=rows)
+
+
+def test_each_row_has_its_item_s_place_among_the_unseen_candidates(loaded, monkeypatch):
+    numbers = np.arange(ROWS)[::-1].copy()
+    answers = RankScorer(lambda: loaded, threads=1)({"row": numbers})
+    with torch.inference_mode():
+        catalogue = loaded.model.catalogue(loaded.features)
+        batch, (seen, counts) = loaded.rows(numbers)
+        users = loaded.model.users(batch, loaded.features, catalogue)
+        logits = loaded.model.candidate_logits(batch, loaded.features, catalogue, users)
+    starts = np.concatenate([[0], np.cumsum(counts)])
+    for row, item in enumerate(batch.item.tolist()):
+        own = set(seen[starts[row] : starts[row + 1]].tolist())
+        score = logits[row, item]
+        better = [i for i in range(ITEMS + 1) if i not in own and i != item and logits[row, i] >= score]
+        assert answers["rank:next_item"][row] == (1 + len(better) if loaded.features.interactions[item] > 0 else 0)
+    monkeypatch.setattr(scorers, "SCORES_AT_ONCE", 3 * (ITEMS + 1))  # in chunks of three rows
+    again = RankScorer(lambda: loaded, threads=1)({"row": numbers})
+    assert again["rank:next_item"].tolist() == answers["rank:next_item"].tolist()
+
+
+def test_scores_are_probabilities_stars_and_the_form_of_retrieval_whatever_the_batches(loaded):
+    scorer = PairScorer(lambda: loaded, threads=1)
+    whole = scorer({"row": np.arange(ROWS)})
+    parts = [scorer({"row": np.arange(start, start + 8)}) for start in range(0, ROWS, 8)]
+    assert set(whole) == {"row", *(f"score:{task.name}" for task in DEFAULT_TASKS)}
+    for name, values in whole.items():
+        np.testing.assert_allclose(np.concatenate([part[name] for part in parts]), values, rtol=1e-5, atol=1e-6)
+    for name in ("click", "purchase", "sentiment"):
+        assert ((whole[f"score:{name}"] > 0) & (whole[f"score:{name}"] < 1)).all()
+    np.testing.assert_allclose(whole["score:category"].sum(axis=1), 1, rtol=1e-5)
+    with torch.inference_mode():
+        catalogue = loaded.model.catalogue(loaded.features)
+        batch, _ = loaded.rows(np.arange(ROWS))
+        users = loaded.model.users(batch, loaded.features, catalogue)
+        by_hand = [float(users[n] @ catalogue.vectors[i] + catalogue.bias[i]) for n, i in enumerate(batch.item)]
+    np.testing.assert_allclose(whole["score:next_item"], by_hand, rtol=1e-4, atol=1e-5)
+
+
+def user_features():
+    random = np.random.default_rng(6)
+    lists = {
+        "history": [random.integers(1, ITEMS + 1, n).tolist() for n in (0, 2, 9, 5)],
+        "reviews": [random.integers(1, TEXTS + 1, n).tolist() for n in (0, 1, 3, 0)],
+        "seen": [[], [1, 2, 3], list(range(1, ITEMS + 1)), [7]],
+    }
+    columns = {name: pa.array(values, pa.list_(pa.int32())) for name, values in lists.items()}
+    return pa.table({"user_index": pa.array([4, 1, 3, 2], pa.int32()), **columns})
+
+
+def identifiers(letter, count):
+    return pa.array([None, *(f"{letter}{n}" for n in range(1, count + 1))])
+
+
+def recommended(loaded, *, k, exclude_seen):
+    names = {"users": identifiers("u", USERS), "items": identifiers("i", ITEMS)}
+    actor = Recommender(lambda: loaded, threads=1, k=k, exclude_seen=exclude_seen, **names)
+    return actor(user_features()).to_pylist()
+
+
+def test_users_get_unseen_candidates_with_reasons_from_their_own_history(loaded, monkeypatch):
+    rows = recommended(loaded, k=4, exclude_seen=True)
+    users = user_features().to_pylist()
+    candidates = {f"i{i}" for i in torch.nonzero(loaded.features.interactions > 0)[:, 0].tolist()}
+    for user in users:
+        own = [row for row in rows if row["user_id"] == f"u{user['user_index']}"]
+        seen = {f"i{i}" for i in user["seen"]}
+        assert len(own) == min(4, len(candidates - seen))
+        assert [row["rank"] for row in own] == list(range(1, len(own) + 1))
+        assert {row["item_id"] for row in own} <= candidates - seen
+        reasons = {f"because:i{i}" for i in user["history"][-LENGTH:]} or {"popular"}
+        assert {row["reason"] for row in own} <= reasons
+        assert [row["score"] for row in own] == sorted((row["score"] for row in own), reverse=True)
+    monkeypatch.setattr(recommending, "SCORES_AT_ONCE", 1)  # one user at a time
+    again = recommended(loaded, k=4, exclude_seen=True)
+    assert [(r["user_id"], r["item_id"], r["reason"]) for r in again] == [
+        (r["user_id"], r["item_id"], r["reason"]) for r in rows
+    ]
+
+
+def test_seen_items_come_back_where_they_are_asked_for(loaded):
+    rows = recommended(loaded, k=ITEMS, exclude_seen=False)
+    candidates = int((loaded.features.interactions > 0).sum())
+    assert len(rows) == 4 * candidates
+
+
+def test_lists_are_cut_to_their_newest_and_padded_on_the_left():
+    got = left_padded(np.array([1, 2, 3, 4, 5, 6]), np.array([0, 2, 4]), 3)
+    assert got.tolist() == [[0, 0, 0], [0, 1, 2], [4, 5, 6]]
