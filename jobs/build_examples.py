@@ -1,7 +1,7 @@
 """Silver tables into what the model learns from: vocabularies, examples, item and user features."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
@@ -38,7 +38,7 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
 
         events, items, reviews = (_silver(spark, lake, name) for name in ("events", "items", "reviews"))
         ids = vocabularies.ids_of(events, items, reviews, options.min_category_items)
-        sizes = _number(spark, lake, kept, ids)
+        sizes = _number(spark, lake, ids)
         users, catalogue, texts, values = (read(spark, lake, table) for table in vocabularies.TABLES)
 
         log = kept(examples.build_log(events, reviews, users, catalogue, texts, given=options.split == "given"))
@@ -70,12 +70,12 @@ def _silver(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
     return read(spark, lake, name) if lake.exists(name) else spark.createDataFrame([], ddl(lake.table(name)))
 
 
-def _number(spark: SparkSession, lake: Lake, kept: Callable[[DataFrame], DataFrame], ids: DataFrame) -> dict[str, int]:
+def _number(spark: SparkSession, lake: Lake, ids: DataFrame) -> dict[str, int]:
     """Add new ids to the vocabularies of the lake. Returns the size of each space."""
     for table in vocabularies.TABLES:
         lake.ensure(table)
-    known = kept(vocabularies.known_ids({table: read(spark, lake, table) for table in vocabularies.TABLES}))
-    fresh = kept(vocabularies.new_ids(ids, known))
+    known = vocabularies.known_ids({table: read(spark, lake, table) for table in vocabularies.TABLES})
+    fresh = vocabularies.new_ids(ids, known)
     numbered, sizes, added = vocabularies.number(fresh, known)
     for table in vocabularies.TABLES:
         if added & set(vocabularies.spaces_of(table)):

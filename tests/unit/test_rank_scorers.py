@@ -1,5 +1,7 @@
 """The actors without Ray, on a small random model of every kind of task."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,12 +9,12 @@ import torch
 
 from tandemrec.config import ModelSettings
 from tandemrec.config.learning import DEFAULT_TASKS
-from tandemrec.model.batch import Batch, Features, Sizes
+from tandemrec.learn.feeds import Examples, batch_at
+from tandemrec.model.batch import Features, Sizes
 from tandemrec.model.multitask import MultiTaskModel
 from tandemrec.rank import recommend as recommending
 from tandemrec.rank import scorers
-from tandemrec.rank.scorers import Loaded, PairScorer, RankScorer, Recommender
-from tandemrec.rank.users import left_padded
+from tandemrec.rank.scorers import PairScorer, RankScorer, Recommender
 
 USERS, ITEMS, TEXTS, ROWS, LENGTH = 12, 25, 30, 40, 5
 
@@ -48,32 +50,44 @@ def loaded():
     model = MultiTaskModel(ModelSettings(width=8, experts=2, tower=[8]), DEFAULT_TASKS, sizes).eval()
     torch.nn.init.normal_(model.item_bias)
     seen = [torch.randperm(ITEMS, generator=generator)[: int(n)] + 1 for n in integers(generator, 8, ROWS)]
-    everything = Batch(
-        user=integers(generator, USERS, ROWS) + 1,
-        item=integers(generator, ITEMS, ROWS) + 1,
-        history=integers(generator, ITEMS + 1, ROWS, LENGTH),
-        user_reviews=integers(generator, TEXTS + 1, ROWS, 2),
-        item_reviews=integers(generator, TEXTS + 1, ROWS, 2),
-        review=integers(generator, TEXTS + 1, ROWS),
+    item = (integers(generator, ITEMS, ROWS) + 1).numpy()
+    seen = [own[own != i].numpy() for own, i in zip(seen, item, strict=True)]
+    examples = Examples(
+        user=(integers(generator, USERS, ROWS) + 1).numpy(),
+        item=item,
+        history=integers(generator, ITEMS + 1, ROWS, LENGTH).numpy(),
+        user_reviews=integers(generator, TEXTS + 1, ROWS, 2).numpy(),
+        item_reviews=integers(generator, TEXTS + 1, ROWS, 2).numpy(),
+        review=integers(generator, TEXTS + 1, ROWS).numpy(),
+        event_time=np.arange(ROWS),
         labels={},
+        seen=(np.concatenate(seen), np.cumsum([0, *map(len, seen)])),
     )
-    seen = [own[own != item] for own, item in zip(seen, everything.item, strict=True)]
+    return Loaded(model, features, examples)
 
-    def rows(numbers):
-        chosen = [seen[n] for n in numbers]
-        return everything.where(torch.as_tensor(numbers)), (torch.cat(chosen), torch.tensor([len(s) for s in chosen]))
 
-    return Loaded(model=model, features=features, rows=rows)
+class Loaded(NamedTuple):
+    model: MultiTaskModel
+    features: Features
+    examples: Examples
+
+    def scorer(self, actor):
+        return actor(lambda: (self.model, self.features), lambda: self.examples, threads=1)
+
+    def queries(self, numbers):
+        """Catalogue, batch and query vectors of some rows."""
+        catalogue = self.model.catalogue(self.features)
+        batch = batch_at(self.examples, numbers)
+        return catalogue, batch, self.model.users(batch, self.features, catalogue)
 
 
 def test_each_row_has_its_item_s_place_among_the_unseen_candidates(loaded, monkeypatch):
     numbers = np.arange(ROWS)[::-1].copy()
-    answers = RankScorer(lambda: loaded, threads=1)({"row": numbers})
+    answers = loaded.scorer(RankScorer)({"row": numbers})
     with torch.inference_mode():
-        catalogue = loaded.model.catalogue(loaded.features)
-        batch, (seen, counts) = loaded.rows(numbers)
-        users = loaded.model.users(batch, loaded.features, catalogue)
+        catalogue, batch, users = loaded.queries(numbers)
         logits = loaded.model.candidate_logits(batch, loaded.features, catalogue, users)
+    seen, counts = loaded.examples.seen_by(numbers)
     starts = np.concatenate([[0], np.cumsum(counts)])
     for row, item in enumerate(batch.item.tolist()):
         own = set(seen[starts[row] : starts[row + 1]].tolist())
@@ -81,12 +95,12 @@ def test_each_row_has_its_item_s_place_among_the_unseen_candidates(loaded, monke
         better = [i for i in range(ITEMS + 1) if i not in own and i != item and logits[row, i] >= score]
         assert answers["rank:next_item"][row] == (1 + len(better) if loaded.features.interactions[item] > 0 else 0)
     monkeypatch.setattr(scorers, "SCORES_AT_ONCE", 3 * (ITEMS + 1))  # in chunks of three rows
-    again = RankScorer(lambda: loaded, threads=1)({"row": numbers})
+    again = loaded.scorer(RankScorer)({"row": numbers})
     assert again["rank:next_item"].tolist() == answers["rank:next_item"].tolist()
 
 
 def test_scores_are_probabilities_stars_and_the_form_of_retrieval_whatever_the_batches(loaded):
-    scorer = PairScorer(lambda: loaded, threads=1)
+    scorer = loaded.scorer(PairScorer)
     whole = scorer({"row": np.arange(ROWS)})
     parts = [scorer({"row": np.arange(start, start + 8)}) for start in range(0, ROWS, 8)]
     assert set(whole) == {"row", *(f"score:{task.name}" for task in DEFAULT_TASKS)}
@@ -96,9 +110,7 @@ def test_scores_are_probabilities_stars_and_the_form_of_retrieval_whatever_the_b
         assert ((whole[f"score:{name}"] > 0) & (whole[f"score:{name}"] < 1)).all()
     np.testing.assert_allclose(whole["score:category"].sum(axis=1), 1, rtol=1e-5)
     with torch.inference_mode():
-        catalogue = loaded.model.catalogue(loaded.features)
-        batch, _ = loaded.rows(np.arange(ROWS))
-        users = loaded.model.users(batch, loaded.features, catalogue)
+        catalogue, batch, users = loaded.queries(np.arange(ROWS))
         by_hand = [float(users[n] @ catalogue.vectors[i] + catalogue.bias[i]) for n, i in enumerate(batch.item)]
     np.testing.assert_allclose(whole["score:next_item"], by_hand, rtol=1e-4, atol=1e-5)
 
@@ -120,7 +132,7 @@ def identifiers(letter, count):
 
 def recommended(loaded, *, k, exclude_seen):
     names = {"users": identifiers("u", USERS), "items": identifiers("i", ITEMS)}
-    actor = Recommender(lambda: loaded, threads=1, k=k, exclude_seen=exclude_seen, **names)
+    actor = Recommender(lambda: (loaded.model, loaded.features), threads=1, k=k, exclude_seen=exclude_seen, **names)
     return actor(user_features()).to_pylist()
 
 
@@ -148,8 +160,3 @@ def test_seen_items_come_back_where_they_are_asked_for(loaded):
     rows = recommended(loaded, k=ITEMS, exclude_seen=False)
     candidates = int((loaded.features.interactions > 0).sum())
     assert len(rows) == 4 * candidates
-
-
-def test_lists_are_cut_to_their_newest_and_padded_on_the_left():
-    got = left_padded(np.array([1, 2, 3, 4, 5, 6]), np.array([0, 2, 4]), 3)
-    assert got.tolist() == [[0, 0, 0], [0, 1, 2], [4, 5, 6]]

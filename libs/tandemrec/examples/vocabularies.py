@@ -54,12 +54,12 @@ def known_ids(tables: Mapping[str, DataFrame]) -> DataFrame:
 def new_ids(ids: DataFrame, known: DataFrame) -> DataFrame:
     """Ids that no vocabulary has, each once, sorted over all partitions: rows (space, id, partition, place).
 
-    To be persisted before `number` reads it: a sort that is computed twice may cut its ranges elsewhere, and a place
-    that is computed after a filter is another place.
+    Computed at once and cut from where it came from: its places hold only as long as the rows do, and once a
+    vocabulary is written Spark would read it anew and find that nothing is new.
     """
     fresh = ids.distinct().join(known, ["space", "id"], "left_anti").orderBy("space", "id")
     place = F.monotonically_increasing_id().alias("place")
-    return fresh.select("space", "id", F.spark_partition_id().alias("partition"), place)
+    return fresh.select("space", "id", F.spark_partition_id().alias("partition"), place).localCheckpoint()
 
 
 def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int], set[str]]:
@@ -69,7 +69,7 @@ def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int
     the partitions before. Only those counts come to the driver, at most one for each partition and space.
 
     Args:
-        fresh: of `new_ids`, persisted.
+        fresh: of `new_ids`.
         known: rows (space, id, index).
 
     Returns:

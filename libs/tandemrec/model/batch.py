@@ -64,6 +64,16 @@ class Features:
         """(I + 1,) bool: items that were seen in training."""
         return self.interactions > 0
 
+    def vectors(self, index_N: Tensor) -> Tensor:
+        """Vectors of texts, (N, W); zeros where there is none."""
+        assert self.texts is not None
+        return self.texts[index_N].float()
+
+    def mean_vectors(self, index_NR: Tensor) -> Tensor:
+        """Means over the texts of each row, (N, W); zeros where there is none."""
+        assert self.texts is not None
+        return self.texts[index_NR].float().sum(1) / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
+
     def to(self, device: torch.device) -> Self:
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(self, **{name: None if c is None else c.to(device) for name, c in columns.items()})

@@ -24,7 +24,8 @@ class MeanHistory(nn.Module):
 
     def forward(self, items_BLD: Tensor, known_BL: Tensor) -> Tensor:
         weight_BL = self.place[-known_BL.shape[1] :].exp() * known_BL
-        return (weight_BL.unsqueeze(-1) * items_BLD).sum(1) / known_BL.sum(1, keepdim=True).clamp(min=1).sqrt()
+        sum_BD = torch.bmm(weight_BL.unsqueeze(1), items_BLD).squeeze(1)
+        return sum_BD / known_BL.sum(1, keepdim=True).clamp(min=1).sqrt()
 
 
 class ConvolutionalHistory(nn.Module):

@@ -11,8 +11,7 @@ reviews as of the row's moment, never those of the catalogue.
 Shapes: B rows, L history length, R reviews, D width, I items, E experts.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -20,16 +19,10 @@ from torch import Tensor, nn
 from tandemrec.config import ModelSettings, Task
 from tandemrec.model.batch import Batch, Features, Sizes
 from tandemrec.model.heads import HEADS
-from tandemrec.model.representations import ItemEncoder, TextProjection, UserEncoder
+from tandemrec.model.recommender import Catalogue, log_popularity
+from tandemrec.model.representations import ItemEncoder, ItemTexts, TextProjection, UserEncoder
 from tandemrec.model.sharing import SHARINGS
 from tandemrec.model.towers import tower
-
-
-class Catalogue(NamedTuple):
-    """Every item as retrieval sees it: score = users @ vectors.T + bias."""
-
-    vectors: Tensor  # (I + 1, D)
-    bias: Tensor  # (I + 1,)
 
 
 class Factors(nn.Module):
@@ -56,8 +49,8 @@ class MultiTaskModel(nn.Module):
         self.settings, self.tasks, self.sizes = settings, tuple(tasks), sizes
         self.pairs = [task for task in tasks if task.kind in HEADS and "item" in task.reads]
         self.texts = [task for task in tasks if task.kind in HEADS and "review" in task.reads]
-        has_text = sizes.text_width > 0 and (settings.text or bool(self.texts))
-        self.text = TextProjection(sizes.text_width, width) if has_text else None
+        self.reads_text = settings.text and sizes.text_width > 0
+        self.text = TextProjection(sizes.text_width, width) if sizes.text_width > 0 else None
         self.item = ItemEncoder(settings, sizes)
         self.user = UserEncoder(settings, sizes)
         self.scale = nn.Parameter(torch.tensor(0.0))
@@ -71,9 +64,17 @@ class MultiTaskModel(nn.Module):
             outputs = HEADS[task.kind].outputs(sizes.classes.get(task.column, 0))
             self.towers[task.name] = tower(width, settings.tower, outputs, settings.dropout)
 
+    def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
+        """Answer with the training shares and means, and rank by popularity, before anything is learned."""
+        with torch.no_grad():
+            self.item_bias.copy_(log_popularity(features))
+            for task in (*self.pairs, *self.texts):
+                last = self.towers[task.name][-1]
+                last.bias.copy_(HEADS[task.kind].prior(labels[task.column], last.out_features))
+
     def catalogue(self, features: Features) -> Catalogue:
         items_I = torch.arange(len(features), device=features.category.device)
-        return Catalogue(self.item(features, items_I, features.reviews, self._inputs_text), self.item_bias)
+        return Catalogue(self._items(features, items_I, features.reviews), self.item_bias)
 
     def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
         """Query vectors (B, D), from what each row may know of the user."""
@@ -85,19 +86,20 @@ class MultiTaskModel(nn.Module):
             own_nD = self._without_own_review(batch.where(again_B), features)
             row_m, place_m = again_BL.nonzero(as_tuple=True)
             history_BLD = history_BLD.index_put((row_m, place_m), own_nD[(again_B.cumsum(0) - 1)[row_m]])
-        return self.user(batch, features, history_BLD, self._inputs_text) * self.scale.exp()
+        reviews_BD = self.text(features.mean_vectors(batch.user_reviews)) if self.reads_text else None
+        return self.user(batch, history_BLD, reviews_BD) * self.scale.exp()
 
     def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
         """Logits of every task but next item: (B,), or (B, C) with C classes."""
         mixed: dict[str, Tensor] = {}
         logits: dict[str, Tensor] = {}
         if self.pairs:
-            item_BD = self.item(features, batch.item, batch.item_reviews, self._inputs_text)
+            item_BD = self._items(features, batch.item, batch.item_reviews)
             product_BD = users_BD * item_BD
             pair_BD = self.pair(torch.cat([users_BD, item_BD, product_BD], dim=1))
             mixed |= self.sharing(pair_BD, [task.name for task in self.pairs])
         if self.texts and self.text is not None:
-            review_BD = self.text(features.texts, batch.review)
+            review_BD = self.text(features.vectors(batch.review))
             mixed |= self.sharing(review_BD, [task.name for task in self.texts])
         for name, mixed_BD in mixed.items():
             logits[name] = self.towers[name](mixed_BD).squeeze(-1)
@@ -121,11 +123,14 @@ class MultiTaskModel(nn.Module):
     def _without_own_review(self, batch: Batch, features: Features) -> Tensor:
         """Vector of each row's item (B, D) as if the row's own review had not been written."""
         reviews_BR = features.reviews[batch.item].masked_fill(_own_reviews(batch, features), 0)
-        return self.item(features, batch.item, reviews_BR, self._inputs_text)
+        return self._items(features, batch.item, reviews_BR)
 
-    @property
-    def _inputs_text(self) -> TextProjection | None:
-        return self.text if self.settings.text else None
+    def _items(self, features: Features, item_N: Tensor, reviews_NR: Tensor) -> Tensor:
+        """Vectors of items (N, D) of which these reviews may be read."""
+        if not self.reads_text:
+            return self.item(features, item_N, None)
+        description_ND = self.text(features.vectors(features.text[item_N]))
+        return self.item(features, item_N, ItemTexts(description_ND, self.text(features.mean_vectors(reviews_NR))))
 
 
 def _own_reviews(batch: Batch, features: Features) -> Tensor:

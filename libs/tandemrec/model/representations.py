@@ -6,6 +6,8 @@ itself. That is where recommendation and text understanding learn from each othe
 Shapes: B rows, L history length, R reviews, D width, I items, T texts, W width of a text vector; N any number of items.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
 
@@ -21,15 +23,9 @@ class TextProjection(nn.Module):
         super().__init__()
         self.net = nn.Sequential(nn.Linear(text_width, width), nn.LayerNorm(width), nn.GELU())
 
-    def forward(self, texts_TW: Tensor, index: Tensor) -> Tensor:
-        """Vectors of the texts of an index of any shape, (*shape, D); zeros for index 0."""
-        distinct, place = index.unique(return_inverse=True)  # a text that occurs often is projected once
-        projected = self.net(texts_TW[distinct].to(self.net[0].weight.dtype))
-        return (projected * (distinct > 0).unsqueeze(-1))[place]
-
-    def pooled(self, texts_TW: Tensor, index_NR: Tensor) -> Tensor:
-        """Mean over the texts of each row, (N, D); zeros where there is none."""
-        return self(texts_TW, index_NR).sum(1) / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
+    def forward(self, vectors_NW: Tensor) -> Tensor:
+        """(N, D) of texts or of means of several; zeros where the vector is zero, which stands for no text."""
+        return self.net(vectors_NW) * vectors_NW.any(1, keepdim=True)
 
 
 class IdVectors(nn.Module):
@@ -52,6 +48,13 @@ class IdVectors(nn.Module):
         return self.unknown + self.own(ids_N) * known_N.unsqueeze(-1)
 
 
+class ItemTexts(NamedTuple):
+    """Projected texts of items; which reviews may be read depends on who asks."""
+
+    description: Tensor  # (N, D)
+    reviews: Tensor  # (N, D), of their means
+
+
 class ItemEncoder(nn.Module):
     """Items as vectors: the sum of what is known of them."""
 
@@ -69,16 +72,15 @@ class ItemEncoder(nn.Module):
         self.reviews = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, features: Features, item_N: Tensor, reviews_NR: Tensor, text: TextProjection | None) -> Tensor:
-        """(N, D). `reviews_NR` are the texts that may be read of each item, which depends on who asks."""
+    def forward(self, features: Features, item_N: Tensor, texts: ItemTexts | None) -> Tensor:
+        """(N, D)."""
         vector_ND = torch.zeros(len(item_N), self.norm.normalized_shape[0], device=item_N.device)
         if self.id is not None:
             vector_ND = vector_ND + self.id(item_N, features.interactions[item_N] > 0)
         for name, embedding in self.attributes.items():
             vector_ND = vector_ND + embedding(getattr(features, name)[item_N])
-        if text is not None and features.texts is not None:
-            vector_ND = vector_ND + self.description(text(features.texts, features.text[item_N]))
-            vector_ND = vector_ND + self.reviews(text.pooled(features.texts, reviews_NR))
+        if texts is not None:
+            vector_ND = vector_ND + self.description(texts.description) + self.reviews(texts.reviews)
         return self.norm(vector_ND)
 
 
@@ -94,11 +96,14 @@ class UserEncoder(nn.Module):
         self.reviews = nn.Linear(width, width, bias=False)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, batch: Batch, features: Features, history_BLD: Tensor, text: TextProjection | None) -> Tensor:
-        """(B, D), from the vectors of the items of each row's history."""
-        vector_BD = self.from_history(self.history(self.dropout(history_BLD), batch.history > 0))
-        if text is not None and features.texts is not None:
-            vector_BD = vector_BD + self.reviews(text.pooled(features.texts, batch.user_reviews))
+    def forward(self, batch: Batch, history_BLD: Tensor, reviews_BD: Tensor | None) -> Tensor:
+        """(B, D), from the vectors of the items of each row's history and the projected mean of the user's reviews."""
+        known_BL = batch.history > 0
+        if self.training and self.dropout.p > 0:  # whole items: what is left of a history has to do
+            known_BL = known_BL & (torch.rand(known_BL.shape, device=known_BL.device) >= self.dropout.p)
+        vector_BD = self.from_history(self.history(history_BLD, known_BL))
+        if reviews_BD is not None:
+            vector_BD = vector_BD + self.reviews(reviews_BD)
         if self.id is not None:
             vector_BD = vector_BD + self.id(batch.user, batch.user > 0)
         return self.dropout(vector_BD)

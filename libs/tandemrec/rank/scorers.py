@@ -4,7 +4,6 @@ Each actor loads one model with its features and keeps it. Shapes: B rows, I ite
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from tandemrec.learn.feeds import Examples, batch_at
 from tandemrec.model.batch import Batch, Features
 from tandemrec.model.heads import HEADS
 from tandemrec.model.multitask import MultiTaskModel
@@ -21,47 +21,39 @@ from tandemrec.rank.retrieval import mask_seen_, target_places
 from tandemrec.rank.rows import recommendation_rows
 from tandemrec.rank.users import user_batch
 
-Columns = dict[str, npt.NDArray[Any]]
+Array = npt.NDArray[Any]
+Columns = dict[str, Array]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Loaded:
-    """What an actor keeps: a model, what is known of the items, and the rows of a split by their numbers."""
-
-    model: MultiTaskModel
-    features: Features
-    rows: Callable[[npt.NDArray[np.integer]], tuple[Batch, tuple[Tensor, Tensor]]]
-    """Row numbers (B,) -> their batch, and what each has seen: items (S,) and how many of them a row has (B,)."""
-
-
-Load = Callable[[], Loaded]
+LoadModel = Callable[[], tuple[MultiTaskModel, Features]]
+LoadExamples = Callable[[], Examples]
 
 
 class PairScorer:
     """Scores of every task for rows, as `score:TASK`: probabilities, values, or u . v + b_i of the row's item."""
 
-    def __init__(self, load: Load, threads: int) -> None:
+    def __init__(self, load_model: LoadModel, load_examples: LoadExamples, threads: int) -> None:
         torch.set_num_threads(threads)
-        self.loaded = load()
-        self.model = self.loaded.model.eval()
-        self.features = self.loaded.features
+        self.model, self.features = load_model()
+        self.model.eval()
+        self.examples = load_examples()
         self.next_item = [task.name for task in self.model.tasks if task.kind == "next_item"]
         with torch.inference_mode():
             self.catalogue = self.model.catalogue(self.features)
 
     @torch.inference_mode()
     def __call__(self, rows: Columns) -> Columns:
-        batch, seen = self.loaded.rows(rows["row"])
+        batch = batch_at(self.examples, rows["row"])
         users_BD = self.model.users(batch, self.features, self.catalogue)
         kinds = {task.name: task.kind for task in self.model.tasks}
         answers = {
             f"score:{name}": HEADS[kinds[name]].activation(logits)
             for name, logits in self.model(batch, self.features, users_BD).items()
         }
-        answers |= self.of_next_item(batch, seen, users_BD)
+        answers |= self.of_next_item(rows["row"], batch, users_BD)
         return {"row": rows["row"], **{name: answer.numpy() for name, answer in answers.items()}}
 
-    def of_next_item(self, batch: Batch, seen: tuple[Tensor, Tensor], users_BD: Tensor) -> dict[str, Tensor]:
+    def of_next_item(self, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
         vectors_ID, bias_I = self.catalogue
         score_B = (users_BD * vectors_ID[batch.item]).sum(1) + bias_I[batch.item]
         return {f"score:{name}": score_B for name in self.next_item}
@@ -70,8 +62,8 @@ class PairScorer:
 class RankScorer(PairScorer):
     """Beside the scores, the place of each row's item among the candidates less what its user has seen: `rank:TASK`."""
 
-    def of_next_item(self, batch: Batch, seen: tuple[Tensor, Tensor], users_BD: Tensor) -> dict[str, Tensor]:
-        seen_S, counts_B = seen
+    def of_next_item(self, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
+        seen_S, counts_B = (torch.from_numpy(column.astype(np.int64)) for column in self.examples.seen_by(rows_B))
         ends_B = counts_B.cumsum(0)
         step = max(1, SCORES_AT_ONCE // len(self.features))
         places = []
@@ -88,11 +80,11 @@ class Recommender:
     """Rows of user_features -> rows of recommendations, without the run and the model's version."""
 
     def __init__(
-        self, load: Load, threads: int, *, users: pa.Array, items: pa.Array, k: int, exclude_seen: bool
+        self, load_model: LoadModel, threads: int, *, users: pa.Array, items: pa.Array, k: int, exclude_seen: bool
     ) -> None:
         torch.set_num_threads(threads)
-        loaded = load()
-        self.model, self.features = loaded.model.eval(), loaded.features
+        self.model, self.features = load_model()
+        self.model.eval()
         self.users, self.items, self.k, self.exclude_seen = users, items, k, exclude_seen
         with torch.inference_mode():
             self.catalogue = self.model.catalogue(self.features)

@@ -3,14 +3,12 @@
 Shapes: B users, L history length, R reviews.
 """
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import torch
 from torch import Tensor
 
+from tandemrec.learn.feeds import left_padded
 from tandemrec.model.batch import Batch
 
 
@@ -29,26 +27,9 @@ def user_batch(rows: pa.Table, history_length: int) -> Batch:
     )
 
 
-def left_padded(values: npt.NDArray[Any], counts_B: npt.NDArray[np.integer], width: int) -> npt.NDArray[np.int64]:
-    """The last `width` of each row's values at the right of (B, width), 0 before them.
-
-    Args:
-        values: of all rows, one after the other.
-        counts_B: how many of them each row has.
-        width: columns.
-    """
-    row = np.repeat(np.arange(len(counts_B)), counts_B)
-    from_end = np.cumsum(counts_B)[row] - np.arange(len(values))  # 1 for a row's last value
-    kept = from_end <= width
-    padded = np.zeros((len(counts_B), width), np.int64)
-    padded[row[kept], width - from_end[kept]] = values[kept]
-    return padded
-
-
 def _padded(lists: pa.ChunkedArray, width: int | None = None) -> Tensor:
     """(B, width), or as wide as the longest list."""
     column = lists.combine_chunks()
-    counts = column.value_lengths().to_numpy()
-    return torch.from_numpy(
-        left_padded(column.flatten().to_numpy(), counts, width or max(1, int(counts.max(initial=0))))
-    )
+    lengths = column.value_lengths().to_numpy().astype(np.int64)
+    padded = left_padded(column.flatten().to_numpy(), lengths, width or max(1, int(lengths.max(initial=0))))
+    return torch.from_numpy(padded.astype(np.int64))

@@ -45,15 +45,22 @@ class Events:
 def make_events(rng: np.random.Generator, tastes: Tastes, catalogue: Catalogue, events: int) -> Events:
     """About `events` events, never more: whole sessions until the next one would not fit."""
     sessions = max(len(tastes), round(events / EVENTS_PER_SESSION))
-    user, start, category = _sessions(rng, tastes, sessions)
-    blocks = np.array_split(np.arange(sessions), -(-sessions // SESSIONS_AT_ONCE))
-    views = [_views(rng, tastes, catalogue, b, user[b], start[b], category[b]) for b in blocks]
-    everything = _funnel(rng, tastes, catalogue, concatenated(views))
+    everything = _happened(rng, tastes, catalogue, sessions)
+    while len(everything) < events:  # few users or items: short sessions
+        sessions *= 2
+        everything = _happened(rng, tastes, catalogue, sessions)
     fits = np.cumsum(np.bincount(everything.session, minlength=sessions)) <= events
     kept = everything.take(fits[everything.session])
     kept = kept.take(np.lexsort((kept.type, kept.item, kept.user, kept.time)))
     keys = np.stack([kept.time, kept.user, kept.item, kept.type])
     return kept.take(np.concatenate([[True], (np.diff(keys) != 0).any(axis=0)]))
+
+
+def _happened(rng: np.random.Generator, tastes: Tastes, catalogue: Catalogue, sessions: int) -> Events:
+    user, start, category = _sessions(rng, tastes, sessions)
+    blocks = np.array_split(np.arange(sessions), -(-sessions // SESSIONS_AT_ONCE))
+    views = [_views(rng, tastes, catalogue, b, user[b], start[b], category[b]) for b in blocks]
+    return _funnel(rng, tastes, catalogue, concatenated(views))
 
 
 def _sessions(rng: np.random.Generator, tastes: Tastes, sessions: int) -> tuple[Ints, Ints, Ints]:

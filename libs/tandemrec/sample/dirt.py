@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tandemrec.errors import ConfigError
 from tandemrec.sample import moments
 from tandemrec.sample.planted import TableCounts
 
@@ -54,8 +55,14 @@ LEAST = 2
 
 
 def assign(rng: np.random.Generator, rows: int, rates: Mapping[str, float]) -> dict[int, str]:
-    """Which of the good rows get a defect beside them, and which; no row gets two."""
+    """Which of the good rows get a defect beside them, and which; no row gets two.
+
+    Raises:
+        ConfigError: there are fewer rows than defects.
+    """
     codes = [code for code, rate in rates.items() for _ in range(max(LEAST, round(rate * rows)))]
+    if rows < len(codes):
+        raise ConfigError(f"the sample has {rows} rows for a table, expected at least {len(codes)}: ask for more")
     return dict(zip(rng.choice(rows, len(codes), replace=False).tolist(), codes, strict=True))
 
 

@@ -1,0 +1,188 @@
+"""The training loop, for one worker or many, resumable after any epoch.
+
+Every worker maps all rows. A step takes B rows of a permutation that seed and epoch fix; each worker takes its part of
+them. So N workers with B/N rows each learn what one worker with B rows does. Whatever is random in an epoch is seeded
+at its start: to go on after an epoch needs no state of a generator.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tandemrec.config import TrainSettings
+from tandemrec.errors import ModelError
+from tandemrec.learn import workers
+from tandemrec.learn.feeds import Array, Examples, batch_at
+from tandemrec.learn.losses import label_counts, task_losses
+from tandemrec.learn.validation import is_better, refuse_missing_labels, validate
+from tandemrec.model.batch import Features
+
+OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.AdamW, "sgd": torch.optim.SGD}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is learned from, and what decides when to stop."""
+
+    features: Features
+    train: Examples
+    valid: Examples
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """How far training has come. `curve` has one entry an epoch: epoch (from 1), losses by task, metrics of the
+    validation split by TASK/METRIC, learning rate and seconds."""
+
+    epoch: int = 0
+    best_epoch: int = 0
+    best_value: float | None = None
+    curve: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def best_metrics(self) -> dict[str, float]:
+        return dict(self.curve[self.best_epoch - 1]["valid"]) if self.best_epoch else {}
+
+
+class Training:
+    """A model on its way.
+
+    Args:
+        model: a Recommender.
+        data: where its tensors are, the model is too.
+        settings: of the loop.
+        seed: of the order of rows and of dropout.
+
+    Raises:
+        ModelError: a task has no label in training, or what training stops on has none in the validation split.
+    """
+
+    def __init__(self, model: Any, data: Data, settings: TrainSettings, *, seed: int) -> None:
+        refuse_missing_labels(model.tasks, data.train, data.valid, data.features, settings.stop_on)
+        self.model, self.data, self.settings, self.seed = model, data, settings, seed
+        self.device = data.features.category.device
+        labels = {task.column: _known(data.train.labels[task.column]).to(self.device) for task in model.tasks}
+        model.start_from(data.features, labels)
+        self.optimizer = OPTIMIZERS[settings.optimizer](
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self.progress = Progress()
+        self.best: dict[str, Tensor] = {}
+
+    @property
+    def finished(self) -> bool:
+        done = self.progress
+        return done.epoch >= self.settings.max_epochs or done.epoch - done.best_epoch >= self.settings.patience
+
+    def run_epoch(self) -> None:
+        """One pass over the training rows, then the validation split."""
+        started, epoch = time.monotonic(), self.progress.epoch
+        torch.manual_seed(hash((self.seed, epoch, workers.rank())))
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
+        self.model.train()
+        sums: dict[str, Tensor] = {}
+        counts = dict.fromkeys((task.name for task in self.model.tasks), 0)
+        for start in range(0, len(order), self.settings.batch_size):
+            step = self._step(order[start : start + self.settings.batch_size], counts)
+            for name, loss in step.items():
+                sums[name] = sums.get(name, torch.zeros_like(loss)) + loss
+        losses = self._mean_losses(sums, counts)
+        self.model.eval()
+        valid = validate(self.model, self.data.valid, self.data.features, self.settings.stop_on)
+        self._note(
+            {
+                "epoch": epoch + 1,
+                "losses": losses,
+                "valid": valid,
+                "learning_rate": self.optimizer.param_groups[0]["lr"],
+                "seconds": round(time.monotonic() - started, 3),
+            }
+        )
+
+    def _step(self, rows: Array, counts: dict[str, int]) -> dict[str, Tensor]:
+        """One update from these rows of all workers; this worker's sum of losses for each task, not divided."""
+        train, settings = self.data.train, self.settings
+        labelled = label_counts(self.model.tasks, train, rows)
+        for name, count in labelled.items():
+            counts[name] += count
+        mine = rows[workers.share(len(rows))]
+        self.optimizer.zero_grad()
+        losses: dict[str, Tensor] = {}
+        if len(mine):
+            losses = task_losses(self.model, batch_at(train, mine, self.device), self.data.features)
+            weights = {task.name: task.weight for task in self.model.tasks}
+            total = sum(weights[name] * loss / labelled[name] for name, loss in losses.items() if labelled[name])
+            if isinstance(total, Tensor):
+                total.backward()
+        workers.sum_gradients(self.model.parameters())
+        nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+        self.optimizer.step()
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _mean_losses(self, sums: dict[str, Tensor], counts: dict[str, int]) -> dict[str, float]:
+        names = list(counts)
+        nothing = torch.zeros((), device=self.device)
+        summed = workers.sum_over_workers(torch.stack([sums.get(name, nothing) for name in names])).tolist()
+        losses = {name: total / max(1, counts[name]) for name, total in zip(names, summed, strict=True)}
+        if wrong := [name for name, loss in losses.items() if not math.isfinite(loss)]:
+            raise ModelError(
+                f"the loss of task {wrong[0]} is {losses[wrong[0]]} in epoch {self.progress.epoch + 1}: "
+                f"train.learning_rate is {self.settings.learning_rate}, try a smaller one"
+            )
+        return losses
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        progress = self.progress
+        progress.epoch = entry["epoch"]
+        progress.curve.append(entry)
+        value = entry["valid"][self.settings.stop_on]
+        if progress.best_value is None or is_better(self.settings.stop_on, value, progress.best_value):
+            progress.best_value, progress.best_epoch = value, progress.epoch
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+
+
+def fit(
+    model: Any,
+    data: Data,
+    settings: TrainSettings,
+    *,
+    seed: int,
+    after_epoch: Callable[[Training], None] = lambda training: None,
+    resume: Callable[[Training], None] = lambda training: None,
+) -> Progress:
+    """Train until there is no better validation metric for `patience` epochs; the model is then the best one.
+
+    Args:
+        model: a Recommender, on the device of the features.
+        data: to learn from.
+        settings: of the loop.
+        seed: the same one gives the same model on the same machine.
+        after_epoch: called after each epoch, to report or to write a checkpoint.
+        resume: called before the first epoch, to restore a checkpoint.
+    """
+    training = Training(model, data, settings, seed=seed)
+    resume(training)
+    while not training.finished:
+        training.run_epoch()
+        after_epoch(training)
+    model.load_state_dict(training.best)
+    model.eval()
+    return training.progress
+
+
+def progress_from(state: dict[str, Any]) -> Progress:
+    """Progress from what `asdict` made of it."""
+    return Progress(**state)
+
+
+def _known(label_N: Array) -> Tensor:
+    return torch.from_numpy(label_N[~np.isnan(label_N)])
+
+
+__all__ = ["Data", "Progress", "Training", "asdict", "fit", "progress_from"]

@@ -1,0 +1,97 @@
+"""Metrics of the validation split after each epoch, over all workers, and what may be refused before the first.
+
+Shapes: N rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tandemrec.config import Task
+from tandemrec.errors import ModelError
+from tandemrec.learn import workers
+from tandemrec.learn.feeds import Array, Examples
+from tandemrec.learn.scoring import score_examples
+from tandemrec.metrics import prediction_metrics, ranking_metrics
+from tandemrec.model.batch import Features
+from tandemrec.model.heads import HEADS
+
+LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
+CUTOFF = 10
+
+
+def is_better(metric: str, value: float, than: float) -> bool:
+    """Whether a value of TASK/METRIC is better, by the direction of the metric."""
+    return value < than if metric.rpartition("/")[2] in LOWER_IS_BETTER else value > than
+
+
+def validate(model: Any, examples: Examples, features: Features, stop_on: str) -> dict[str, float]:
+    """TASK/METRIC -> value for every task with labels; ranking metrics at 10 and at the cut-off of `stop_on`.
+
+    Each worker scores its part of the rows; all get all scores, and so the same metrics.
+    """
+    device = features.category.device
+    rows = np.arange(len(examples))[workers.share(len(examples))]
+    scored = score_examples(model, examples, features, rows=rows, device=device)
+    cutoffs = sorted({CUTOFF, int(stop_on.partition("@")[2] or CUTOFF)})
+    metrics: dict[str, float] = {}
+    for task in model.tasks:
+        label = examples.labels[task.column]
+        known = ~np.isnan(label)
+        part = scored.scores[task.name] if task.kind in HEADS else scored.ranks[task.name]
+        answer = _from_all_workers(part, len(examples), device)[known]
+        if not known.any():
+            continue
+        if task.kind in HEADS:
+            found = prediction_metrics(task.kind, label[known], answer)
+        else:
+            each = ranking_metrics(answer, np.arange(len(answer)), cutoffs)
+            found = {name: float(values.mean()) for name, values in each.items()}
+        metrics |= {f"{task.name}/{name}": value for name, value in found.items()}
+    return metrics
+
+
+def refuse_missing_labels(
+    tasks: Sequence[Task], train: Examples, valid: Examples, features: Features, stop_on: str
+) -> None:
+    """Refuse what training could not learn from or could not stop on.
+
+    Raises:
+        ModelError: names the task, the column and what to do.
+    """
+    for task in tasks:
+        if task.column not in train.labels:
+            raise ModelError(
+                f"task {task.name}: the examples have no label column {task.column!r}, "
+                f"expected one of {sorted(train.labels)}"
+            )
+        known = ~np.isnan(train.labels[task.column])
+        if not known.any():
+            raise ModelError(
+                f"task {task.name}: no training row has the label {task.column}; leave the task out of `tasks`"
+            )
+        if task.kind not in HEADS:
+            unseen = features.interactions[torch.from_numpy(train.item[known].astype(np.int64))] == 0
+            if unseen.any():
+                item = int(train.item[known][unseen.cpu().numpy()][0])
+                raise ModelError(f"task {task.name}: item {item} is a training target without a training interaction")
+    chosen = next(task for task in tasks if task.name == stop_on.partition("/")[0])
+    label = valid.labels[chosen.column]
+    if np.isnan(label).all():
+        raise ModelError(
+            f"train.stop_on is {stop_on!r}, but no validation row has the label {chosen.column}: choose another task "
+            "or another split"
+        )
+    if stop_on.endswith("/auc") and len(np.unique(label[~np.isnan(label)])) < 2:
+        raise ModelError(f"train.stop_on is {stop_on!r}, but the validation rows have one class only: choose log_loss")
+
+
+def _from_all_workers(part: Array, count: int, device: torch.device) -> Array:
+    """The answers for all rows (N,) or (N, C), of which this worker has its share."""
+    if workers.count() == 1:
+        return part
+    whole = np.zeros((count, *part.shape[1:]), part.dtype)
+    whole[workers.share(count)] = part
+    return workers.sum_over_workers(torch.from_numpy(whole).to(device)).cpu().numpy()

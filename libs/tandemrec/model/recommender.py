@@ -1,0 +1,46 @@
+"""What the training loop, the scoring and the retrieval ask of a model, whichever it is.
+
+Shapes: B rows, I items, D width.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from tandemrec.config import Task
+from tandemrec.model.batch import Batch, Features
+
+
+class Catalogue(NamedTuple):
+    """Every item as retrieval sees it: score = users @ vectors.T + bias."""
+
+    vectors: Tensor  # (I + 1, D)
+    bias: Tensor  # (I + 1,)
+
+
+class Recommender(Protocol):
+    """A model that learns some tasks. It is an nn.Module too (see `as_module`)."""
+
+    tasks: Sequence[Task]
+
+    def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
+        """Set the biases to what the training labels (n,), by column and without NaN, say before learning."""
+
+    def catalogue(self, features: Features) -> Catalogue:
+        """All items."""
+
+    def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
+        """Query vectors (B, D)."""
+
+    def __call__(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
+        """Logits of the tasks that score each row on its own: (B,), or (B, C) with C classes."""
+
+    def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
+        """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate."""
+
+
+def log_popularity(features: Features) -> Tensor:
+    """Logarithm of each item's training interactions (I + 1,), one added, centred on the catalogue's mean."""
+    counts_I = features.interactions.float() + 1
+    return (counts_I / counts_I.mean()).log()

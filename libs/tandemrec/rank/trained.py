@@ -1,0 +1,56 @@
+"""The newest trained model and what it was trained on: all that an actor needs to know to load it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from tandemrec.config import Task
+from tandemrec.errors import ModelError
+from tandemrec.lake import Lake, runs
+from tandemrec.learn.checkpoint import load_model
+from tandemrec.learn.features import load_features
+from tandemrec.learn.feeds import Examples, load_examples
+from tandemrec.model.batch import Features
+from tandemrec.model.multitask import MultiTaskModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A finished training run. Small: it travels to actors, which load model and tables on their own node.
+
+    `inputs` are the versions of the tables that it read, and that whoever uses the model reads too. `version` names
+    the checkpoint.
+    """
+
+    root: str
+    run_id: str
+    inputs: Mapping[str, int]
+    version: str
+    tasks: tuple[Task, ...]
+    encoder: str | None
+
+    def model(self) -> tuple[MultiTaskModel, Features]:
+        """The best checkpoint and what it reads of items and texts."""
+        model, _ = load_model(best_folder(self.root, self.run_id))
+        return model, load_features(Lake(self.root), encoder=self.encoder, versions=self.inputs)
+
+    def examples(self, split: str) -> Examples:
+        return load_examples(Lake(self.root), version=self.inputs["examples"])[split]
+
+
+def newest_run_id(lake: Lake) -> str | None:
+    """Identity of the newest finished training run; None before the first."""
+    run = runs.latest(lake, "train")
+    return None if run is None else run.run_id
+
+
+def newest(lake: Lake) -> Trained:
+    """The newest finished training run.
+
+    Raises:
+        ModelError: there is none, or its model is gone.
+    """
+    run = runs.latest(lake, "train")
+    if run is None:
+        raise ModelError(f"lake {lake.root} has no finished training run, expected one: run train first")
