@@ -39,7 +39,7 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
         events, items, reviews = (_silver(spark, lake, name) for name in ("events", "items", "reviews"))
         ids = vocabularies.ids_of(events, items, reviews, options.min_category_items)
         sizes = _number(spark, lake, ids)
-        users, catalogue, texts, values = (read(spark, lake, table) for table in vocabularies.TABLES)
+        users, catalogue, texts, values = (kept(read(spark, lake, table)) for table in vocabularies.TABLES)
 
         log = kept(examples.build_log(events, reviews, users, catalogue, texts, given=options.split == "given"))
         known = examples.look_at(log, settings)
@@ -76,9 +76,9 @@ def _number(spark: SparkSession, lake: Lake, ids: DataFrame) -> dict[str, int]:
         lake.ensure(table)
     known = vocabularies.known_ids({table: read(spark, lake, table) for table in vocabularies.TABLES})
     fresh = vocabularies.new_ids(ids, known)
-    numbered, sizes, added = vocabularies.number(fresh, known)
-    for table in vocabularies.TABLES:
-        if added & set(vocabularies.spaces_of(table)):
+    numbered, sizes, grown = vocabularies.number(fresh, known)
+    for table, (spaces, _, _) in vocabularies.TABLES.items():
+        if grown.intersection(spaces):
             merge(spark, lake, table, vocabularies.vocabulary(numbered, table), update=False)
     return sizes
 

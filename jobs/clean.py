@@ -13,8 +13,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tandemrec import clean, console
-from tandemrec.clean.times import moment
+from tandemrec import console
+from tandemrec.clean.balance import Balance
+from tandemrec.clean.events import judge_events
+from tandemrec.clean.items import judge_items, known_from_behaviour
+from tandemrec.clean.parse import absent_columns
+from tandemrec.clean.reviews import judge_reviews
+from tandemrec.clean.times import NAMED, moment
+from tandemrec.clean.verdicts import count_verdicts, in_sources, kept, quarantined
 from tandemrec.config import Settings, Source
 from tandemrec.errors import ConfigError, SourceError
 from tandemrec.lake import Lake, runs
@@ -44,10 +50,10 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     judged: dict[str, DataFrame] = {}
     known = None
     if "items" in bronze:
-        judged["items"] = _on_disk(clean.judge_items(bronze["items"], sources["items"], settings.clean))
-        known = clean.kept(judged["items"], "items")
+        judged["items"] = _on_disk(judge_items(bronze["items"], sources["items"], settings.clean))
+        known = kept(judged["items"], "items")
     required = known if settings.clean.unknown_items == "reject" else None
-    for table, judge in (("events", clean.judge_events), ("reviews", clean.judge_reviews)):
+    for table, judge in (("events", judge_events), ("reviews", judge_reviews)):
         if table in bronze:
             rows = judge(bronze[table], sources[table], settings.clean, now=now, items=required)
             judged[table] = _on_disk(rows)
@@ -62,9 +68,9 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
 def _bronze(spark: SparkSession, lake: Lake, table: str, sources: Sequence[Source]) -> DataFrame:
     """The bronze rows of the sources of a table."""
     name = f"{table}_raw"
-    rows = read(spark, lake, name, version=lake.version(name)).where(clean.in_sources(sources))
+    rows = read(spark, lake, name, version=lake.version(name)).where(in_sources(sources))
     for source in sources:
-        if absent := clean.absent_columns(rows.where(F.col("source") == source.name), source):
+        if absent := absent_columns(rows.where(F.col("source") == source.name), source):
             raise SourceError(
                 f"source {source.name}: no line of {source.path} has {absent[0]!r}, which columns name; "
                 "expected a field of the JSON objects"
@@ -80,13 +86,13 @@ def _on_disk(rows: DataFrame) -> DataFrame:
 def _write(
     spark: SparkSession, lake: Lake, judged: Mapping[str, DataFrame], known: DataFrame | None, *, any_item: bool
 ) -> None:
-    rows = {table: clean.kept(judged[table], table) for table in judged}
+    rows = {table: kept(judged[table], table) for table in judged}
     if any_item:
         behaviour = [rows[table].select("item_id") for table in ("events", "reviews") if table in rows]
         if behaviour:
-            bare = clean.known_from_behaviour(reduce(DataFrame.union, behaviour), known)
+            bare = known_from_behaviour(reduce(DataFrame.union, behaviour), known)
             rows["items"] = rows["items"].unionByName(bare) if "items" in rows else bare
-    rejected = [clean.quarantined(judged[table], table) for table in judged]
+    rejected = [quarantined(judged[table], table) for table in judged]
     rows["quarantine"] = reduce(DataFrame.unionByName, rejected)
     for table in (*SILVER, "quarantine"):
         lake.ensure(table)
@@ -99,14 +105,14 @@ def _balance(lake: Lake, bronze: Mapping[str, DataFrame], judged: Mapping[str, D
     """Print and check that every row is accounted for."""
     figures: runs.Figures = {}
     for table, rows in judged.items():
-        counts = clean.count_verdicts(rows)
-        balance = clean.Balance(table=table, lines=counts.pop("lines"), records=counts)
+        counts = count_verdicts(rows)
+        balance = Balance(table=table, lines=counts.pop("lines"), records=counts)
         console.line(f"  {balance.sentence()}")
         for reason, count in balance.rejected.items():
             console.line(f"    {reason:<20} {count:>10,}")
         described = lake.dataset(table).count_rows(filter=pc.field("source").is_valid())
-        quarantined = lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
-        balance.check(bronze=bronze[table].count(), silver=described, quarantine=quarantined)
+        rejected = lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
+        balance.check(bronze=bronze[table].count(), silver=described, quarantine=rejected)
         figures[table] = balance.figures()
     if from_behaviour := lake.dataset("items").count_rows(filter=pc.field("source").is_null()):
         console.line(f"  items: {from_behaviour:,} known from behaviour only")
@@ -116,7 +122,7 @@ def _balance(lake: Lake, bronze: Mapping[str, DataFrame], judged: Mapping[str, D
 
 def _refuse_unknown_patterns(spark: SparkSession, sources: Sequence[Source]) -> None:
     for source in sources:
-        for pattern in set(source.time_formats) - {"iso", "epoch_s", "epoch_ms"}:
+        for pattern in set(source.time_formats) - NAMED:
             try:
                 spark.range(1).select(F.try_to_timestamp(F.lit("x"), F.lit(pattern))).first()
             except PySparkException as error:

@@ -18,7 +18,7 @@ import ray
 from ray.data import ActorPoolStrategy, Dataset
 
 from tandemrec import console
-from tandemrec.config import EmbedSettings, EncoderSettings, Settings
+from tandemrec.config import EmbedSettings, Settings
 from tandemrec.engines.ray import cpus
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
@@ -46,12 +46,13 @@ def run(settings: Settings) -> Figures:
     threads = _threads(embed)
     lake.ensure("text_vectors")
     texts = _texts(lake, embed, identity)
-    known = sum(int(pc.sum(batch["known"]).as_py() or 0) for batch in _batches(texts.select_columns(["known"])))
-    pending = texts.count() - known
-    encoded, failures, started = 0, {}, time.monotonic()
+    blocks = _without_vector(texts)
+    total, pending = texts.count(), blocks.count()
+    failures: dict[str, str] = {}
+    encoded, started = 0, time.monotonic()
     if pending:
         with console.meter("texts", pending) as meter:
-            for part in _parts(_vectors(texts, embed, identity, threads), embed.commit_every):
+            for part in _parts(_vectors(blocks, embed, identity, threads), embed.commit_every):
                 good, bad = (part.filter(chosen(part["error"])) for chosen in (pc.is_null, pc.is_valid))
                 lake.merge("text_vectors", _rows(good, identity), update=False)
                 failures |= dict(zip(bad["text_hash"].to_pylist(), bad["error"].to_pylist(), strict=True))
@@ -59,7 +60,7 @@ def run(settings: Settings) -> Figures:
                 meter.advance(part.num_rows)
                 meter.note(f"{encoded / (time.monotonic() - started):,.0f} a second")
     seconds = time.monotonic() - started
-    if failures and not encoded and not known:
+    if failures and len(failures) == total:
         raise ModelError(f"encoder {embed.encoder.model} fails on every text, first: {next(iter(failures.values()))}")
     shown = dict(sorted(failures.items())[:FAILURES_SHOWN])
     for text_hash, error in shown.items():
@@ -68,7 +69,7 @@ def run(settings: Settings) -> Figures:
         "encoder": identity,
         "model": embed.encoder.model,
         "dimension": _dimension(lake, identity),
-        "texts": known + pending,
+        "texts": total,
         "encoded": encoded,
         "failed": len(failures),
         "failed_hashes": list(shown),
@@ -79,16 +80,16 @@ def run(settings: Settings) -> Figures:
 class TextEncoder:
     """The actor: an encoder that stays in memory between blocks."""
 
-    def __init__(self, settings: EncoderSettings, embed: EmbedSettings, identity: str, threads: int) -> None:
+    def __init__(self, embed: EmbedSettings, identity: str, threads: int) -> None:
         import torch
 
         from tandemrec.text.encoder import Encoder
 
         torch.set_num_threads(threads)
-        self.encoder = Encoder(settings, device=_device(embed), tokens_per_batch=embed.tokens_per_batch)
+        self.encoder = Encoder(embed.encoder, device=_device(embed), tokens_per_batch=embed.tokens_per_batch)
         if self.encoder.identity != identity:
             raise ModelError(
-                f"encoder {settings.model} is {self.encoder.identity} on this node and {identity} where the stage "
+                f"encoder {embed.encoder.model} is {self.encoder.identity} on this node and {identity} where the stage "
                 "started: other files or another processor; set encoder.dtype"
             )
 
@@ -130,18 +131,21 @@ def _text_rows(rows: pa.Table, column: str | None) -> pa.Table:
     return table.filter(pc.is_valid(table["text_hash"]))
 
 
-def _vectors(texts: Dataset, embed: EmbedSettings, identity: str, threads: int) -> Dataset:
-    """What the actors make of the texts without a vector.
+def _without_vector(texts: Dataset) -> Dataset:
+    """The texts to encode, in blocks as the actors take them.
 
-    The blocks are made before the actors start: these may take every core, and a task that feeds them would wait.
+    They are materialised before the actors start: these may hold every core, and a task that feeds them would wait.
     """
     pending = texts.map_batches(_unknown, batch_format="pyarrow", batch_size=None)
-    blocks = pending.repartition(target_num_rows_per_block=TEXTS_A_BLOCK).materialize()
+    return pending.repartition(target_num_rows_per_block=TEXTS_A_BLOCK).materialize()
+
+
+def _vectors(blocks: Dataset, embed: EmbedSettings, identity: str, threads: int) -> Dataset:
+    """What the actors make of the texts."""
     resources = {"num_gpus": embed.gpus_per_actor} if embed.gpus_per_actor else {"num_cpus": threads}
-    arguments = {"settings": embed.encoder, "embed": embed, "identity": identity, "threads": threads}
     return blocks.map_batches(
         TextEncoder,
-        fn_constructor_kwargs=arguments,
+        fn_constructor_kwargs={"embed": embed, "identity": identity, "threads": threads},
         batch_format="pyarrow",
         batch_size=None,
         compute=ActorPoolStrategy(size=embed.actors),

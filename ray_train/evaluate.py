@@ -7,20 +7,23 @@ the training run, so that a rerun changes nothing.
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from tandemrec.rank.trained import Trained, newest, newest_run_id
 
 from tandemrec import console
 from tandemrec.config import Settings
+from tandemrec.config.sources import SPLITS
 from tandemrec.evaluate import BASELINES, Array, Measured, Predictions, Problem, comparison_table, measure
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import stage_main
 from tandemrec.rank.actors import row_numbers, through_actors
+from tandemrec.rank.factorised import matrix_factorisation
 from tandemrec.rank.scorers import RankScorer
+from tandemrec.rank.trained import Trained, newest, newest_run_id
 
 MODEL = "tandemrec"
 
@@ -34,18 +37,26 @@ def run(settings: Settings) -> Figures:
     """The figures of the model by task and metric, beside those of the baselines."""
     lake = Lake(settings.lake.root)
     trained = newest(lake)
+    splits = {name: trained.examples(name) for name in SPLITS}
+    _, features = trained.model()
     problem = Problem(
         tasks=trained.tasks,
-        train=trained.examples("train"),
-        test=trained.examples("test"),
-        interactions=trained.interactions(),
+        train=splits["train"],
+        test=splits["test"],
+        interactions=features.interactions.numpy(),
     )
+
+    def factorised(problem: Problem) -> Predictions:
+        answers = matrix_factorisation(settings, problem.tasks, splits, features)
+        return Predictions(scores=answers.scores, ranks=answers.ranks)
+
+    baselines = BASELINES | {"matrix_factorisation": factorised}
+    models = {MODEL: partial(_of_model, settings, trained)} | {n: baselines[n] for n in settings.evaluate.baselines}
     figures: list[Measured] = []
-    for name in (MODEL, *settings.evaluate.baselines):
-        predictions = _of_model(settings, trained, problem) if name == MODEL else BASELINES[name](problem)
+    for name, answer in models.items():
         figures += measure(
             name,
-            predictions,
+            answer(problem),
             problem.test,
             problem.tasks,
             split=settings.examples.split,
@@ -64,7 +75,7 @@ def _of_model(settings: Settings, trained: Trained, problem: Problem) -> Predict
     scored = through_actors(
         row_numbers(np.arange(rows), evaluate.batch_size),
         RankScorer,
-        {"load": trained.load},
+        {"load_model": trained.model, "load_examples": partial(trained.examples, "test")},
         actors=evaluate.actors,
         batch_size=evaluate.batch_size,
     )

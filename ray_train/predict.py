@@ -7,13 +7,13 @@ one commit a table. `publish` merges the staged rows into gold.
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import ray
 from ray.data import Dataset
-from tandemrec.rank.trained import Trained, newest, newest_run_id
 
 from tandemrec import console
 from tandemrec.config import Settings
@@ -23,7 +23,8 @@ from tandemrec.lake.store import conform
 from tandemrec.pipeline import stage_main
 from tandemrec.rank.actors import READ_CPUS, row_numbers, through_actors
 from tandemrec.rank.rows import identifiers, latest_of_each_pair, prediction_rows
-from tandemrec.rank.scorers import PairScorer, Recommender
+from tandemrec.rank.scorers import PairScorer, UserScorer
+from tandemrec.rank.trained import Trained, newest, newest_run_id
 
 
 def depends_on(settings: Settings) -> str | None:
@@ -47,7 +48,7 @@ def _recommendations(lake: Lake, settings: Settings, trained: Trained, users: pa
     predict = settings.predict
     everybody = _user_features(lake, trained.inputs["user_features"])
     arguments = {
-        "load": trained.load,
+        "load_model": trained.model,
         "users": users,
         "items": items,
         "k": predict.k,
@@ -55,7 +56,7 @@ def _recommendations(lake: Lake, settings: Settings, trained: Trained, users: pa
     }
     best = through_actors(
         everybody,
-        Recommender,
+        UserScorer,
         arguments,
         actors=predict.actors,
         batch_size=predict.batch_size,
@@ -88,7 +89,7 @@ def _predictions(lake: Lake, settings: Settings, trained: Trained, users: pa.Arr
     scored = through_actors(
         row_numbers(rows, predict.batch_size),
         PairScorer,
-        {"load": trained.load},
+        {"load_model": trained.model, "load_examples": partial(trained.examples, "test")},
         actors=predict.actors,
         batch_size=predict.batch_size,
     )

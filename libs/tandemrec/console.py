@@ -17,7 +17,7 @@ PLAIN_LINE_EVERY_S = 10.0
 
 
 class Meter:
-    """How far a long step has come. `advance` after each piece of work, `note` for what is worth showing beside the bar."""
+    """How far a long step has come: `advance` after each piece of work, `note` what is worth showing beside the bar."""
 
     def __init__(self, label: str, total: int | None, bar: Progress | None) -> None:
         self.label, self.total, self.done, self.text = label, total, 0, ""

@@ -53,7 +53,7 @@ def test_append_once_appends_once(spark, lake):
 
 def test_constraints_hold_in_spark(spark, lake):
     lake.ensure("items_vocabulary")
-    with pytest.raises(Exception, match="index_from_1|item_index"):
+    with pytest.raises(Exception, match=r"index_from_1|item_index"):
         lake_spark.append_once(
             spark.createDataFrame([("i", 0)], "item_id string, item_index int"),
             lake,

@@ -26,7 +26,7 @@ def test_an_error_is_one_line_and_code_1(tmp_path, capsys):
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    with pytest.raises(Exception, match="absent.yaml"):
+    with pytest.raises(Exception, match=r"absent\.yaml"):
         main(["clean", "--config", str(tmp_path / "absent.yaml"), "--debug"])
 
 

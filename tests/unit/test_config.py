@@ -54,11 +54,11 @@ def test_set_reaches_into_sections_and_named_elements(tmp_path):
 
 
 def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="absent.yaml: cannot be read"):
+    with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read"):
         load_settings(tmp_path / "absent.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [1")
-    with pytest.raises(ConfigError, match="broken.yaml: is no YAML"):
+    with pytest.raises(ConfigError, match=r"broken\.yaml: is no YAML"):
         load_settings(broken)
     broken.write_text("just words")
     with pytest.raises(ConfigError, match="holds str, expected keys"):

@@ -65,7 +65,7 @@ def test_merge_equals_a_dictionary(batches, tmp_path_factory):
 
 
 def test_repeated_keys_and_broken_constraints_are_refused(lake):
-    with pytest.raises(TableError, match="1 keys occur more than once.*'rank': 1"):
+    with pytest.raises(TableError, match=r"1 keys occur more than once.*'rank': 1"):
         lake.merge("recommendations", recommendations([("a", 1, 0.5), ("a", 1, 0.4)]))
     with pytest.raises(TableError, match="recommendations"):
         lake.merge("recommendations", recommendations([("a", 0, 0.5)]))

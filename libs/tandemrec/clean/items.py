@@ -76,7 +76,7 @@ def category(text: Column) -> Column:
     paths = F.when(text.startswith("[["), F.get(F.from_json(text, "array<array<string>>"), 0))
     listed = F.when(text.startswith("["), F.from_json(text, "array<string>"))
     steps = F.coalesce(paths, listed, F.split(text, r"[>/|]"))
-    clean_steps = F.filter(F.transform(steps, F.trim), lambda step: step.isNotNull() & (step != ""))
+    clean_steps = F.filter(F.transform(steps, lambda step: F.trim(step)), lambda step: step.isNotNull() & (step != ""))
     return F.when(F.size(clean_steps) > 0, clean_steps)
 
 

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+NAMED = frozenset({"iso", "epoch_s", "epoch_ms"})  # formats that are no pattern
+
 _RUN = re.compile(r"'(?P<quoted>[^']*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL)
 _DIGITS = {"y", "u", "d", "H", "h", "k", "K", "m", "s", "D"}
 

@@ -11,44 +11,34 @@ from pyspark.sql import functions as F
 
 USER, ITEM, TEXT, CATEGORY, BRAND = SPACES = ("user", "item", "text", "category", "brand")
 
-_TABLES = {  # space: table, column of the id, column of the index
-    USER: ("users_vocabulary", "user_id", "user_index"),
-    ITEM: ("items_vocabulary", "item_id", "item_index"),
-    TEXT: ("texts_vocabulary", "text_hash", "text_index"),
-    CATEGORY: ("attributes_vocabulary", "value", "value_index"),
-    BRAND: ("attributes_vocabulary", "value", "value_index"),
+TABLES = {  # table: spaces, column of the id, column of the index
+    "users_vocabulary": ((USER,), "user_id", "user_index"),
+    "items_vocabulary": ((ITEM,), "item_id", "item_index"),
+    "texts_vocabulary": ((TEXT,), "text_hash", "text_index"),
+    "attributes_vocabulary": ((CATEGORY, BRAND), "value", "value_index"),
 }
-TABLES = tuple(dict.fromkeys(table for table, _, _ in _TABLES.values()))
 
 
 def ids_of(events: DataFrame, items: DataFrame, reviews: DataFrame, min_category_items: int) -> DataFrame:
-    """Every id that occurs: rows (space, id), repeated. Categories of fewer items than the minimum are left out."""
-    categories = (
-        items.select(category_path().alias("id"))
-        .where("id IS NOT NULL")
-        .groupBy("id")
-        .agg(F.count("*").alias("items"))
-        .where(F.col("items") >= min_category_items)
-    )
+    """Every id that occurs, once: rows (space, id). Categories of fewer items than the minimum are left out."""
+    user, item, text = ((USER, F.col("user_id")), (ITEM, F.col("item_id")), (TEXT, F.col("text_hash")))
     parts = [
-        *((USER, rows.select(F.col("user_id").alias("id"))) for rows in (events, reviews)),
-        *((ITEM, rows.select(F.col("item_id").alias("id"))) for rows in (events, items, reviews)),
-        *((TEXT, rows.select(F.col("text_hash").alias("id"))) for rows in (items, reviews)),
-        (CATEGORY, categories.select("id")),
-        (BRAND, items.select(F.col("brand").alias("id"))),
+        _ids(events, user, item),
+        _ids(reviews, user, item, text),
+        _ids(items, item, text, (CATEGORY, category_path()), (BRAND, F.col("brand"))),
     ]
-    return _union([rows.where("id IS NOT NULL").select(F.lit(space).alias("space"), "id") for space, rows in parts])
+    counted = reduce(DataFrame.unionByName, parts).groupBy("space", "id").agg(F.count("*").alias("rows"))
+    frequent = (F.col("space") != CATEGORY) | (F.col("rows") >= min_category_items)
+    return counted.where(frequent & F.col("id").isNotNull()).drop("rows")
 
 
 def known_ids(tables: Mapping[str, DataFrame]) -> DataFrame:
     """The vocabularies of the lake, by table name, as rows (space, id, index)."""
     parts = []
-    for space, (table, id_, index) in _TABLES.items():
-        rows = tables[table]
-        if table == "attributes_vocabulary":
-            rows = rows.where(F.col("attribute") == space)
-        parts.append(rows.select(F.lit(space).alias("space"), F.col(id_).alias("id"), F.col(index).alias("index")))
-    return _union(parts)
+    for table, (spaces, id_, index) in TABLES.items():
+        space = F.lit(spaces[0]) if len(spaces) == 1 else F.col("attribute")
+        parts.append(tables[table].select(space.alias("space"), F.col(id_).alias("id"), F.col(index).alias("index")))
+    return reduce(DataFrame.unionByName, parts)
 
 
 def new_ids(ids: DataFrame, known: DataFrame) -> DataFrame:
@@ -57,7 +47,7 @@ def new_ids(ids: DataFrame, known: DataFrame) -> DataFrame:
     Computed at once and cut from where it came from: its places hold only as long as the rows do, and once a
     vocabulary is written Spark would read it anew and find that nothing is new.
     """
-    fresh = ids.distinct().join(known, ["space", "id"], "left_anti").orderBy("space", "id")
+    fresh = ids.join(known, ["space", "id"], "left_anti").orderBy("space", "id")
     place = F.monotonically_increasing_id().alias("place")
     return fresh.select("space", "id", F.spark_partition_id().alias("partition"), place).localCheckpoint()
 
@@ -90,12 +80,11 @@ def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int
 
 def vocabulary(numbered: DataFrame, table: str) -> DataFrame:
     """The rows of numbered ids that belong to a vocabulary table, with the columns of its contract."""
-    spaces = spaces_of(table)
-    _, id_, index = _TABLES[spaces[0]]
+    spaces, id_, index = TABLES[table]
     columns = [F.col("id").alias(id_), F.col("index").alias(index)]
-    if table == "attributes_vocabulary":
+    if len(spaces) > 1:
         columns.append(F.col("space").alias("attribute"))
-    return numbered.where(F.col("space").isin(spaces)).select(columns)
+    return numbered.where(F.col("space").isin(*spaces)).select(columns)
 
 
 def category_path() -> Column:
@@ -103,9 +92,7 @@ def category_path() -> Column:
     return F.when(F.size("category") > 0, F.array_join("category", " > "))
 
 
-def spaces_of(table: str) -> list[str]:
-    return [space for space, (name, _, _) in _TABLES.items() if name == table]
-
-
-def _union(parts: list[DataFrame]) -> DataFrame:
-    return reduce(DataFrame.unionByName, parts)
+def _ids(rows: DataFrame, *columns: tuple[str, Column]) -> DataFrame:
+    """Rows (space, id) of several columns, in one pass over the rows."""
+    each = [F.struct(F.lit(space).alias("space"), id_.alias("id")) for space, id_ in columns]
+    return rows.select(F.explode(F.array(*each)).alias("one")).select("one.*")

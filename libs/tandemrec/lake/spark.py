@@ -40,6 +40,9 @@ def merge(
     contract = lake.table(name)
     lake.ensure(name)
     rows = conform(rows, contract)
+    if lake.info(name).files == 0:  # nothing to compare with, and MERGE would compute the rows twice
+        rows.write.format("delta").mode("append").save(lake.path(name))
+        return Merged(inserted=lake.info(name).rows, updated=0)
     on = " AND ".join(f"t.{key} <=> s.{key}" for key in contract.key)
     others = [c for c in contract.column_names if c not in contract.key]
     merger = DeltaTable.forPath(spark, lake.path(name)).alias("t").merge(rows.alias("s"), on)

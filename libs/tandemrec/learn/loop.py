@@ -8,7 +8,7 @@ at its start: to go on after an epoch needs no state of a generator.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,8 @@ class Data:
 @dataclass(kw_only=True)
 class Progress:
     """How far training has come. `curve` has one entry an epoch: epoch (from 1), losses by task, metrics of the
-    validation split by TASK/METRIC, learning rate and seconds."""
+    validation split by TASK/METRIC, learning rate and seconds.
+    """
 
     epoch: int = 0
     best_epoch: int = 0
@@ -83,7 +84,7 @@ class Training:
     def run_epoch(self) -> None:
         """One pass over the training rows, then the validation split."""
         started, epoch = time.monotonic(), self.progress.epoch
-        torch.manual_seed(hash((self.seed, epoch, workers.rank())))
+        torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, workers.rank()]).generate_state(1)[0]))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
         self.model.train()
         sums: dict[str, Tensor] = {}
@@ -176,13 +177,5 @@ def fit(
     return training.progress
 
 
-def progress_from(state: dict[str, Any]) -> Progress:
-    """Progress from what `asdict` made of it."""
-    return Progress(**state)
-
-
 def _known(label_N: Array) -> Tensor:
     return torch.from_numpy(label_N[~np.isnan(label_N)])
-
-
-__all__ = ["Data", "Progress", "Training", "asdict", "fit", "progress_from"]

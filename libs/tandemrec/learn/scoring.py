@@ -19,7 +19,8 @@ from tandemrec.model.recommender import Recommender
 @dataclass(frozen=True, kw_only=True)
 class Scores:
     """By task name. `scores`: probabilities (N,) or (N, C), or values (N,). `ranks` of next-item tasks: places (N,) of
-    the rows' targets, 0 where a row has no target or it is no candidate."""
+    the rows' targets, 0 where a row has no target or it is no candidate.
+    """
 
     scores: Mapping[str, Array]
     ranks: Mapping[str, Array]

@@ -7,7 +7,7 @@ Shapes: B rows of the batch, L history length, R reviews, I items, T texts, W wi
 """
 
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -38,6 +38,10 @@ class Batch:
         labels = {name: label[chosen] for name, label in columns.pop("labels").items()}
         return replace(self, labels=labels, **{name: column[chosen] for name, column in columns.items()})
 
+    def with_history(self, length: int) -> Self:
+        """The rows with histories of this length at most: the newest items."""
+        return replace(self, history=self.history[:, -length:])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
@@ -66,17 +70,19 @@ class Features:
 
     def vectors(self, index_N: Tensor) -> Tensor:
         """Vectors of texts, (N, W); zeros where there is none."""
-        assert self.texts is not None
+        if self.texts is None:
+            return torch.zeros(len(index_N), 0, device=index_N.device)
         return self.texts[index_N].float()
 
     def mean_vectors(self, index_NR: Tensor) -> Tensor:
         """Means over the texts of each row, (N, W); zeros where there is none."""
-        assert self.texts is not None
-        return self.texts[index_NR].float().sum(1) / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
+        sum_NW = self.vectors(index_NR.flatten()).unflatten(0, index_NR.shape).sum(1)
+        return sum_NW / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
 
     def to(self, device: torch.device) -> Self:
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(self, **{name: None if c is None else c.to(device) for name, c in columns.items()})
+        columns: dict[str, Tensor | None] = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {name: None if c is None else c.to(device) for name, c in columns.items()}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,7 @@ class MatrixFactorisation(nn.Module):
             nn.init.normal_(embedding.weight, std=0.1 * width**-0.5)
 
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
-        """mu from the labels of a value; b_i from popularity for the next item."""
+        """Mu from the labels of a value; b_i from popularity for the next item."""
         (task,) = self.tasks
         with torch.no_grad():
             if task.kind in HEADS:

@@ -30,7 +30,8 @@ class MeanHistory(nn.Module):
 
 class ConvolutionalHistory(nn.Module):
     """Convolutions over 2, 3 and 4 neighbouring items, the largest answer of each filter (Caser's horizontal
-    filters, Tang and Wang 2018)."""
+    filters, Tang and Wang 2018).
+    """
 
     HEIGHTS = (2, 3, 4)
 
@@ -88,7 +89,9 @@ class AttentiveHistory(nn.Module):
         # A row without a history would attend to nothing at all: let it look at its padding, its answer is zeroed.
         unknown_BL = unknown_BL & known_BL.any(1, keepdim=True)
         newest_B1D = placed_BLD[:, -1:]
-        seen_B1D, _ = self.attention(newest_B1D, placed_BLD, placed_BLD, key_padding_mask=unknown_BL, need_weights=False)
+        seen_B1D, _ = self.attention(
+            newest_B1D, placed_BLD, placed_BLD, key_padding_mask=unknown_BL, need_weights=False
+        )
         mixed_BD = (newest_B1D + seen_B1D)[:, 0]
         return (mixed_BD + self.feed(self.after(mixed_BD))) * known_BL.any(1, keepdim=True)
 

@@ -6,7 +6,7 @@ Shapes: B rows, I items, D width.
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from tandemrec.config import Task
 from tandemrec.model.batch import Batch, Features

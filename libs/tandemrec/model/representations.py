@@ -3,10 +3,10 @@
 One projection of text serves a user's reviews, an item's reviews and descriptions, and the tasks that read a review
 itself. That is where recommendation and text understanding learn from each other.
 
-Shapes: B rows, L history length, R reviews, D width, I items, T texts, W width of a text vector; N any number of items.
+Shapes: B rows, L history length, D width, W width of a text vector; N any number of items or texts.
 """
 
-from typing import NamedTuple
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,10 @@ from tandemrec.model.history import HISTORIES
 
 
 class TextProjection(nn.Module):
-    """From the vectors of a language model, which stay as they are, to the model's own width."""
+    """From the vectors of a language model, which stay as they are, to the model's own width.
+
+    Several texts are averaged before they are projected: that costs one projection instead of many.
+    """
 
     def __init__(self, text_width: int, width: int) -> None:
         super().__init__()
@@ -25,7 +28,7 @@ class TextProjection(nn.Module):
 
     def forward(self, vectors_NW: Tensor) -> Tensor:
         """(N, D) of texts or of means of several; zeros where the vector is zero, which stands for no text."""
-        return self.net(vectors_NW) * vectors_NW.any(1, keepdim=True)
+        return cast(Tensor, self.net(vectors_NW)) * vectors_NW.any(1, keepdim=True)
 
 
 class IdVectors(nn.Module):
@@ -37,51 +40,48 @@ class IdVectors(nn.Module):
     def __init__(self, count: int, width: int, dropout: float, spread: float) -> None:
         super().__init__()
         self.unknown = nn.Parameter(torch.zeros(width))
-        self.own = nn.Embedding(count, width, padding_idx=0)
+        self.own = nn.Embedding(count, width)
         self.dropout = dropout
-        with torch.no_grad():
-            self.own.weight.normal_(std=spread)[0] = 0
+        nn.init.normal_(self.own.weight, std=spread)
 
     def forward(self, ids_N: Tensor, known_N: Tensor) -> Tensor:
         if self.training and self.dropout > 0:
             known_N = known_N & (torch.rand(ids_N.shape, device=ids_N.device) >= self.dropout)
-        return self.unknown + self.own(ids_N) * known_N.unsqueeze(-1)
-
-
-class ItemTexts(NamedTuple):
-    """Projected texts of items; which reviews may be read depends on who asks."""
-
-    description: Tensor  # (N, D)
-    reviews: Tensor  # (N, D), of their means
+        return self.unknown + cast(Tensor, self.own(ids_N)) * known_N.unsqueeze(-1)
 
 
 class ItemEncoder(nn.Module):
-    """Items as vectors: the sum of what is known of them."""
+    """Items as vectors: the sum of what is known of them, normalised.
+
+    An item without training interactions has no id of its own: what stands there was never learned.
+    """
 
     def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
         super().__init__()
         width = settings.width
         self.id = IdVectors(sizes.items, width, settings.id_dropout, spread=width**-0.5) if settings.item_id else None
-        self.attributes = nn.ModuleDict()
-        if settings.attributes:
-            counts = {"category": sizes.categories, "brand": sizes.brands, "price": sizes.prices}
-            self.attributes.update({name: nn.Embedding(count, width) for name, count in counts.items()})
-            for embedding in self.attributes.values():
-                nn.init.zeros_(embedding.weight)
+        counts = {"category": sizes.categories, "brand": sizes.brands, "price": sizes.prices}
+        self.attributes = nn.ParameterDict(
+            {name: torch.zeros(count, width) for name, count in counts.items()} if settings.attributes else {}
+        )
         self.description = nn.Linear(width, width, bias=False)
         self.reviews = nn.Linear(width, width, bias=False)
         self.norm = nn.LayerNorm(width)
 
-    def forward(self, features: Features, item_N: Tensor, texts: ItemTexts | None) -> Tensor:
-        """(N, D)."""
-        vector_ND = torch.zeros(len(item_N), self.norm.normalized_shape[0], device=item_N.device)
+    def forward(
+        self, features: Features, item_N: Tensor, description_ND: Tensor | None, reviews_ND: Tensor | None
+    ) -> Tensor:
+        """(N, D), from projected descriptions and projected means of the reviews that may be read."""
+        vector_ND = self.norm.bias.new_zeros(len(item_N), len(self.norm.bias))
         if self.id is not None:
-            vector_ND = vector_ND + self.id(item_N, features.interactions[item_N] > 0)
+            vector_ND = vector_ND + self.id(item_N, features.candidates[item_N])
         for name, embedding in self.attributes.items():
-            vector_ND = vector_ND + embedding(getattr(features, name)[item_N])
-        if texts is not None:
-            vector_ND = vector_ND + self.description(texts.description) + self.reviews(texts.reviews)
-        return self.norm(vector_ND)
+            vector_ND = vector_ND + embedding[getattr(features, name)[item_N]]
+        if description_ND is not None:
+            vector_ND = vector_ND + self.description(description_ND)
+        if reviews_ND is not None:
+            vector_ND = vector_ND + self.reviews(reviews_ND)
+        return cast(Tensor, self.norm(vector_ND))
 
 
 class UserEncoder(nn.Module):
@@ -91,9 +91,10 @@ class UserEncoder(nn.Module):
         super().__init__()
         width = settings.width
         self.history = HISTORIES[settings.history](width, sizes.history, settings.dropout)
-        self.id = IdVectors(sizes.users, width, settings.id_dropout, spread=0.0) if settings.user_id else None
         self.from_history = nn.Linear(width, width)
         self.reviews = nn.Linear(width, width, bias=False)
+        # An id that is never trained stays at zero, which is to be unknown.
+        self.id = IdVectors(sizes.users, width, settings.id_dropout, spread=0.0) if settings.user_id else None
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, batch: Batch, history_BLD: Tensor, reviews_BD: Tensor | None) -> Tensor:
@@ -106,4 +107,4 @@ class UserEncoder(nn.Module):
             vector_BD = vector_BD + self.reviews(reviews_BD)
         if self.id is not None:
             vector_BD = vector_BD + self.id(batch.user, batch.user > 0)
-        return self.dropout(vector_BD)
+        return cast(Tensor, self.dropout(vector_BD))

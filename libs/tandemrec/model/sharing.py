@@ -32,7 +32,8 @@ class SharedBottom(nn.Module):
 
 class MixtureOfExperts(nn.Module):
     """Multi-gate mixture of experts (Ma et al. 2018, equations 5 to 7): E networks for all tasks and, for each task,
-    a softmax gate over them that reads the task's input. The input also passes unchanged."""
+    a softmax gate over them that reads the task's input. The input also passes unchanged.
+    """
 
     def __init__(self, tasks: Sequence[str], width: int, experts: int, dropout: float) -> None:
         super().__init__()

@@ -6,6 +6,9 @@ Nothing but what the actors return travels: examples and text vectors are memory
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 import ray
 from ray.data import ActorPoolStrategy, Dataset
 
@@ -47,7 +50,7 @@ def through_actors(
     )
 
 
-def row_numbers(rows: Any, batch_size: int) -> Dataset:
+def row_numbers(rows: npt.NDArray[np.integer], batch_size: int) -> Dataset:
     """A dataset of row numbers in column `row`, a block for each batch."""
-    blocks = [{"row": rows[start : start + batch_size]} for start in range(0, len(rows), batch_size)]
-    return ray.data.from_blocks(blocks)
+    starts = range(0, len(rows), batch_size)
+    return ray.data.from_arrow([pa.table({"row": rows[start : start + batch_size]}) for start in starts])

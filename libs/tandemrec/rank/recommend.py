@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from tandemrec.model.batch import Batch, Features
-from tandemrec.model.multitask import Catalogue, MultiTaskModel
+from tandemrec.model.multitask import MultiTaskModel
+from tandemrec.model.recommender import Catalogue
 from tandemrec.rank.retrieval import mask_seen_, nearest_own_items, top_items
 
 SCORES_AT_ONCE = 32_000_000  # users times items held in memory, 128 MB

@@ -49,14 +49,3 @@ def nearest_own_items(vectors_ID: Tensor, history_BL: Tensor, items_BK: Tensor) 
     cosine_BKL = unit_ID[items_BK] @ unit_ID[newest_first_BL].transpose(1, 2)
     nearest_BK = cosine_BKL.masked_fill((newest_first_BL == 0).unsqueeze(1), -torch.inf).argmax(dim=2)
     return newest_first_BL.gather(1, nearest_BK)
-
-
-def target_places(scores_BI: Tensor, target_B: Tensor) -> Tensor:
-    """Place of each target among the candidates (B,), from 1; 0 where it is no candidate.
-
-    A candidate that scores as high as the target stands before it, so that a constant score ranks it last.
-    What scores minus infinity is no candidate.
-    """
-    target_B1 = scores_BI.gather(1, target_B.unsqueeze(1))
-    place_B = (scores_BI >= target_B1).sum(1)  # the target is one of them
-    return place_B.masked_fill(target_B1[:, 0] == -torch.inf, 0)

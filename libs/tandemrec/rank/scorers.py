@@ -4,6 +4,7 @@ Each actor loads one model with its features and keeps it. Shapes: B rows, I ite
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,11 @@ import torch
 from torch import Tensor
 
 from tandemrec.learn.feeds import Examples, batch_at
+from tandemrec.learn.ranking import target_ranks
 from tandemrec.model.batch import Batch, Features
 from tandemrec.model.heads import HEADS
 from tandemrec.model.multitask import MultiTaskModel
 from tandemrec.rank.recommend import SCORES_AT_ONCE, recommend
-from tandemrec.rank.retrieval import mask_seen_, target_places
 from tandemrec.rank.rows import recommendation_rows
 from tandemrec.rank.users import user_batch
 
@@ -37,46 +38,48 @@ class PairScorer:
         self.model, self.features = load_model()
         self.model.eval()
         self.examples = load_examples()
-        self.next_item = [task.name for task in self.model.tasks if task.kind == "next_item"]
+        self.kinds = {task.name: task.kind for task in self.model.tasks}
+        self.columns = {task.name: task.column for task in self.model.tasks}
         with torch.inference_mode():
             self.catalogue = self.model.catalogue(self.features)
 
     @torch.inference_mode()
     def __call__(self, rows: Columns) -> Columns:
         batch = batch_at(self.examples, rows["row"])
-        users_BD = self.model.users(batch, self.features, self.catalogue)
-        kinds = {task.name: task.kind for task in self.model.tasks}
+        # Two people may write the same words: without the row's own review nothing that ranks can depend on it.
+        asking = replace(batch, review=torch.zeros_like(batch.review))
+        users_BD = self.model.users(asking, self.features, self.catalogue)
         answers = {
-            f"score:{name}": HEADS[kinds[name]].activation(logits)
+            f"score:{name}": HEADS[self.kinds[name]].activation(logits)
             for name, logits in self.model(batch, self.features, users_BD).items()
         }
-        answers |= self.of_next_item(rows["row"], batch, users_BD)
+        for name in (name for name, kind in self.kinds.items() if kind not in HEADS):
+            answers |= self.of_next_item(name, rows["row"], asking, users_BD)
         return {"row": rows["row"], **{name: answer.numpy() for name, answer in answers.items()}}
 
-    def of_next_item(self, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
+    def of_next_item(self, task: str, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
         vectors_ID, bias_I = self.catalogue
-        score_B = (users_BD * vectors_ID[batch.item]).sum(1) + bias_I[batch.item]
-        return {f"score:{name}": score_B for name in self.next_item}
+        return {f"score:{task}": (users_BD * vectors_ID[batch.item]).sum(1) + bias_I[batch.item]}
 
 
 class RankScorer(PairScorer):
-    """Beside the scores, the place of each row's item among the candidates less what its user has seen: `rank:TASK`."""
+    """In place of the next item's score, its place among the candidates less what the user has seen: `rank:TASK`.
 
-    def of_next_item(self, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
-        seen_S, counts_B = (torch.from_numpy(column.astype(np.int64)) for column in self.examples.seen_by(rows_B))
-        ends_B = counts_B.cumsum(0)
-        step = max(1, SCORES_AT_ONCE // len(self.features))
-        places = []
-        for start in range(0, len(batch) if self.next_item else 0, step):
-            rows = torch.arange(start, min(start + step, len(batch)))
-            first, last = int(ends_B[start] - counts_B[start]), int(ends_B[rows[-1]])
-            chunk = batch.where(rows)
-            logits_BI = self.model.candidate_logits(chunk, self.features, self.catalogue, users_BD[rows])
-            places.append(target_places(mask_seen_(logits_BI, seen_S[first:last], counts_B[rows]), chunk.item))
-        return {f"rank:{name}": torch.cat(places) for name in self.next_item}
+    0 where a row says nothing about the next item.
+    """
+
+    def of_next_item(self, task: str, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
+        ranks_B = torch.zeros_like(batch.item)
+        asked = (~batch.labels[self.columns[task]].isnan()).nonzero()[:, 0]
+        for part in asked.split(max(1, SCORES_AT_ONCE // len(self.features))):
+            items_S, counts_B = (torch.from_numpy(c.astype(np.int64)) for c in self.examples.seen_by(rows_B[part]))
+            rows = batch.where(part)
+            logits_BI = self.model.candidate_logits(rows, self.features, self.catalogue, users_BD[part])
+            ranks_B[part] = target_ranks(logits_BI, rows.item, self.features.candidates, (items_S, counts_B))
+        return {f"rank:{task}": ranks_B}
 
 
-class Recommender:
+class UserScorer:
     """Rows of user_features -> rows of recommendations, without the run and the model's version."""
 
     def __init__(

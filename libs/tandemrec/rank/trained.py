@@ -2,13 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
 from tandemrec.config import Task
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake, runs
-from tandemrec.learn.checkpoint import load_model
+from tandemrec.learn.checkpoint import load_model, models_folder
 from tandemrec.learn.features import load_features
 from tandemrec.learn.feeds import Examples, load_examples
 from tandemrec.model.batch import Features
@@ -32,7 +30,7 @@ class Trained:
 
     def model(self) -> tuple[MultiTaskModel, Features]:
         """The best checkpoint and what it reads of items and texts."""
-        model, _ = load_model(best_folder(self.root, self.run_id))
+        model, _ = load_model(_best(self.root, self.run_id))
         return model, load_features(Lake(self.root), encoder=self.encoder, versions=self.inputs)
 
     def examples(self, split: str) -> Examples:
@@ -54,3 +52,16 @@ def newest(lake: Lake) -> Trained:
     run = runs.latest(lake, "train")
     if run is None:
         raise ModelError(f"lake {lake.root} has no finished training run, expected one: run train first")
+    model, metadata = load_model(_best(lake.root, run.run_id))
+    return Trained(
+        root=lake.root,
+        run_id=run.run_id,
+        inputs=run.inputs,
+        version=f"{run.run_id}/{metadata.epoch}",
+        tasks=model.tasks,
+        encoder=metadata.encoder,
+    )
+
+
+def _best(root: str, run_id: str) -> str:
+    return f"{models_folder(root, run_id)}/best"

@@ -127,7 +127,5 @@ class Encoder:
         ids_BL = torch.zeros(mask_BL.shape, dtype=torch.int64)
         ids_BL[mask_BL] = torch.from_numpy(np.concatenate(tokens))
         mask_BL = mask_BL.to(self.device)
-        hidden: Tensor = self._model(
-            input_ids=ids_BL.to(self.device), attention_mask=mask_BL.long()
-        ).last_hidden_state
+        hidden: Tensor = self._model(input_ids=ids_BL.to(self.device), attention_mask=mask_BL.long()).last_hidden_state
         return hidden[mask_BL]

@@ -83,10 +83,12 @@ def packed_attention(
     grouped = query_NHD.shape[1] != key_NKD.shape[1]
     parts = []
     for run in packed_runs:
-        dense = (
+        dense_q, dense_k, dense_v = (
             states[run.start : run.stop].unflatten(0, (run.count, -1)).transpose(1, 2)
             for states in (query_NHD, key_NKD, value_NKD)
         )
-        mixed = F.scaled_dot_product_attention(*dense, scale=scaling, is_causal=causal, enable_gqa=grouped)
+        mixed = F.scaled_dot_product_attention(
+            dense_q, dense_k, dense_v, scale=scaling, is_causal=causal, enable_gqa=grouped
+        )
         parts.append(mixed.transpose(1, 2).flatten(0, 1))
     return torch.cat(parts).unsqueeze(0), None

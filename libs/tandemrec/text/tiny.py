@@ -11,12 +11,12 @@ import tempfile
 from pathlib import Path
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
-WORDS = (
-    "a an and the of to in it is was i my this that for with on not but very have are you they as be so at if or "
-    "good great best nice love works well perfect happy easy recommend excellent "
-    "bad poor worst broken cheap hate waste returned disappointed never stopped useless "
-    "product quality price sound color size battery case screen book guitar strings cable time buy bought use used"
-).split()
+WORDS = """
+a an and the of to in it is was i my this that for with on not but very have are you they as be so at if or
+good great best nice love works well perfect happy easy recommend excellent
+bad poor worst broken cheap hate waste returned disappointed never stopped useless
+product quality price sound color size battery case screen book guitar strings cable time buy bought use used
+"""
 SHAPE = {
     "hidden_size": 32,
     "num_hidden_layers": 2,
@@ -30,7 +30,8 @@ SHAPE = {
 def vocabulary() -> list[str]:
     """Special tokens, some words, and every letter, digit and sign both alone and inside a word."""
     letters = [*string.ascii_lowercase, *string.digits]
-    return list(dict.fromkeys([*SPECIAL, *WORDS, *letters, *("##" + letter for letter in letters), *string.punctuation]))
+    inside = ["##" + letter for letter in letters]
+    return list(dict.fromkeys([*SPECIAL, *WORDS.split(), *letters, *inside, *string.punctuation]))
 
 
 def tiny_folder(seed: int) -> Path:

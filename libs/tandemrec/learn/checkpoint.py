@@ -1,0 +1,158 @@
+"""Models and unfinished trainings as files: safetensors for tensors, JSON for the rest. Nothing in them can run.
+
+A folder is written beside its place and renamed: it is there whole or not at all.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from pyarrow import fs
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from tandemrec.config import ModelSettings, Task
+from tandemrec.errors import ModelError
+from tandemrec.learn.loop import Progress, Training
+from tandemrec.model.batch import Sizes
+from tandemrec.model.multitask import MultiTaskModel
+
+MODEL, MODEL_JSON = "model.safetensors", "model.json"
+BEST, OPTIMIZER, STATE_JSON = "best.safetensors", "optimizer.safetensors", "state.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metadata:
+    """Where a model comes from: what must be read to use it, and what it was worth on the validation split."""
+
+    run_id: str
+    encoder: str | None  # identity of the text encoder; None: reads no text
+    versions: dict[str, int]  # of the tables it was trained on
+    epoch: int  # the best, from 1
+    metrics: dict[str, float]  # of the validation split at that epoch, by TASK/METRIC
+
+
+def models_folder(lake_root: str, run_id: str) -> str:
+    """Where the checkpoints of a training run lie, and the best model in best/ below it."""
+    return f"{lake_root}/models/{run_id}"
+
+
+def save_model(folder: Path, model: MultiTaskModel, metadata: Metadata) -> None:
+    """Write weights and what is needed to build the model around them."""
+    described = {
+        "model": model.settings.model_dump(mode="json"),
+        "tasks": [task.model_dump(mode="json") for task in model.tasks],
+        "sizes": asdict(model.sizes),
+        "metadata": asdict(metadata),
+    }
+    with _written_whole(folder) as working:
+        save_file(_contiguous(model.state_dict()), working / MODEL)
+        _write_json(working / MODEL_JSON, described)
+
+
+def load_model(folder: Path | str) -> tuple[MultiTaskModel, Metadata]:
+    """The model in evaluation mode, and where it comes from.
+
+    Args:
+        folder: of `save_model`; a path or the URL of an object store.
+
+    Raises:
+        ModelError: a file is missing or is not of this model.
+    """
+    if "://" in str(folder):
+        with tempfile.TemporaryDirectory() as local:
+            fs.copy_files(str(folder), local)
+            return load_model(local)
+    folder = Path(folder)
+    described = _read_json(folder / MODEL_JSON)
+    try:
+        model = MultiTaskModel(
+            ModelSettings(**described["model"]),
+            [Task(**task) for task in described["tasks"]],
+            Sizes(**described["sizes"]),
+        )
+        metadata = Metadata(**described["metadata"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder / MODEL_JSON}: {' '.join(str(error).split())}") from error
+    _load_state(model, folder / MODEL)
+    return model.eval(), metadata
+
+
+def save_checkpoint(folder: Path, training: Training) -> None:
+    """Write all that `restore_checkpoint` needs to go on as if nothing had happened."""
+    with _written_whole(folder) as working:
+        save_file(_contiguous(training.model.state_dict()), working / MODEL)
+        save_file(_contiguous(training.best), working / BEST)
+        save_file(_optimizer_tensors(training.optimizer), working / OPTIMIZER)
+        _write_json(working / STATE_JSON, asdict(training.progress))
+
+
+def restore_checkpoint(folder: Path, training: Training) -> None:
+    """Bring a fresh training to where it stood.
+
+    Raises:
+        ModelError: a file is missing or is not of this model.
+    """
+    training.progress = Progress(**_read_json(folder / STATE_JSON))
+    _load_state(training.model, folder / MODEL)
+    training.best = load_file(folder / BEST)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in load_file(folder / OPTIMIZER).items():
+        number, _, key = name.partition(".")
+        state.setdefault(int(number), {})[key] = tensor
+    groups = training.optimizer.state_dict()["param_groups"]
+    training.optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def load_best(folder: Path, model: MultiTaskModel) -> Progress:
+    """Put the best weights of a checkpoint into the model; how training went."""
+    _load_state(model, folder / BEST)
+    return Progress(**_read_json(folder / STATE_JSON))
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return _contiguous({f"{number}.{key}": tensor for number, held in state.items() for key, tensor in held.items()})
+
+
+def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _load_state(model: torch.nn.Module, path: Path) -> None:
+    try:
+        model.load_state_dict(load_file(path))
+    except Exception as error:  # safetensors and torch have no common error
+        raise ModelError(f"{path}: does not fit the model: {' '.join(str(error).split())[:300]}") from error
+
+
+@contextmanager
+def _written_whole(folder: Path) -> Iterator[Path]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    working = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
+    try:
+        yield working
+        shutil.rmtree(folder, ignore_errors=True)
+        working.rename(folder)
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except json.JSONDecodeError as error:
+        raise ModelError(f"{path}: is no JSON: {error}") from error
+    return content

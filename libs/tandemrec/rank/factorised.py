@@ -1,0 +1,55 @@
+"""The baseline that a joint model has to beat: matrix factorisation trained alone, one task at a time.
+
+It is given the same rows, candidates, optimiser, early stopping and width as the model, and ids only.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from tandemrec.config import Settings, Task
+from tandemrec.learn.feeds import Array, Examples
+from tandemrec.learn.loop import Data, fit
+from tandemrec.learn.scoring import Scores, score_examples
+from tandemrec.model.batch import Features
+from tandemrec.model.factorisation import MatrixFactorisation
+
+STOP_ON = {"next_item": "ndcg@10", "regression": "rmse"}
+
+
+def matrix_factorisation(
+    settings: Settings, tasks: Sequence[Task], splits: Mapping[str, Examples], features: Features
+) -> Scores:
+    """Scores and ranks of the test rows for next item and for value tasks on a user and an item.
+
+    A task without labels in the training or the validation split is left out.
+    """
+    users = 1 + max(int(examples.user.max(initial=0)) for examples in splits.values())
+    scores: dict[str, Array] = {}
+    ranks: dict[str, Array] = {}
+    for task in tasks:
+        if task.kind not in STOP_ON or "user" not in task.reads:
+            continue
+        train, valid = (_labelled(splits[name], task) for name in ("train", "valid"))
+        if len(train) == 0 or len(valid) == 0:
+            continue
+        torch.manual_seed(settings.seed)
+        model: Any = MatrixFactorisation(task, users, len(features), settings.model.width)
+        loop = settings.train.model_copy(update={"stop_on": f"{task.name}/{STOP_ON[task.kind]}"})
+        fit(model, Data(features=features, train=train, valid=valid), loop, seed=settings.seed)
+        answers = score_examples(model, splits["test"], features, batch_size=settings.evaluate.batch_size)
+        scores |= answers.scores
+        ranks |= answers.ranks
+    return Scores(scores=scores, ranks=ranks)
+
+
+def _labelled(examples: Examples, task: Task) -> Examples:
+    """The rows that carry the task's label, in memory."""
+    rows = np.flatnonzero(~np.isnan(examples.labels[task.column]))
+    items, counts = examples.seen_by(rows)
+    columns = {f.name: getattr(examples, f.name)[rows] for f in fields(examples) if f.name not in ("labels", "seen")}
+    labels = {name: label[rows] for name, label in examples.labels.items()}
+    return replace(examples, **columns, labels=labels, seen=(items, np.concatenate([[0], counts.cumsum()])))

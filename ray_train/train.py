@@ -1,0 +1,255 @@
+"""Stage train: one model for all tasks, data-parallel with Ray Train.
+
+After each epoch the workers report with a checkpoint of safetensors and JSON. Ray Train keeps the last ones below
+{lake.root}/models/RUN_ID and hands the newest to workers that start again, be it after a crash or because the stage was
+interrupted and is run anew. At the end the best model lies in best/ there.
+"""
+
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray.train
+import torch
+from pyarrow import fs
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
+from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.util.queue import Queue
+
+from tandemrec import console
+from tandemrec.config import Settings, parse_settings
+from tandemrec.engines.ray import cpus
+from tandemrec.errors import ConfigError, ModelError
+from tandemrec.lake import Lake
+from tandemrec.lake.runs import Figures, Run, latest
+from tandemrec.learn import workers
+from tandemrec.learn.checkpoint import (
+    Metadata,
+    load_best,
+    models_folder,
+    restore_checkpoint,
+    save_checkpoint,
+    save_model,
+)
+from tandemrec.learn.features import load_features, sizes_of
+from tandemrec.learn.feeds import load_examples
+from tandemrec.learn.loop import Data, Training, fit
+from tandemrec.learn.validation import refuse_missing_labels
+from tandemrec.model import MultiTaskModel, Sizes
+from tandemrec.pipeline import run_identity, stage_main
+
+READS = ("examples", "item_features", "users_vocabulary", "attributes_vocabulary", "texts_vocabulary", "text_vectors")
+
+
+def run(settings: Settings) -> Figures:
+    """Train and put the best model in its place; the learning curve and what the model is."""
+    lake, run_id = Lake(settings.lake.root), run_identity(settings, "train")
+    versions = {name: version for name in READS if (version := lake.version(name)) is not None}
+    encoder = _encoder(lake, settings)
+    # What is wrong with the tables is told here, in one line, and not by a worker.
+    splits = load_examples(lake, version=versions.get("examples"))
+    features = load_features(lake, encoder=encoder, versions=versions)
+    refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
+    sizes = sizes_of(lake, features, splits, settings.tasks, versions)
+    files, folder = _place(settings, run_id)
+    if _has(files, f"{folder}/best"):  # finished before, and asked for again: from the start
+        files.delete_dir(folder)
+    config = {
+        "settings": settings.model_dump(mode="json"),
+        "sizes": asdict(sizes),
+        "encoder": encoder,
+        "versions": versions,
+        "threads": _threads(settings),
+    }
+    checkpoint = _train(settings, run_id, config)
+    model = MultiTaskModel(settings.model, settings.tasks, sizes)
+    with checkpoint.as_directory() as directory:
+        progress = load_best(Path(directory), model)
+    metadata = Metadata(
+        run_id=run_id, encoder=encoder, versions=versions, epoch=progress.best_epoch, metrics=progress.best_metrics
+    )
+    with tempfile.TemporaryDirectory() as local:
+        save_model(Path(local) / "best", model, metadata)
+        files.create_dir(f"{folder}/best.part")
+        fs.copy_files(f"{local}/best", f"{folder}/best.part", destination_filesystem=files)
+        files.move(f"{folder}/best.part", f"{folder}/best")
+    return {
+        "run_id": run_id,
+        "encoder": encoder,
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "best_value": progress.best_value,
+        "stop_on": settings.train.stop_on,
+        "metrics": progress.best_metrics,
+        "curve": progress.curve,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "rows": {split: len(examples) for split, examples in splits.items()},
+        "workers": settings.train.workers,
+    }
+
+
+def still_there(settings: Settings, run: Run) -> bool:
+    """Whether the best model of a finished run lies where others look for it."""
+    files, folder = _place(settings, run.run_id)
+    return _has(files, f"{folder}/best")
+
+
+def work(config: Mapping[str, Any]) -> None:
+    """What each worker does: map the rows, build the model, go on where the last checkpoint is."""
+    settings = parse_settings(config["settings"])
+    torch.set_num_threads(config["threads"])
+    device = get_device()
+    lake, versions = Lake(settings.lake.root), config["versions"]
+    splits = load_examples(lake, version=versions["examples"])
+    features = load_features(lake, encoder=config["encoder"], versions=versions).to(device)
+    torch.manual_seed(settings.seed)
+    model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"])).to(device)
+    data = Data(features=features, train=splits["train"], valid=splits["valid"])
+    fit(model, data, settings.train, seed=settings.seed, resume=_resume, after_epoch=_report)
+
+
+def _resume(training: Training) -> None:
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is not None:
+        with checkpoint.as_directory() as directory:
+            restore_checkpoint(Path(directory), training)
+
+
+def _report(training: Training) -> None:
+    progress = training.progress
+    metrics = {**progress.curve[-1], "best_value": progress.best_value, "best_epoch": progress.best_epoch}
+    if workers.rank() > 0:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory() as local:
+        folder = Path(local) / "checkpoint"
+        save_checkpoint(folder, training)
+        ray.train.report(metrics, Checkpoint.from_directory(folder))
+
+
+class Announce(UserCallback):
+    """Pass what the first worker reports to the driver: the callback itself runs in Ray Train's controller."""
+
+    def __init__(self, queue: Queue) -> None:
+        self.queue = queue
+
+    def after_report(self, run_context: Any, metrics: list[dict[str, Any]], checkpoint: Any) -> None:
+        """One message an epoch."""
+        self.queue.put(metrics[0])
+
+
+def _train(settings: Settings, run_id: str, config: dict[str, Any]) -> Checkpoint:
+    """Run the workers to the end; the last checkpoint."""
+    train, threads = settings.train, config["threads"]
+    resources = {"CPU": threads, **({"GPU": 1} if train.gpu else {})}
+    with _progress(settings) as announce:
+        trainer = TorchTrainer(
+            work,
+            train_loop_config=config,
+            torch_config=TorchConfig(backend="nccl" if train.gpu else "gloo"),
+            scaling_config=ScalingConfig(num_workers=train.workers, use_gpu=train.gpu, resources_per_worker=resources),
+            run_config=RunConfig(
+                name=run_id,
+                storage_path=_address(f"{settings.lake.root}/models"),
+                checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
+                failure_config=FailureConfig(max_failures=train.max_failures),
+                callbacks=[announce],
+            ),
+        )
+        try:
+            result = trainer.fit()
+        except ray.train.WorkerGroupError as error:
+            rank, failure = next(iter(error.worker_failures.items()))
+            line = (str(failure).strip().splitlines() or [type(failure).__name__])[-1]
+            raise ModelError(f"training failed on worker {rank}: {line}") from error
+    checkpoint: Checkpoint = result.checkpoint
+    return checkpoint
+
+
+@contextmanager
+def _progress(settings: Settings) -> Iterator[Announce]:
+    """A callback whose messages become one line an epoch on the driver's console."""
+    queue = Queue(actor_options={"num_cpus": 0})
+
+    def show() -> None:
+        while (entry := queue.get()) is not None:
+            console.line(_line(entry, settings.train.stop_on))
+
+    reader = threading.Thread(target=show, daemon=True)
+    reader.start()
+    try:
+        yield Announce(queue)
+    finally:
+        queue.put(None)
+        reader.join()
+        queue.shutdown()
+
+
+def _line(entry: Mapping[str, Any], stop_on: str) -> str:
+    losses = "  ".join(f"{name} {loss:.3f}" for name, loss in entry["losses"].items())
+    return (
+        f"  epoch {entry['epoch']:>3}  {stop_on} {entry['valid'][stop_on]:.4f} "
+        f"(best {entry['best_value']:.4f} in {entry['best_epoch']})  losses: {losses}  {entry['seconds']:.1f} s"
+    )
+
+
+def _encoder(lake: Lake, settings: Settings) -> str | None:
+    """Whose vectors to read: the newest embed run's, or None where nothing reads text or there is none.
+
+    Raises:
+        ModelError: there are texts and no vectors.
+    """
+    reads_text = settings.model.text or any("review" in task.reads for task in settings.tasks)
+    texts = lake.info("texts_vocabulary").rows if lake.exists("texts_vocabulary") else 0
+    if not reads_text or texts == 0:
+        return None
+    embedded = latest(lake, "embed")
+    if embedded is None:
+        raise ModelError(f"the examples refer to {texts:,} texts and there is no finished embed run: run embed first")
+    encoder: str = embedded.figures["encoder"]
+    return encoder
+
+
+def _threads(settings: Settings) -> int:
+    """Threads of each worker; refuses workers that would wait for ever for cores or GPUs that are not there."""
+    train = settings.train
+    threads = train.threads_per_worker or max(1, cpus() // train.workers)
+    if threads * train.workers > cpus():
+        raise ConfigError(
+            f"train.workers is {train.workers} with {threads} threads each, expected at most {cpus()} threads in all, "
+            "the cores of ray"
+        )
+    gpus = int(ray.cluster_resources().get("GPU", 0))
+    if train.gpu and train.workers > gpus:
+        raise ConfigError(
+            f"train.gpu is true and train.workers is {train.workers}, expected at most {gpus}, ray's GPUs"
+        )
+    return threads
+
+
+def _place(settings: Settings, run_id: str) -> tuple[fs.FileSystem, str]:
+    """File system and path of a run's models."""
+    files, folder = fs.FileSystem.from_uri(_address(models_folder(settings.lake.root, run_id)))
+    return files, folder
+
+
+def _address(path: str) -> str:
+    """A URL as it is, a path from the root of the file system."""
+    return path if "://" in path else str(Path(path).absolute())
+
+
+def _has(files: fs.FileSystem, path: str) -> bool:
+    return bool(files.get_file_info(path).type != fs.FileType.NotFound)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return stage_main("train", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Stage embed on a real Ray and a real lake: each text once, restart, poison, encoders side by side."""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from ray_train import embed_text
+from tandemrec.config import Settings, parse_settings
+from tandemrec.errors import ConfigError, ModelError
+from tandemrec.lake import Lake
+from tandemrec.text.encoder import Encoder
+from tandemrec.text.sources import model_folder
+
+pytestmark = pytest.mark.usefixtures("ray_local")
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rows(lake: Lake, table: str, rows: list[dict]) -> None:
+    names = lake.table(table).column_names
+    lake.merge(table, pa.table({name: [row.get(name) for row in rows] for name in names}))
+
+
+def _reviews(lake: Lake, texts: list[str], start: int = 0) -> None:
+    origin = {"user_id": "u", "item_id": "i", "language": "en", "source": "s", "file": "f", "part": 0}
+    when = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = [
+        {
+            **origin,
+            "review_id": str(n),
+            "line": n,
+            "review_time": when,
+            "text": t,
+            "clean_text": t,
+            "text_hash": _hash(t),
+        }
+        for n, t in enumerate(texts, start)
+    ]
+    _rows(lake, "reviews", rows)
+
+
+def _items(lake: Lake, texts: list[str | None]) -> None:
+    _rows(lake, "items", [{"item_id": str(n), "text": t, "text_hash": t and _hash(t)} for n, t in enumerate(texts)])
+
+
+def _settings(lake: Lake, model: str = "tiny:0", **embed: object) -> Settings:
+    source = {"name": "r", "table": "reviews", "kind": "json", "path": "x", "columns": dict.fromkeys(
+        ("user_id", "item_id", "text", "review_time"), "x")}  # fmt: skip
+    embed = {"encoder": {"model": model, "max_length": 64}, "threads_per_actor": 1, **embed}
+    return parse_settings({"data": {"root": "."}, "lake": {"root": lake.root}, "sources": [source], "embed": embed})
+
+
+def _stored(lake: Lake, encoder: str) -> dict[str, list[float]]:
+    rows = lake.read("text_vectors").to_pylist()
+    return {row["text_hash"]: row["vector"] for row in rows if row["encoder"] == encoder}
+
+
+def test_each_text_is_encoded_once_and_only_once(lake, monkeypatch):
+    texts = [f"good guitar {n}" for n in range(30)]
+    _reviews(lake, [*texts, *texts[:9], ""])
+    _items(lake, ["a cable", texts[3], None])
+    settings = _settings(lake)
+    figures = embed_text.run(settings)
+    assert {key: figures[key] for key in ("texts", "encoded", "failed", "dimension")} == {
+        "texts": 32, "encoded": 32, "failed": 0, "dimension": 32}  # fmt: skip
+    stored = _stored(lake, figures["encoder"])
+    expected = [*texts, "", "a cable"]
+    np.testing.assert_allclose(
+        [stored[_hash(text)] for text in expected], Encoder(settings.embed.encoder).encode(expected), atol=1e-5
+    )
+
+    again = embed_text.run(settings)
+    assert (again["texts"], again["encoded"], again["encoder"]) == (32, 0, figures["encoder"])
+
+    # Where the texts are too many for one block, they are sorted across the cluster: the same outcome.
+    monkeypatch.setattr(embed_text, "ROWS_IN_ONE_BLOCK", 5)
+    _reviews(lake, ["a new one", texts[0]], start=100)
+    more = embed_text.run(settings)
+    assert (more["texts"], more["encoded"]) == (33, 1)
+
+    other = embed_text.run(_settings(lake, model="tiny:1", items=False))
+    assert (other["texts"], other["encoded"]) == (32, 32)
+    assert other["encoder"] != figures["encoder"]
+    assert len(_stored(lake, figures["encoder"])) == 33
+
+
+def test_a_killed_run_loses_what_it_had_not_committed_and_no_more(lake, monkeypatch):
+    monkeypatch.setattr(embed_text, "TEXTS_A_BLOCK", 10)
+    _reviews(lake, [f"bad cable {n}" for n in range(50)])
+    settings = _settings(lake, commit_every=20)
+    commits = []
+
+    def merge(self: Lake, name: str, rows: pa.Table, **options: bool) -> object:
+        commits.append(rows.num_rows)
+        if len(commits) == 2:
+            raise KeyboardInterrupt
+        return original(self, name, rows, **options)
+
+    original = Lake.merge
+    with monkeypatch.context() as patched:
+        patched.setattr(Lake, "merge", merge)
+        with pytest.raises(KeyboardInterrupt):
+            embed_text.run(settings)
+    assert commits[0] in range(20, 30)
+    done = embed_text.run(settings)
+    assert (done["texts"], done["encoded"]) == (50, 50 - commits[0])
+    assert len(_stored(lake, done["encoder"])) == 50
+
+
+def _with_a_word_too_many(folder: Path) -> str:
+    """The tiny model, whose tokeniser knows a word that its embeddings lack."""
+    folder.mkdir()
+    for file in model_folder("tiny:0").iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    tokenizer = json.loads((folder / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"]["poison"] = 100_000
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    return str(folder)
+
+
+def test_a_text_that_breaks_the_encoder_is_left_out_alone(lake, tmp_path, capsys):
+    model = _with_a_word_too_many(tmp_path / "model")
+    _reviews(lake, [f"good {n}" for n in range(20)] + ["a poison text"])
+    figures = embed_text.run(_settings(lake, model=model))
+    assert (figures["texts"], figures["encoded"], figures["failed"]) == (21, 20, 1)
+    assert figures["failed_hashes"] == [_hash("a poison text")]
+    assert set(_stored(lake, figures["encoder"])) == {_hash(f"good {n}") for n in range(20)}
+    assert _hash("a poison text") in capsys.readouterr().err
+
+
+def test_an_encoder_that_fails_on_every_text_fails_the_stage(lake, tmp_path):
+    model = _with_a_word_too_many(tmp_path / "model")
+    _reviews(lake, ["poison", "poison good"])
+    with pytest.raises(ModelError, match="fails on every text"):
+        embed_text.run(_settings(lake, model=model))
+
+
+def test_actors_that_could_never_start_are_refused(lake):
+    _reviews(lake, ["good"])
+    with pytest.raises(ConfigError, match="expected at most the 2 cores"):
+        embed_text.run(_settings(lake, actors=3))
+    with pytest.raises(ConfigError, match="expected at most 0 in all"):
+        embed_text.run(_settings(lake, gpus_per_actor=1))

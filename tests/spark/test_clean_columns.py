@@ -1,0 +1,125 @@
+"""Times, texts, words, prices and categories: what single values become."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from pyspark.sql import functions as F
+
+from tandemrec.clean.items import category
+from tandemrec.clean.prices import amount, currency
+from tandemrec.clean.texts import joined, letters_and_digits, plain, trimmed
+from tandemrec.clean.times import parse_time, shape
+from tandemrec.clean.words import language, tokens
+
+
+def values(spark, texts):
+    return spark.createDataFrame([(number, text) for number, text in enumerate(texts)], "n int, text string")
+
+
+def test_times_by_the_shape_of_the_string(spark):
+    formats = ["dd/MM/yyyy HH:mm:ss", "iso", "epoch_s", "epoch_ms", "MMM d, yyyy", "yyyyMMdd"]
+    expected = {
+        "2025-03-01T12:34:56Z": "2025-03-01T12:34:56",
+        "2025-03-01 12:34:56.123456": "2025-03-01T12:34:56.123456",
+        "2025-03-01T12:34:56.5+08:00": "2025-03-01T04:34:56.500",
+        "2025-03-01": "2025-03-01T00:00:00",
+        "1740832496": "2025-03-01T12:34:56",
+        "1740832496.25": "2025-03-01T12:34:56.250",
+        "1.740832496E9": "2025-03-01T12:34:56",
+        "1740832496789": "2025-03-01T12:34:56.789",
+        "01/03/2025 12:34:56": "2025-03-01T12:34:56",
+        "Mar 1, 2025": "2025-03-01T00:00:00",
+        "20250301": "2025-03-01T00:00:00",
+    }
+    unreadable = ["31/02/2025 08:15:00", "2025-06-31T08:15:00Z", "2025-13-01", "yesterday", "", None, "12:30", "T12:30"]
+    unreadable += ["12345678", "123456789012345", "-1740832496", "1/3/2025 12:34:56", "2025", "2025-03"]
+    frame = values(spark, [*expected, *unreadable]).withColumn("time", parse_time(F.col("text"), formats))
+    texts = frame.orderBy("n").select(F.date_format("time", "yyyy-MM-dd'T'HH:mm:ss.SSSSSS").alias("time"))
+    found = [row.time for row in texts.collect()]
+    for (text, wanted), got in zip(expected.items(), found, strict=False):
+        assert got is not None and datetime.fromisoformat(got) == datetime.fromisoformat(wanted), text
+    assert found[len(expected) :] == [None] * len(unreadable)
+    only_iso = values(spark, ["1740832496", "1740832496789", "2025-03-01"])
+    unread = [row.t is None for row in only_iso.select(parse_time(F.col("text"), ["iso"]).alias("t")).collect()]
+    assert unread == [True, True, False]
+    assert shape("yyyy-MM-dd'T'HH:mm[:ss]") == r"^\d{4}\-\d{2}\-\d{2}T\d{2}:\d{2}(?::\d{2})?$"
+
+
+def test_texts_become_readable(spark):
+    cases = {
+        "one<br />two<br>three": "one two three",
+        "<p>He said &quot;no&quot; &amp; left</p>": 'He said "no" & left',
+        "un<b>believ</b>able &#39;&#x41;&#39;": "unbelievable 'A'",
+        "a < b and b > c, I <3 it": "a < b and b > c, I <3 it",
+        "\u200bzero\ufeff \u0000con\u0007trol\u001b": "zero control",
+        " many \t\n\u00a0\u3000 spaces ": "many spaces",
+        "ＡＢＣ１２ ﬁne": "ABC12 fine",
+        "see https://example.com/a?b=1&c=2": "see https://example.com/a?b=1&c=2",
+        "<p> </p>": None,
+        "&nbsp;\u200b": None,
+        "": None,
+        None: None,
+        "质量非常好，推荐！": "质量非常好,推荐!",
+    }
+    found = plain(values(spark, list(cases)), ["text"]).orderBy("n").collect()
+    assert {text: row.text for text, row in zip(cases, found, strict=True)} == cases
+    pairs = spark.createDataFrame([("a", "b"), ("a", None), (None, "b"), (None, None)], "t string, x string")
+    assert [row[0] for row in pairs.select(joined(F.col("t"), F.col("x"))).collect()] == ["a. b", "a", "b", None]
+    same = values(spark, ["Great, GREAT pedal!  100%", "great great\tpedal 100", " u1 ", "\u3000"])
+    keys = [row[0] for row in same.select(letters_and_digits(F.col("text"))).collect()]
+    assert keys[0] == keys[1] == "greatgreatpedal100"
+    assert [row[0] for row in same.select(trimmed(F.col("text"))).collect()][2:] == ["u1", None]
+
+
+def test_languages_and_words(spark):
+    cases = {
+        "I don't love this Fender-style pedal, 9V works": ("en", ["love", "fender", "style", "pedal", "9v"]),
+        "这款iPhone手机的屏幕，非常清晰": ("zh", ["这款", "iphone", "手机", "屏幕", "非常", "清晰"]),
+        "Отличная гитара": ("other", ["отличная", "гитара"]),
+        "!!! ... 42": ("other", ["42"]),
+        "Très bonne guitare": ("en", ["très", "bonne", "guitare"]),
+    }
+    spoken = values(spark, list(cases)).withColumn("language", language(F.col("text")))
+    found = spoken.withColumn("words", tokens(F.col("text"), F.col("language"), ["Works"])).orderBy("n").collect()
+    for (text, (code, words)), row in zip(cases.items(), found, strict=True):
+        assert row.language == code, text
+        assert row.words == words, text
+
+
+def test_prices_and_categories(spark):
+    prices = {
+        "$1,299.00": ("1299.00", "USD"),
+        "12.5 EUR": ("12.50", "EUR"),
+        "¥99": ("99.00", "CNY"),
+        "1.299,00 €": ("1299.00", "EUR"),
+        "12,50": ("12.50", "GBP"),
+        "1 299 kr SEK": ("1299.00", "SEK"),
+        "$9.99 - $19.99": ("9.99", "USD"),
+        "19.990": ("19.99", "GBP"),
+        "1.25E3": ("1250.00", "GBP"),
+        "0.0": ("0.00", "GBP"),
+        "call us": None,
+        "-5": None,
+        "-$5.00": None,
+        "99999999999999": None,
+        "": None,
+        None: None,
+    }
+    text = F.col("text")
+    frame = values(spark, list(prices)).select(
+        "n", amount(text).alias("a"), currency(text, F.lit(None), "GBP").alias("c")
+    )
+    for (written, wanted), row in zip(prices.items(), frame.orderBy("n").collect(), strict=True):
+        assert row.a == (Decimal(wanted[0]) if wanted else None), written
+        assert not wanted or row.c == wanted[1], written
+    paths = {
+        '["Music", " Guitars ", ""]': ["Music", "Guitars"],
+        '[["Music", "Guitars"], ["Gifts"]]': ["Music", "Guitars"],
+        "Music > Guitars/Electric | New": ["Music", "Guitars", "Electric", "New"],
+        "Movies & TV": ["Movies & TV"],
+        "[]": None,
+        " > ": None,
+        None: None,
+    }
+    found = values(spark, list(paths)).select("n", category(text).alias("path")).orderBy("n").collect()
+    assert {written: row.path for written, row in zip(paths, found, strict=True)} == paths

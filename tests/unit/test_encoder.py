@@ -1,0 +1,183 @@
+"""What every encoder promises, whatever its family: one contract, and the plain forward pass as its oracle."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from tokenizers import ByteLevelBPETokenizer
+from tokenizers.processors import TemplateProcessing
+
+from tandemrec.config import EncoderSettings
+from tandemrec.errors import MissingDependencyError, ModelError
+from tandemrec.text.encoder import Encoder
+from tandemrec.text.identity import encoder_identity
+from tandemrec.text.sources import model_folder
+
+TEXTS = [
+    "Strings sound great, easy to tune.",
+    "broken",
+    "The cable stopped after a week and I returned it; never again!",
+    "Good.",
+    "很好的吉他 and a good price",
+    "good " * 40,
+    "Strings sound great, easy to play.",
+    "a b c",
+    "I use it with my guitar for hours, and the battery is good for more.",
+]
+SHAPE = {"num_hidden_layers": 2, "num_attention_heads": 4, "initializer_range": 0.2}
+WIDTHS = {"hidden_size": 32, "intermediate_size": 64}
+
+
+def _byte_pairs(folder: Path, *, framed: bool) -> transformers.PreTrainedTokenizerFast:
+    """RoBERTa's and GPT's kind of tokeniser; `framed` puts <s> and </s> around a text."""
+    pieces = ByteLevelBPETokenizer()
+    pieces.train_from_iterator(TEXTS, vocab_size=400, special_tokens=["<s>", "<pad>", "</s>", "<unk>"])
+    if framed:
+        pieces.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)])
+    names = {"bos_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=pieces._tokenizer, **names)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _models(vocabulary: int) -> dict[str, tuple[bool, transformers.PreTrainedModel]]:
+    """By name: whether texts are framed, and a model of random weights."""
+    sizes = {"vocab_size": vocabulary, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    wide = {**SHAPE, **WIDTHS, **sizes}
+    gpt2 = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 128, "initializer_range": 0.2}
+    return {
+        "roberta": (True, transformers.RobertaModel(transformers.RobertaConfig(max_position_embeddings=130, **wide))),
+        "gpt2": (False, transformers.GPT2Model(transformers.GPT2Config(**gpt2, **sizes))),
+        "llama": (False, transformers.LlamaModel(transformers.LlamaConfig(num_key_value_heads=2, **wide))),
+        # A type that is not packed: padded, with a mask.
+        "albert": (True, transformers.AlbertModel(transformers.AlbertConfig(embedding_size=16, **wide))),
+    }
+
+
+ENCODERS = {
+    "minilm": ("package:all_minilm_l6_v2", "mean"),
+    "tiny": ("tiny:0", "mean"),
+    "tiny_cls": ("tiny:0", "cls"),
+    "roberta": ("roberta", "mean"),
+    "roberta_cls": ("roberta", "cls"),
+    "gpt2": ("gpt2", "last"),
+    "llama": ("llama", "last"),
+    "llama_mean": ("llama", "mean"),
+    "albert": ("albert", "mean"),
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, str]:
+    root = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    vocabulary = len(_byte_pairs(root / "vocabulary", framed=False))
+    for name, (framed, model) in _models(vocabulary).items():
+        model.save_pretrained(root / name)
+        _byte_pairs(root / name, framed=framed)
+    return {name: str(root / name) for name in _models(vocabulary)}
+
+
+@pytest.fixture(scope="module", params=ENCODERS)
+def encoder(request, folders) -> Encoder:
+    model, pooling = ENCODERS[request.param]
+    settings = EncoderSettings(model=folders.get(model, model), pooling=pooling, max_length=64)
+    return Encoder(settings, tokens_per_batch=100)
+
+
+def _plain(encoder: Encoder, text: str) -> np.ndarray:
+    """One text alone through transformers' own forward pass, pooled by hand."""
+    folder = model_folder(encoder.settings.model)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder, attn_implementation="eager").eval()
+    ids = tokenizer(text, truncation=True, max_length=64, return_tensors="pt")["input_ids"]
+    with torch.no_grad():
+        hidden = model(input_ids=ids).last_hidden_state[0]
+    pooled = {"mean": hidden.mean(0), "cls": hidden[0], "last": hidden[-1]}[encoder.settings.pooling]
+    return (pooled / pooled.norm()).numpy()
+
+
+class TestEveryEncoder:
+    def test_vectors_are_those_of_the_plain_forward_pass(self, encoder):
+        vectors = encoder.encode(TEXTS)
+        assert (vectors.shape, vectors.dtype) == ((len(TEXTS), encoder.dimension), np.float32)
+        for row in (0, 1, 5):
+            assert vectors[row] @ _plain(encoder, TEXTS[row]) > 0.9999
+
+    def test_a_text_has_the_same_vector_alone_and_in_a_batch(self, encoder):
+        alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
+        assert np.sum(alone * encoder.encode(TEXTS), axis=1).min() > 0.9999
+
+    def test_order_does_not_matter(self, encoder):
+        order = np.random.default_rng(0).permutation(len(TEXTS))
+        shuffled = encoder.encode([TEXTS[i] for i in order])
+        np.testing.assert_allclose(shuffled, encoder.encode(TEXTS)[order], atol=1e-5)
+
+    def test_different_texts_have_different_vectors_of_length_one(self, encoder):
+        vectors = encoder.encode(TEXTS)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+        distances = np.linalg.norm(vectors[:, None] - vectors[None], axis=2) + np.eye(len(TEXTS))
+        assert distances.min() > 1e-3
+
+    def test_an_empty_text_is_zero_and_leaves_its_neighbours_alone(self, encoder):
+        vectors = encoder.encode(["", TEXTS[0], " \n\t"])
+        assert not vectors[[0, 2]].any()
+        assert vectors[1] @ encoder.encode([TEXTS[0]])[0] > 0.9999
+        assert encoder.encode([]).shape == (0, encoder.dimension)
+
+    def test_what_is_behind_max_length_changes_nothing(self, encoder):
+        same = "good guitar " * 200
+        vectors = encoder.encode([same + "bad", same + "nice cable"])
+        assert vectors[0] @ vectors[1] > 0.9999
+
+
+def test_each_setting_that_changes_vectors_changes_the_identity(tmp_path):
+    base = {"model": "tiny:0"}
+    changed = ({}, {"model": "tiny:1"}, {"pooling": "cls"}, {"max_length": 64}, {"normalise": False}, {"prefix": "q: "},
+               {"dtype": "bfloat16"})  # fmt: skip
+    identities = [encoder_identity(EncoderSettings(**{**base, **change})) for change in changed]
+    assert len(set(identities)) == len(changed)
+    assert encoder_identity(EncoderSettings(**base, dtype="float32")) in (identities[0], identities[-1])
+    copied = tmp_path / "elsewhere"
+    copied.mkdir()
+    for file in model_folder("tiny:0").iterdir():
+        (copied / file.name).write_bytes(file.read_bytes())
+    here = EncoderSettings(model=str(copied))
+    assert encoder_identity(here) == identities[0] == Encoder(here).identity
+    weights = bytearray((copied / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copied / "model.safetensors").write_bytes(weights)
+    assert encoder_identity(here) != identities[0]
+
+
+def test_prefix_and_normalise_do_what_they_say():
+    plain = Encoder(EncoderSettings(model="tiny:0"))
+    prefixed = Encoder(EncoderSettings(model="tiny:0", prefix="good "))
+    np.testing.assert_allclose(prefixed.encode(["guitar"]), plain.encode(["good guitar"]), atol=1e-6)
+    raw = Encoder(EncoderSettings(model="tiny:0", normalise=False)).encode(["guitar"])
+    assert not np.isclose(np.linalg.norm(raw), 1)
+    np.testing.assert_allclose(raw / np.linalg.norm(raw), plain.encode(["guitar"]), atol=1e-6)
+
+
+def test_bfloat16_stays_close_to_float32():
+    exact, short = (Encoder(EncoderSettings(model="tiny:0", dtype=dtype)) for dtype in ("float32", "bfloat16"))
+    assert np.sum(exact.encode(TEXTS) * short.encode(TEXTS), axis=1).min() > 0.999
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path):
+    for model, error, message in (
+        (str(tmp_path), ModelError, "no config.json in"),
+        ("package:no_such_weights", MissingDependencyError, "no-such-weights, which is not installed"),
+    ):
+        with pytest.raises(error, match=message):
+            Encoder(EncoderSettings(model=model))
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"pickled")
+    with pytest.raises(ModelError, match=r"no \*.safetensors"):
+        Encoder(EncoderSettings(model=str(tmp_path)))
+    with pytest.raises(ModelError, match="max_length is 1024, expected at most 512"):
+        Encoder(EncoderSettings(model="tiny:0", max_length=1024))
+    with pytest.raises(ValueError, match="40 hex digits"):
+        EncoderSettings(model="hub:some/model@main")

@@ -1,0 +1,54 @@
+"""Which texts need a vector, and a text that no encoder can take."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tandemrec.text.packing import batches
+from tandemrec.text.pending import encode_each, one_each, vector_column
+
+
+def test_one_row_a_text_and_known_where_any_row_says_so():
+    rows = pa.table({"text_hash": ["c", "a", "b", "a", "b", "d"], "text": ["C", "A", None, "A", "B", None]})
+    assert one_each(rows).select(["text_hash", "known"]).to_pylist() == [
+        {"text_hash": "a", "known": False},
+        {"text_hash": "b", "known": True},
+        {"text_hash": "c", "known": False},
+        {"text_hash": "d", "known": True},
+    ]
+    assert one_each(rows.slice(0, 2))["text"].to_pylist() == ["A", "C"]
+    assert one_each(rows.slice(0, 0)).num_rows == 0
+
+
+@pytest.mark.parametrize("poison", [set(), {0}, {6}, {2, 3}, set(range(7))])
+def test_a_poison_text_loses_neither_its_batch_nor_its_name(poison):
+    def encode(texts):
+        if bad := [text for text in texts if int(text) in poison and int(text) % 2]:
+            raise ValueError(f"cannot read {bad[0]}")
+        return np.array([[float(t), np.nan if int(t) in poison else 1.0] for t in texts], np.float32)
+
+    vectors, errors = encode_each(encode, [str(i) for i in range(7)])
+    assert set(errors) == poison
+    assert all((f"cannot read {i}" if i % 2 else "not finite") in errors[i] for i in poison)
+    if len(poison) == 7:
+        assert vectors is None
+    else:
+        assert vectors.tolist() == [[0, 0] if i in poison else [i, 1] for i in range(7)]
+
+
+def test_vectors_enter_arrow_as_they_are():
+    vectors = np.arange(6, dtype=np.float32).reshape(3, 2)
+    column = vector_column(vectors)
+    assert column.to_pylist() == vectors.tolist()
+    assert column.flatten().to_numpy(zero_copy_only=True).ctypes.data == vectors.ctypes.data
+
+
+def test_batches_hold_each_text_once_by_length_and_within_the_budget():
+    lengths = np.random.default_rng(0).integers(1, 60, 200)
+    found = list(batches(lengths, 100))
+    assert sorted(np.concatenate(found)) == list(range(200))
+    assert (np.diff(lengths[np.concatenate(found)]) >= 0).all()
+    assert all(lengths[batch].sum() <= 100 for batch in found)
+    # No batch could have taken the next text too.
+    assert all(lengths[a].sum() + lengths[b[0]] > 100 for a, b in zip(found, found[1:], strict=False))
+    assert [len(batch) for batch in batches(np.array([500, 3]), 100)] == [1, 1]

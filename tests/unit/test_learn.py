@@ -1,0 +1,248 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from small_lake import ENCODER, small_lake
+
+from tandemrec.config import ModelSettings, Task, TrainSettings
+from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.errors import ModelError
+from tandemrec.lake import Lake
+from tandemrec.learn import (
+    Data,
+    Training,
+    fit,
+    load_examples,
+    load_features,
+    load_model,
+    save_model,
+    score_examples,
+    sizes_of,
+    target_ranks,
+)
+from tandemrec.learn.checkpoint import Metadata, restore_checkpoint, save_checkpoint
+from tandemrec.learn.validation import is_better
+from tandemrec.model import MatrixFactorisation, MultiTaskModel
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("lake")
+    small_lake(root)
+    return root
+
+
+def data_of(root) -> Data:
+    lake = Lake(str(root))
+    splits = load_examples(lake)
+    return Data(features=load_features(lake, encoder=ENCODER), train=splits["train"], valid=splits["valid"])
+
+
+@pytest.fixture(scope="module")
+def data(root):
+    return data_of(root)
+
+
+@pytest.fixture(scope="module")
+def sizes(root, data):
+    return sizes_of(Lake(str(root)), data.features, {"train": data.train, "valid": data.valid}, DEFAULT_TASKS)
+
+
+def model_of(sizes, tasks=DEFAULT_TASKS, **settings) -> MultiTaskModel:
+    torch.manual_seed(11)
+    return MultiTaskModel(ModelSettings(**{"width": 8, "tower": [8], "experts": 2} | settings), tasks, sizes)
+
+
+def loop(**settings) -> TrainSettings:
+    return TrainSettings(**{"batch_size": 64, "max_epochs": 4, "learning_rate": 0.01, "patience": 9} | settings)
+
+
+def told(progress):
+    return [(entry["losses"], entry["valid"]) for entry in progress.curve]
+
+
+class TestLoop:
+    def test_every_task_learns(self, data, sizes):
+        curve = fit(model_of(sizes), data, loop(max_epochs=8), seed=5).curve
+        first, last = curve[0], curve[-1]
+        assert all(last["losses"][task.name] < first["losses"][task.name] for task in DEFAULT_TASKS)
+        assert last["valid"]["sentiment/f1"] > 0.9 and last["valid"]["category/accuracy"] > 0.85
+        assert last["valid"]["rating/rmse"] < first["valid"]["rating/rmse"] - 0.1
+
+    def test_the_same_seed_gives_the_same_and_another_does_not(self, data, sizes):
+        one, same, other = (fit(model_of(sizes), data, loop(max_epochs=2), seed=seed) for seed in (5, 5, 6))
+        assert told(one) == told(same) != told(other)
+
+    def test_going_on_from_a_checkpoint_is_as_if_nothing_had_happened(self, data, sizes, tmp_path):
+        whole = model_of(sizes)
+        uninterrupted = fit(whole, data, loop(), seed=5)
+        stopped = Training(model_of(sizes), data, loop(), seed=5)
+        stopped.run_epoch()
+        stopped.run_epoch()
+        save_checkpoint(tmp_path / "checkpoint", stopped)
+        resumed = model_of(sizes, DEFAULT_TASKS)
+        torch.nn.init.ones_(resumed.pair.weight)  # whatever was there is replaced
+        progress = fit(resumed, data, loop(), seed=5, resume=lambda t: restore_checkpoint(tmp_path / "checkpoint", t))
+        assert told(progress) == told(uninterrupted)
+        for name, tensor in whole.state_dict().items():
+            assert torch.equal(resumed.state_dict()[name], tensor), name
+
+    def test_stops_when_nothing_is_better_and_ends_with_the_best(self, data, sizes):
+        model = model_of(sizes)
+        settings = loop(max_epochs=40, patience=2, stop_on="rating/rmse", learning_rate=0.1)
+        progress = fit(model, data, settings, seed=5)
+        errors = [entry["valid"]["rating/rmse"] for entry in progress.curve]
+        assert progress.epoch < 40 and progress.epoch == progress.best_epoch + 2
+        assert progress.best_value == min(errors) == errors[progress.best_epoch - 1]
+        label = data.valid.labels["rating"]
+        error = score_examples(model, data.valid, data.features).scores["rating"] - label
+        assert np.sqrt(np.nanmean(error**2)) == pytest.approx(min(errors), abs=1e-6)
+
+    def test_the_same_loop_fits_matrix_factorisation(self, data, sizes):
+        for task, stop_on in ((DEFAULT_TASKS[0], "next_item/ndcg@10"), (DEFAULT_TASKS[3], "rating/rmse")):
+            model = MatrixFactorisation(task, sizes.users, sizes.items, 8)
+            curve = fit(model, data, loop(stop_on=stop_on, max_epochs=6), seed=5).curve
+            assert curve[-1]["losses"][task.name] < curve[0]["losses"][task.name]
+
+    def test_direction_of_metrics(self):
+        assert is_better("rating/rmse", 0.8, 0.9) and is_better("click/log_loss", 0.8, 0.9)
+        assert is_better("next_item/ndcg@10", 0.9, 0.8) and not is_better("click/auc", 0.8, 0.8)
+
+
+class TestRefusals:
+    def test_a_task_without_a_training_label(self, data, sizes):
+        train = replace(data.train, labels=data.train.labels | {"click": np.full(len(data.train), np.nan, np.float32)})
+        with pytest.raises(ModelError, match=r"task click: no training row has the label click; leave the task out"):
+            Training(model_of(sizes), replace(data, train=train), loop(), seed=5)
+
+    def test_an_unknown_label_column(self, data, sizes):
+        tasks = [*DEFAULT_TASKS, Task(name="helpful", kind="regression", label="votes")]
+        with pytest.raises(ModelError, match="no label column 'votes'"):
+            Training(model_of(sizes, tasks), data, loop(), seed=5)
+
+    def test_nothing_to_stop_on(self, data, sizes):
+        valid = replace(data.valid, labels=data.valid.labels | {"rating": np.full(len(data.valid), np.nan, np.float32)})
+        with pytest.raises(ModelError, match="no validation row has the label rating"):
+            Training(model_of(sizes), replace(data, valid=valid), loop(stop_on="rating/rmse"), seed=5)
+
+    def test_a_target_that_is_no_candidate(self, data, sizes):
+        features = replace(data.features, interactions=torch.zeros_like(data.features.interactions))
+        with pytest.raises(ModelError, match="is a training target without a training interaction"):
+            Training(model_of(sizes), replace(data, features=features), loop(), seed=5)
+
+    def test_a_loss_that_explodes(self, data, sizes):
+        with pytest.raises(ModelError, match=r"loss of task \w+ is .* in epoch 1: train.learning_rate is 1e"):
+            fit(model_of(sizes), data, loop(optimizer="sgd", learning_rate=1e30, clip_norm=1e30), seed=5)
+
+
+def one_of_several(rank: int, count: int, root: Path, address: str) -> None:
+    """A worker: 20 steps of its share, then its parameters in a file."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=count)
+    dist.barrier()
+    _twenty_steps(root, root / f"parameters-{count}-{rank}.pt")
+    dist.destroy_process_group()
+
+
+def _twenty_steps(root: Path, path: Path) -> None:
+    data, lake = data_of(root), Lake(str(root))
+    sizes = sizes_of(lake, data.features, {"train": data.train, "valid": data.valid}, DEFAULT_TASKS)
+    settings = loop(batch_size=60, max_epochs=2, optimizer="sgd", learning_rate=0.05, clip_norm=1.0)
+    training = Training(model_of(sizes, dropout=0.0, id_dropout=0.0), data, settings, seed=5)
+    training.run_epoch()
+    training.run_epoch()
+    steps = 2 * -(-len(data.train) // 60)
+    assert steps >= 20
+    (path).write_text(
+        json.dumps(
+            {
+                "parameters": torch.cat([p.detach().flatten() for p in training.model.parameters()]).tolist(),
+                "curve": [[entry["losses"], entry["valid"]] for entry in training.progress.curve],
+            }
+        )
+    )
+
+
+def test_two_workers_with_half_a_batch_each_are_one_with_the_whole(root, tmp_path):
+    _twenty_steps(root, root / "alone.json")
+    mp.spawn(one_of_several, (2, root, str(tmp_path / "meeting")), nprocs=2)
+    alone, first, second = (
+        json.loads((root / name).read_text()) for name in ("alone.json", "parameters-2-0.pt", "parameters-2-1.pt")
+    )
+    assert first == second
+    np.testing.assert_allclose(first["parameters"], alone["parameters"], atol=1e-5)
+    for (losses, valid), (expected_losses, expected_valid) in zip(first["curve"], alone["curve"], strict=True):
+        assert losses == pytest.approx(expected_losses, abs=1e-4)
+        assert valid == pytest.approx(expected_valid, abs=1e-4)
+
+
+class TestRanks:
+    def test_against_counting(self):
+        torch.manual_seed(6)
+        scores = torch.randint(6, (40, 12)).float()  # many ties
+        target, candidates = torch.randint(12, (40,)), torch.rand(12) > 0.3
+        seen = [torch.randperm(12)[:n] for n in torch.randint(4, (40,)).tolist()]
+        counts = torch.tensor([len(items) for items in seen])
+        ranks = target_ranks(scores, target, candidates, (torch.cat(seen), counts)).tolist()
+        for row in range(40):
+            allowed = [i for i in range(12) if candidates[i] and i not in seen[row].tolist()]
+            above = [i for i in allowed if i != target[row] and scores[row, i] >= scores[row, target[row]]]
+            assert ranks[row] == (1 + len(above) if int(target[row]) in allowed else 0)
+        assert 0 in ranks and 1 in ranks
+
+    def test_one_score_for_all_is_the_last_place(self):
+        everything = torch.ones(5, dtype=torch.bool)
+        assert target_ranks(torch.zeros(2, 5), torch.tensor([0, 3]), everything).tolist() == [5, 5]
+
+
+class TestScoring:
+    def test_batches_and_order_do_not_matter(self, data, sizes):
+        model = model_of(sizes).eval()
+        whole = score_examples(model, data.valid, data.features)
+        rows = np.random.default_rng(7).permutation(len(data.valid))
+        parts = score_examples(model, data.valid, data.features, rows=rows, batch_size=7)
+        for name, scores in (whole.scores | whole.ranks).items():
+            np.testing.assert_allclose((parts.scores | parts.ranks)[name], scores[rows], atol=1e-5)
+        assert whole.scores["category"].sum(1) == pytest.approx(1)
+        assert ((whole.ranks["next_item"] > 0) == ~np.isnan(data.valid.labels["next_item"])).mean() > 0.9
+
+
+class TestFiles:
+    METADATA = Metadata(run_id="r", encoder=ENCODER, versions={"examples": 3}, epoch=2, metrics={"rating/rmse": 0.9})
+
+    def test_a_model_comes_back_as_it_was(self, data, sizes, tmp_path):
+        model = model_of(sizes, sharing="shared_bottom", history="rnn").eval()
+        save_model(tmp_path / "best", model, self.METADATA)
+        loaded, metadata = load_model(tmp_path / "best")
+        assert metadata == self.METADATA and not loaded.training
+        assert loaded.tasks == model.tasks and loaded.settings == model.settings and loaded.sizes == model.sizes
+        before, after = (score_examples(m, data.valid, data.features) for m in (model, loaded))
+        for name in before.scores:
+            assert np.array_equal(before.scores[name], after.scores[name])
+        assert sorted(path.name for path in (tmp_path / "best").iterdir()) == ["model.json", "model.safetensors"]
+
+    def test_a_file_that_does_not_fit_is_named(self, sizes, tmp_path):
+        save_model(tmp_path / "best", model_of(sizes), self.METADATA)
+        save_model(tmp_path / "other", model_of(sizes, width=16), self.METADATA)
+        (tmp_path / "other" / "model.safetensors").replace(tmp_path / "best" / "model.safetensors")
+        with pytest.raises(ModelError, match=r"best/model.safetensors: does not fit the model"):
+            load_model(tmp_path / "best")
+        with pytest.raises(ModelError, match=r"nowhere/model.json: cannot be read"):
+            load_model(tmp_path / "nowhere")
+
+    def test_a_checkpoint_is_whole_or_absent(self, data, sizes, tmp_path, monkeypatch):
+        training = Training(model_of(sizes), data, loop(), seed=5)
+        training.run_epoch()
+        save_checkpoint(tmp_path / "checkpoint", training)
+        before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()}
+        training.run_epoch()
+        monkeypatch.setattr(json, "dumps", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            save_checkpoint(tmp_path / "checkpoint", training)
+        assert {path.name: path.read_bytes() for path in (tmp_path / "checkpoint").iterdir()} == before
+        assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]

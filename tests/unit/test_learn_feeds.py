@@ -1,0 +1,124 @@
+import threading
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from small_lake import ENCODER, ITEMS, USERS, WIDTH, small_lake
+
+from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.errors import TableError
+from tandemrec.lake.types import arrow_schema
+from tandemrec.learn import batch_at, cache, load_examples, load_features, sizes_of
+from tandemrec.learn.feeds import LABELS
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache.tempfile, "gettempdir", lambda: str(tmp_path))
+
+
+@pytest.fixture
+def made(tmp_path):
+    return small_lake(tmp_path / "lake")
+
+
+def rows_of(lake, split):
+    rows = lake.read("examples").to_pylist()
+    return sorted((row for row in rows if row["split"] == split), key=lambda row: row["example_id"])
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_columns_hold_the_rows_of_the_table(made, split):
+    examples, rows = load_examples(made)[split], rows_of(made, split)
+    assert len(examples) == len(rows) > 0
+    items, offsets = examples.seen
+    for number, row in enumerate(rows):
+        for name in ("user", "item", "review"):
+            assert getattr(examples, name)[number] == row[name]
+        for name in ("history", "user_reviews", "item_reviews"):
+            padded = getattr(examples, name)[number]
+            assert padded.tolist() == [0] * (len(padded) - len(row[name])) + row[name]
+        for name in LABELS:
+            expected = np.nan if row[name] is None else row[name]
+            np.testing.assert_equal(examples.labels[name][number], np.float32(expected))
+        assert items[offsets[number] : offsets[number + 1]].tolist() == row["seen"]
+        assert examples.event_time[number] == row["event_time"].timestamp() * 1e6
+
+
+def test_a_batch_is_its_rows(made):
+    examples = load_examples(made)["test"]
+    chosen = np.array([5, 0, 5, 17])
+    batch = batch_at(examples, chosen)
+    assert batch.history.tolist() == examples.history[chosen].tolist()
+    np.testing.assert_equal(batch.labels["rating"].numpy(), examples.labels["rating"][chosen])
+    items, counts = examples.seen_by(chosen)
+    rows = rows_of(made, "test")
+    assert items.tolist() == sum((rows[row]["seen"] for row in chosen), [])
+    assert counts.tolist() == [len(rows[row]["seen"]) for row in chosen]
+
+
+def test_the_order_of_rows_does_not_depend_on_files(made):
+    before = load_examples(made)["train"]
+    table = made.read("examples")
+    shuffled = table.take(pa.array(np.random.default_rng(1).permutation(table.num_rows)))
+    made.overwrite("examples", shuffled)
+    after = load_examples(made)["train"]
+    assert after.user.tolist() == before.user.tolist()
+    np.testing.assert_equal(np.array(after.history), np.array(before.history))
+
+
+def test_an_old_version_can_be_read_and_a_new_lake_is_not_taken_for_the_old(made, tmp_path):
+    version, count = made.version("examples"), len(load_examples(made)["train"])
+    made.overwrite("examples", made.read("examples").slice(0, 50))
+    assert len(load_examples(made)["train"]) < count
+    assert len(load_examples(made, version=version)["train"]) == count
+    newest = load_examples(made)["test"].item.tolist()
+    (tmp_path / "lake").rename(tmp_path / "gone")  # the same path and version, another lake
+    again = small_lake(tmp_path / "lake", seed=8)
+    again.overwrite("examples", again.read("examples").slice(0, 50))
+    assert load_examples(again)["test"].item.tolist() != newest
+
+
+def test_no_rows_at_all(made):
+    made.overwrite("examples", made.read("examples").slice(0, 0))
+    assert [len(examples) for examples in load_examples(made).values()] == [0, 0, 0]
+
+
+def test_several_processes_make_it_once_and_a_failed_one_leaves_nothing(tmp_path):
+    made, folder = [], tmp_path / "made"
+
+    def make(working):
+        made.append(working)
+        (working / "whole").write_text("yes")
+
+    together = [threading.Thread(target=cache.made_once, args=(folder, make)) for _ in range(4)]
+    for thread in together:
+        thread.start()
+    for thread in together:
+        thread.join()
+    assert (folder / "whole").read_text() == "yes"
+    with pytest.raises(ZeroDivisionError):
+        cache.made_once(tmp_path / "never", lambda working: 1 / 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_features_and_sizes(made):
+    splits, features = load_examples(made), load_features(made, encoder=ENCODER)
+    rows = {row["item_index"]: row for row in made.read("item_features").to_pylist()}
+    for item, row in rows.items():
+        for name in ("category", "brand", "price", "text", "interactions"):
+            assert getattr(features, name)[item] == row[name]
+        assert [text for text in features.reviews[item].tolist() if text] == row["reviews"]
+    vectors = {row["text_hash"]: row["vector"] for row in made.read("text_vectors").to_pylist()}
+    np.testing.assert_allclose(features.texts[3], np.float16(vectors["t3"]))
+    assert not features.texts[0].any()
+    sizes = sizes_of(made, features, splits, DEFAULT_TASKS)
+    assert (sizes.users, sizes.items, sizes.text_width, sizes.history) == (USERS + 1, ITEMS + 1, WIDTH, 5)
+    assert sizes.classes == {"category": 3}
+
+
+def test_examples_of_unknown_items_are_refused(made):
+    rows = made.read("item_features").slice(0, 3)
+    made.overwrite("item_features", rows.cast(arrow_schema(made.table("item_features"))))
+    with pytest.raises(TableError, match=r"refers to item 24, expected at most \d"):
+        sizes_of(made, load_features(made, encoder=None), load_examples(made), DEFAULT_TASKS)

@@ -1,0 +1,218 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tandemrec.config import ModelSettings, Task
+from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.learn.losses import task_losses
+from tandemrec.model import Batch, Features, MatrixFactorisation, MultiTaskModel, Sizes
+from tandemrec.model.heads import HEADS
+
+USERS, ITEMS, ROWS, LENGTH, TEXT_WIDTH, POOLED = 12, 15, 32, 5, 10, 4
+TEXTS = ITEMS * POOLED + ROWS
+
+
+@pytest.fixture
+def features():
+    """Each item pools reviews of its own; item ITEMS was never interacted with; the last texts are nobody's."""
+    torch.manual_seed(1)
+    reviews = torch.arange(1, ITEMS * POOLED + 1).reshape(ITEMS, POOLED)
+    texts = torch.randn(TEXTS + 1, TEXT_WIDTH).half()
+    texts[0] = 0
+    interactions = torch.randint(1, 9, (ITEMS + 1,))
+    interactions[0] = interactions[ITEMS] = 0
+    return Features(
+        category=torch.randint(4, (ITEMS + 1,)),
+        brand=torch.randint(4, (ITEMS + 1,)),
+        price=torch.randint(4, (ITEMS + 1,)),
+        text=torch.randint(TEXTS - ROWS, TEXTS, (ITEMS + 1,)),
+        reviews=torch.cat([torch.zeros(1, POOLED, dtype=torch.long), reviews]),
+        interactions=interactions,
+        texts=texts,
+    )
+
+
+@pytest.fixture
+def batch(features):
+    """Rows whose own review is pooled into their item; some have had the item before; none refers to the review."""
+    torch.manual_seed(2)
+    item = torch.randint(1, ITEMS, (ROWS,))
+    review = features.reviews[item, torch.randint(POOLED, (ROWS,))]
+    history = torch.randint(ITEMS, (ROWS, LENGTH))
+    history[::4, 3] = item[::4]
+    others = TEXTS - ROWS + torch.randint(1, ROWS, (ROWS, 3))
+    unknown = torch.full((ROWS,), torch.nan)
+    labels = {
+        "next_item": item.float(),
+        "click": torch.randint(2, (ROWS,)).float(),
+        "purchase": torch.where(torch.arange(ROWS) % 2 == 0, 1.0, unknown),
+        "rating": 1 + 4 * torch.rand(ROWS),
+        "sentiment": torch.randint(2, (ROWS,)).float(),
+        "category": torch.randint(4, (ROWS,)).float(),
+    }
+    return Batch(
+        user=torch.randint(1, USERS, (ROWS,)),
+        item=item,
+        history=history,
+        user_reviews=others,
+        item_reviews=others.flip(1),
+        review=review,
+        labels=labels,
+    )
+
+
+def model_of(tasks=DEFAULT_TASKS, text_width=TEXT_WIDTH, **settings) -> MultiTaskModel:
+    sizes = Sizes(
+        users=USERS,
+        items=ITEMS + 1,
+        categories=4,
+        brands=4,
+        prices=4,
+        history=LENGTH,
+        text_width=text_width,
+        classes={"category": 4},
+    )
+    torch.manual_seed(3)
+    model = MultiTaskModel(ModelSettings(**{"width": 8, "tower": [8], "experts": 2, **settings}), tasks, sizes)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    return model
+
+
+def answers(model, batch, features):
+    """Logits of the tasks on users and items; queries; the logit of each row's own item; logits of the texts."""
+    catalogue = model.catalogue(features)
+    users = model.users(batch, features, catalogue)
+    logits = model(batch, features, users)
+    own = model.candidate_logits(batch, features, catalogue, users).gather(1, batch.item.unsqueeze(1))
+    recommended = {name: logits[name] for name in ("click", "purchase", "rating")}
+    return recommended | {"users": users, "own item": own}, {name: logits[name] for name in ("sentiment", "category")}
+
+
+class TestOwnReview:
+    """The text that a row is to lead to must not be what leads to it."""
+
+    @pytest.mark.parametrize("history", ["mean", "cnn", "rnn", "attention"])
+    @pytest.mark.parametrize("training", [True, False])
+    def test_noise_in_its_place_changes_no_recommendation(self, batch, features, history, training):
+        model = model_of(history=history, dropout=0.0, id_dropout=0.0).train(training)
+        for row in range(0, ROWS, 3):
+            one = batch.where(torch.tensor([row]))
+            noisy = features.texts.clone()
+            noisy[one.review] = 50 * torch.randn(TEXT_WIDTH).half()
+            before, told_before = answers(model, one, features)
+            after, told_after = answers(model, one, replace(features, texts=noisy))
+            for name in before:
+                assert torch.equal(before[name], after[name]), name
+            for name in told_before:
+                assert not torch.equal(told_before[name], told_after[name]), name
+
+    def test_the_catalogue_does_pool_it(self, batch, features):
+        model = model_of().eval()
+        noisy = features.texts.clone()
+        noisy[batch.review[0]] += 5
+        changed = model.catalogue(features).vectors != model.catalogue(replace(features, texts=noisy)).vectors
+        assert changed.any(1).nonzero().flatten().tolist() == [batch.item[0]]
+
+    def test_a_row_without_own_review_reads_the_catalogue(self, batch, features):
+        model = model_of().eval()
+        batch = replace(batch, review=torch.zeros_like(batch.review))
+        catalogue = model.catalogue(features)
+        users = model.users(batch, features, catalogue)
+        expected = users @ catalogue.vectors.T + catalogue.bias
+        found = model.candidate_logits(batch, features, catalogue, users)
+        candidates = features.interactions > 0
+        assert torch.equal(found[:, candidates], expected[:, candidates])
+        assert (found[:, ~candidates] == -torch.inf).all()
+
+
+class TestTasks:
+    def test_every_loss_reaches_what_it_reads_and_nothing_else(self, batch, features):
+        model = model_of(dropout=0.0, id_dropout=0.0)
+        reached = {}
+        for task in DEFAULT_TASKS:
+            model.zero_grad()
+            task_losses(model, batch, features)[task.name].backward()
+            reached[task.name] = {n for n, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+        others = {
+            task.name: {f".{other.name}." for other in DEFAULT_TASKS} - {f".{task.name}."} for task in DEFAULT_TASKS
+        }
+        for name, parameters in reached.items():
+            assert "text.net.0.weight" in parameters, name  # the shared projection learns from every task
+            assert not [p for p in parameters for other in others[name] if other in p]
+        for name in ("sentiment", "category"):
+            assert not [p for p in reached[name] if p.startswith(("user.", "item.", "pair."))]
+        assert set().union(*reached.values()) == {name for name, _ in model.named_parameters()}
+
+    def test_the_order_of_tasks_changes_nothing(self, batch, features):
+        model = model_of(dropout=0.0, id_dropout=0.0)
+        other = model_of(tasks=DEFAULT_TASKS[::-1], dropout=0.0, id_dropout=0.0)
+        other.load_state_dict(model.state_dict())
+        losses, others = task_losses(model, batch, features), task_losses(other, batch, features)
+        assert {name: float(loss) for name, loss in losses.items()} == {n: float(loss) for n, loss in others.items()}
+
+    def test_a_new_task_is_an_entry_of_the_settings(self, batch, features):
+        helpful = Task(name="helpful", kind="regression", label="votes", reads=["review"])
+        model = model_of(tasks=(*DEFAULT_TASKS, helpful))
+        batch = replace(batch, labels=batch.labels | {"votes": torch.arange(ROWS).float()})
+        task_losses(model, batch, features)["helpful"].backward()
+        assert model.towers["helpful"][0].weight.grad.any()
+
+    def test_missing_labels_neither_count_nor_pull(self, batch, features):
+        model = model_of(dropout=0.0, id_dropout=0.0)
+        known = ~batch.labels["purchase"].isnan()
+        whole, part = (task_losses(model, rows, features)["purchase"] for rows in (batch, batch.where(known)))
+        torch.testing.assert_close(whole, part)
+        nothing = replace(batch, labels=batch.labels | {"purchase": torch.full((ROWS,), torch.nan)})
+        assert "purchase" not in task_losses(model, nothing, features)
+
+    def test_before_learning_it_answers_shares_means_and_popularity(self, batch, features):
+        model = MultiTaskModel(ModelSettings(width=8), DEFAULT_TASKS, model_of().sizes).eval()
+        labels = {name: label[~label.isnan()] for name, label in batch.labels.items()}
+        model.start_from(features, labels)
+        assert model.towers["rating"][-1].bias.item() == pytest.approx(labels["rating"].mean().item())
+        counts = labels["category"].long().bincount(minlength=4)
+        shares = HEADS["multiclass"].activation(model.towers["category"][-1].bias)
+        torch.testing.assert_close(shares, (counts + 1) / (ROWS + 4))
+        order = model.catalogue(features).bias.argsort()
+        assert features.interactions[order].diff().ge(0).all()
+
+
+class TestNewcomers:
+    def test_ids_that_were_never_trained_tell_nothing(self, batch, features):
+        """An item without interactions and a user without a trained id are what their other inputs say."""
+        model = MultiTaskModel(ModelSettings(width=8, text=False), DEFAULT_TASKS, model_of().sizes).eval()
+        features = replace(features, **{n: torch.ones_like(features.brand) for n in ("category", "brand", "price")})
+        vectors = model.catalogue(features).vectors
+        assert not torch.equal(vectors[1], vectors[2])
+        assert torch.equal(vectors[ITEMS], vectors[0])
+        users = [
+            model.users(replace(batch, user=torch.full_like(batch.user, u)), features, model.catalogue(features))
+            for u in (1, 2)
+        ]
+        assert torch.equal(*users)
+
+    def test_without_text_nothing_of_text_is_built(self, batch, features):
+        tasks = [task for task in DEFAULT_TASKS if "review" not in task.reads]
+        model = model_of(tasks=tasks, text_width=0).eval()
+        assert not [name for name in model.state_dict() if name.startswith("text.")]
+        task_losses(model, batch, replace(features, texts=None))["next_item"].backward()
+
+
+@pytest.mark.parametrize("task", [Task(name="rating", kind="regression"), DEFAULT_TASKS[0]], ids=lambda task: task.name)
+def test_matrix_factorisation_is_its_formula(task, batch, features):
+    torch.manual_seed(4)
+    model = MatrixFactorisation(task, USERS, ITEMS + 1, 6)
+    model.start_from(features, {name: label[~label.isnan()] for name, label in batch.labels.items()})
+    loss = task_losses(model, batch, features)[task.name]
+    u, v, b_u, b_i = model.user.weight, model.item.weight, model.user_bias, model.item_bias
+    expected = 0.0
+    for user, item, stars in zip(batch.user, batch.item, batch.labels["rating"], strict=True):
+        scores = v @ u[user] + b_i
+        if task.name == "rating":
+            expected += (batch.labels["rating"].mean() + b_u[user] + scores[item] - stars) ** 2
+        else:
+            expected -= scores[item] - scores[features.interactions > 0].logsumexp(0)
+    torch.testing.assert_close(loss, expected)
