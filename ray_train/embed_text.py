@@ -14,6 +14,7 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import ray
 from ray.data import ActorPoolStrategy, Dataset
 
@@ -32,6 +33,8 @@ ROWS_IN_ONE_BLOCK = 200_000  # above this, texts are sorted by hash across the c
 FAILURES_SHOWN = 20
 
 SOURCES = {"reviews": "clean_text", "items": "text"}
+
+TextFile = tuple[ds.Fragment, str | None]  # a file of a table, and its column of texts: none where it has vectors
 
 
 def depends_on(settings: Settings) -> str:
@@ -107,28 +110,31 @@ def _texts(lake: Lake, embed: EmbedSettings, identity: str) -> Dataset:
     names = [name for name in SOURCES if lake.exists(name) and (name != "items" or embed.items)]
     if not names:
         lake.open("reviews")  # says that it does not exist
-    parts = [_read(lake.open(name).file_uris(), SOURCES[name]) for name in names]
-    parts.append(_read(lake.open("text_vectors").file_uris([("encoder", "=", identity)]), None))
-    rows = sum(lake.info(name).rows for name in names)
-    everything = parts[0].union(*parts[1:])
-    together = everything.repartition(1) if rows <= ROWS_IN_ONE_BLOCK else everything.sort("text_hash")
+    encoded = lake.dataset("text_vectors").get_fragments(pc.field("encoder") == identity)
+    files: list[TextFile] = [(file, None) for file in encoded]
+    files += [(file, SOURCES[name]) for name in names for file in lake.dataset(name).get_fragments()]
+    if sum(lake.info(name).rows for name in names) <= ROWS_IN_ONE_BLOCK:
+        one = ray.data.range(1, override_num_blocks=1)
+        return one.map_batches(lambda _: one_each(_rows_of(files)), batch_format="pyarrow").materialize()
+    numbers = ray.data.range(len(files), override_num_blocks=len(files))
+    read = partial(_read, files=files)
+    together = numbers.map_batches(read, batch_format="pyarrow", batch_size=None).sort("text_hash")
     return together.map_batches(one_each, batch_format="pyarrow", batch_size=None).materialize()
 
 
-def _read(files: list[str], column: str | None) -> Dataset:
-    """text_hash and text of a table's files; `text` null where the table has none."""
-    nothing = pa.table({"text_hash": pa.array([], pa.string()), "text": pa.array([], pa.string())})
-    if not files:
-        return ray.data.from_arrow(nothing)
-    columns = ["text_hash", *([column] if column else [])]
-    rows = ray.data.read_parquet(files, columns=columns, partitioning=None)
-    return rows.map_batches(partial(_text_rows, column=column), batch_format="pyarrow", batch_size=None)
+def _read(numbers: pa.Table, files: list[TextFile]) -> pa.Table:
+    return _rows_of([files[number] for number in numbers["id"].to_pylist()])
 
 
-def _text_rows(rows: pa.Table, column: str | None) -> pa.Table:
-    text = rows[column].cast(pa.string()) if column else pa.nulls(rows.num_rows, pa.string())
-    table = pa.table({"text_hash": rows["text_hash"].cast(pa.string()), "text": text})
-    return table.filter(pc.is_valid(table["text_hash"]))
+def _rows_of(files: list[TextFile]) -> pa.Table:
+    """text_hash and text of files; `text` null where a file has vectors, not texts."""
+    parts = [pa.schema([("text_hash", pa.string()), ("text", pa.string())]).empty_table()]
+    for file, column in files:
+        rows = file.to_table(columns=["text_hash", *([column] if column else [])])
+        text = rows[column] if column else pa.nulls(rows.num_rows)
+        parts.append(pa.table({"text_hash": rows["text_hash"], "text": text}).cast(parts[0].schema))
+    rows = pa.concat_tables(parts)
+    return rows.filter(pc.is_valid(rows["text_hash"]))
 
 
 def _without_vector(texts: Dataset) -> Dataset:

@@ -165,8 +165,9 @@ def _train(settings: Settings, run_id: str, config: dict[str, Any]) -> Checkpoin
             result = trainer.fit()
         except ray.train.WorkerGroupError as error:
             rank, failure = next(iter(error.worker_failures.items()))
-            line = (str(failure).strip().splitlines() or [type(failure).__name__])[-1]
-            raise ModelError(f"training failed on worker {rank}: {line}") from error
+            raise ModelError(f"training failed on worker {rank}: {_last_line(failure)}") from error
+        except ray.train.TrainingFailedError as error:
+            raise ModelError(f"training failed: {_last_line(error)}") from error
     checkpoint: Checkpoint = result.checkpoint
     return checkpoint
 
@@ -198,6 +199,11 @@ def _line(entry: Mapping[str, Any], stop_on: str) -> str:
     )
 
 
+def _last_line(error: BaseException) -> str:
+    """What a traceback ends with: the error itself."""
+    return ([type(error).__name__, *str(error).strip().splitlines()])[-1].strip()
+
+
 def _encoder(lake: Lake, settings: Settings) -> str | None:
     """Whose vectors to read: the newest embed run's, or None where nothing reads text or there is none.
 
@@ -226,9 +232,7 @@ def _threads(settings: Settings) -> int:
         )
     gpus = int(ray.cluster_resources().get("GPU", 0))
     if train.gpu and train.workers > gpus:
-        raise ConfigError(
-            f"train.gpu is true and train.workers is {train.workers}, expected at most {gpus}, ray's GPUs"
-        )
+        raise ConfigError(f"train.workers is {train.workers} with a GPU each, expected at most {gpus}, the GPUs of ray")
     return threads
 
 

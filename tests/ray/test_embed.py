@@ -29,19 +29,11 @@ def _rows(lake: Lake, table: str, rows: list[dict]) -> None:
 
 
 def _reviews(lake: Lake, texts: list[str], start: int = 0) -> None:
-    origin = {"user_id": "u", "item_id": "i", "language": "en", "source": "s", "file": "f", "part": 0}
-    when = datetime(2024, 1, 1, tzinfo=UTC)
+    same = {"user_id": "u", "item_id": "i", "language": "en", "source": "s", "file": "f", "part": 0}
+    same["review_time"] = datetime(2024, 1, 1, tzinfo=UTC)
     rows = [
-        {
-            **origin,
-            "review_id": str(n),
-            "line": n,
-            "review_time": when,
-            "text": t,
-            "clean_text": t,
-            "text_hash": _hash(t),
-        }
-        for n, t in enumerate(texts, start)
+        {**same, "review_id": str(n), "line": n, "text": text, "clean_text": text, "text_hash": _hash(text)}
+        for n, text in enumerate(texts, start)
     ]
     _rows(lake, "reviews", rows)
 

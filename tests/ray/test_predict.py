@@ -137,6 +137,8 @@ def test_figures_are_those_of_the_scores_and_a_rerun_changes_none(settings, trai
     scored = score_examples(model, test, features)
     for task in model.tasks:
         known = ~np.isnan(test.labels[task.column])
+        if not known.any():
+            continue
         if task.kind == "next_item":
             ranks = scored.ranks[task.name][known]
             want = {k: v.mean() for k, v in ranking_metrics(ranks, np.arange(len(ranks)), [3]).items()}

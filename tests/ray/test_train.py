@@ -1,37 +1,157 @@
 import json
+import os
+import shutil
+import time
 from pathlib import Path
 
 import pytest
-from small_lake import small_lake
+from small_lake import ENCODER, small_lake
 
 from ray_train import train
 from tandemrec.config import Settings, parse_settings
+from tandemrec.errors import ConfigError, ModelError
+from tandemrec.lake import runs
+from tandemrec.learn import load_examples, load_features, load_model, score_examples
+from tandemrec.pipeline import run_identity
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
-
-def settings_for(root: Path, **changes) -> Settings:
-    settings = {
-        "data": {"root": str(root)},
-        "lake": {"root": str(root)},
-        "sources": [
-            {"name": "events", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}
-        ],
-        "model": {"width": 8, "tower": [8], "experts": 2, "dropout": 0.0, "id_dropout": 0.0},
-        "train": {"batch_size": 64, "max_epochs": 3, "learning_rate": 0.01, "threads_per_worker": 1},
-    }
-    for section, values in changes.items():
-        settings[section] = {**settings[section], **values}
-    return parse_settings(settings)
+SOURCE = {"name": "events", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}
 
 
-def curve(figures) -> list[dict]:
-    return [{key: entry[key] for key in ("epoch", "losses", "valid")} for entry in figures["curve"]]
+def settings_for(root: Path, **of_train) -> Settings:
+    return parse_settings(
+        {
+            "data": {"root": str(root)},
+            "lake": {"root": str(root)},
+            "sources": [SOURCE],
+            "model": {"width": 8, "tower": [8], "experts": 2, "dropout": 0.0, "id_dropout": 0.0},
+            "train": {"batch_size": 64, "max_epochs": 4, "patience": 9, "learning_rate": 0.01, "threads_per_worker": 1}
+            | of_train,
+        }
+    )
 
 
-def test_the_stage(tmp_path):
-    small_lake(tmp_path)
-    settings = settings_for(tmp_path)
-    figures = train.run(settings)
+def told(curve):
+    return [{name: entry[name] for name in ("epoch", "losses", "valid")} for entry in curve]
+
+
+@pytest.fixture(scope="module")
+def trained(ray_local, tmp_path_factory):
+    """A finished run with one worker: its lake, settings and figures."""
+    root = tmp_path_factory.mktemp("lake")
+    lake, settings = small_lake(root), settings_for(root)
+    return lake, settings, train.run(settings)
+
+
+def test_figures_and_files(trained):
+    lake, settings, figures = trained
     json.dumps(figures, allow_nan=False)
-    print(figures)
+    assert figures["run_id"] == run_identity(settings, "train")
+    assert [entry["epoch"] for entry in figures["curve"]] == [1, 2, 3, 4]
+    assert set(figures["curve"][0]) == {"epoch", "losses", "valid", "learning_rate", "seconds"}
+    values = [entry["valid"]["next_item/ndcg@10"] for entry in figures["curve"]]
+    assert figures["best_value"] == max(values) == values[figures["best_epoch"] - 1]
+    assert figures["rows"]["train"] == len(load_examples(lake)["train"])
+    folder = Path(lake.root) / "models" / figures["run_id"]
+    suffixes = {path.suffix for path in folder.rglob("*") if path.is_file() and path.name[0] != "."}
+    assert suffixes == {".json", ".safetensors"}
+    assert len(list(folder.glob("*/optimizer.safetensors"))) == settings.train.keep_checkpoints
+
+
+def test_the_best_model_is_worth_what_the_figures_say(trained):
+    lake, _, figures = trained
+    model, metadata = load_model(Path(lake.root) / "models" / figures["run_id"] / "best")
+    assert (metadata.run_id, metadata.encoder, metadata.epoch) == (figures["run_id"], ENCODER, figures["best_epoch"])
+    assert metadata.versions["examples"] == lake.version("examples")
+    valid = load_examples(lake)["valid"]
+    scores = score_examples(model, valid, load_features(lake, encoder=ENCODER)).scores["rating"]
+    known = valid.labels["rating"] == valid.labels["rating"]
+    error = (scores - valid.labels["rating"])[known]
+    assert (error**2).mean() ** 0.5 == pytest.approx(metadata.metrics["rating/rmse"], abs=1e-5)
+
+
+def test_two_workers_learn_what_one_does(trained, tmp_path):
+    _, _, alone = trained
+    small_lake(tmp_path)
+    figures = train.run(settings_for(tmp_path, workers=2, max_epochs=2))
+    for entry, expected in zip(figures["curve"], alone["curve"][:2], strict=True):
+        assert entry["losses"] == pytest.approx(expected["losses"], abs=1e-3)
+        assert entry["valid"]["rating/rmse"] == pytest.approx(expected["valid"]["rating/rmse"], abs=1e-3)
+
+
+def crashing_work():
+    """What a worker runs that dies once before it reports its second epoch and once before its third.
+
+    A function inside a function travels whole: workers cannot import this file.
+    """
+
+    def work(config):
+        report, root = train._report, Path(config["settings"]["lake"]["root"])
+
+        def report_or_die(training):
+            marker = root / f"died-{training.progress.epoch}"
+            if training.progress.epoch in (2, 3) and not marker.exists():
+                marker.touch()
+                time.sleep(2)  # what was reported before has arrived
+                os._exit(1)
+            report(training)
+
+        train._report = report_or_die
+        train.work(config)
+
+    return work
+
+
+def test_training_goes_on_after_a_crash_and_when_the_stage_is_run_again(trained, tmp_path, monkeypatch, capsys):
+    _, _, undisturbed = trained
+    small_lake(tmp_path)
+    settings = settings_for(tmp_path, max_failures=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "work", crashing_work())
+        with pytest.raises(ModelError, match="training failed on worker 0"):
+            train.run(settings)
+    assert (tmp_path / "died-2").exists() and (tmp_path / "died-3").exists()
+    capsys.readouterr()
+    figures = train.run(settings)
+    assert "epoch   1" not in capsys.readouterr().out
+    assert told(figures["curve"]) == told(undisturbed["curve"])
+
+
+def test_a_finished_run_is_known_and_a_forced_one_starts_anew(trained, capsys):
+    lake, settings, figures = trained
+    run = runs.Run(
+        run_id=figures["run_id"],
+        stage="train",
+        status="done",
+        started_at=runs.now(),
+        seconds=1.0,
+        inputs={},
+        outputs={},
+        config_hash="",
+        code_version="",
+    )
+    assert train.still_there(settings, run)
+    again = train.run(settings)
+    assert "epoch   1" in capsys.readouterr().out
+    assert told(again["curve"]) == told(figures["curve"])
+    shutil.rmtree(Path(lake.root) / "models" / figures["run_id"] / "best")
+    assert not train.still_there(settings, run)
+
+
+class TestRefusals:
+    def test_texts_without_vectors(self, tmp_path):
+        lake = small_lake(tmp_path)
+        shutil.rmtree(lake.path("runs"))
+        with pytest.raises(ModelError, match=r"refer to \d+ texts and there is no finished embed run: run embed first"):
+            train.run(settings_for(tmp_path))
+
+    def test_a_task_without_labels(self, tmp_path):
+        small_lake(tmp_path, sentiment=False)
+        with pytest.raises(ModelError, match="task sentiment: no training row has the label sentiment"):
+            train.run(settings_for(tmp_path))
+
+    def test_more_workers_than_cores(self, tmp_path):
+        small_lake(tmp_path)
+        with pytest.raises(ConfigError, match=r"train.workers is 4 with 1 threads each, expected at most 2 threads"):
+            train.run(settings_for(tmp_path, workers=4))

@@ -10,6 +10,9 @@ RANK = {"train": 0, "valid": 1, "test": 2}
 ORDER = ["view", "click", "favourite", "cart", "purchase", "rating", "review"]
 
 
+LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "category")
+
+
 def pair_hash(user, item):
     return hashlib.md5(f"{user}|{item}".encode()).hexdigest()
 
@@ -19,26 +22,13 @@ def expected_examples(events, reviews, categories, options):
 
     Not for options.negatives: what is drawn at random has tests of its own.
     """
-    happened = [(e["user_id"], e["item_id"], e["event_type"], e["event_time"], e["split"]) for e in events]
-    happened += [(r["user_id"], r["item_id"], "review", r["review_time"], r["split"]) for r in reviews]
+    happened = everything(events, reviews)
     given = options.split == "given"
     timeless = given and all(time.year == 1970 for *_, time, _ in happened)
-    wanted = options.targets or options.positives
 
-    def first(types):
-        """By pair, the earliest contact: (time, split, type order, type)."""
-        found = defaultdict(list)
-        for user, item, type_, time, split in happened:
-            if type_ in types:
-                rank = RANK[split or "train"] if given else 0
-                found[user, item].append((time, rank, ORDER.index(type_), type_))
-        return {pair: min(contacts) for pair, contacts in found.items()}
-
-    positives, targets = first(options.positives), first(wanted)
-    own_review = {}
-    for r in sorted(reviews, key=lambda r: (r["review_time"], r["review_id"])):
-        own_review.setdefault((r["user_id"], r["item_id"]), r)
-
+    positives = first_contacts(happened, options.positives, given)
+    targets = first_contacts(happened, options.targets or options.positives, given)
+    own_review = first_reviews(reviews)
     split_of = split_rule(targets, options, given)
 
     def before(user, item, kind, time):
@@ -85,7 +75,7 @@ def expected_examples(events, reviews, categories, options):
         return [i for *_, i in sorted(owned)]
 
     rows = {}
-    empty = dict.fromkeys(("next_item", "click", "purchase", "rating", "sentiment", "category"))
+    empty = dict.fromkeys(LABELS)
 
     def interaction(user, item, type_, time, source_split):
         split = split_of(user, item, time, source_split)
@@ -172,3 +162,72 @@ def split_rule(targets, options, given):
         return "valid" if (time, pair_hash(user, item)) < moments[-1] else "test"
 
     return leave_one_out
+
+
+def everything(events, reviews):
+    happened = [(e["user_id"], e["item_id"], e["event_type"], e["event_time"], e["split"]) for e in events]
+    return happened + [(r["user_id"], r["item_id"], "review", r["review_time"], r["split"]) for r in reviews]
+
+
+def first_contacts(happened, types, given):
+    """By pair, the earliest contact: (time, split, type order, type)."""
+    found = defaultdict(list)
+    for user, item, type_, time, split in happened:
+        if type_ in types:
+            rank = RANK[split or "train"] if given else 0
+            found[user, item].append((time, rank, ORDER.index(type_), type_))
+    return {pair: min(contacts) for pair, contacts in found.items()}
+
+
+def first_reviews(reviews):
+    """By pair, its first review."""
+    found = {}
+    for r in sorted(reviews, key=lambda r: (r["review_time"], r["review_id"])):
+        found.setdefault((r["user_id"], r["item_id"]), r)
+    return found
+
+
+def expected_features(events, reviews, items, options, indices):
+    """gold.item_features and gold.user_features by index, for a split by time and prices 1, 2, 3, ...
+
+    Args:
+        indices: by (table, id) or (table, attribute, value).
+    """
+    happened = everything(events, reviews)
+    positives = first_contacts(happened, options.positives, False)
+    targets = first_contacts(happened, options.targets or options.positives, False)
+    split_of = split_rule(targets, options, False)
+    written = sorted(
+        (r["review_time"], pair_hash(*pair), pair, indices["texts_vocabulary", r["text_hash"]])
+        for pair, r in first_reviews(reviews).items()
+    )
+    of_items = {}
+    for number, item in enumerate(items):
+        name = item["item_id"]
+        category = " > ".join(item["category"] or ())
+        trained = [text for time, _, (u, i), text in written if i == name and split_of(u, i, time, None) == "train"]
+        of_items[indices["items_vocabulary", name]] = {
+            "category": indices.get(("attributes_vocabulary", "category", category), 0),
+            "brand": indices["attributes_vocabulary", "brand", item["brand"]],
+            "price": 1 + sum(np.quantile(range(1, len(items) + 1), n / 10) < number + 1 for n in range(1, 10)),
+            "text": indices["texts_vocabulary", item["text_hash"]],
+            "reviews": trained[::-1][: options.item_reviews],
+            "interactions": sum(i == name and split_of(u, i, c[0], None) == "train" for (u, i), c in targets.items()),
+        }
+
+    def in_order(contacts, user):
+        mine = sorted(
+            (c[0], pair_hash(u, i), indices["items_vocabulary", i]) for (u, i), c in contacts.items() if u == user
+        )
+        return [index for *_, index in mine]
+
+    of_users = {
+        index: {
+            "history": in_order(positives, user)[-options.history_length :],
+            "reviews": [text for *_, (u, _), text in written if u == user][-options.user_reviews :],
+            "seen": in_order(targets, user),
+        }
+        for (table, user, *_), index in indices.items()
+        if table == "users_vocabulary"
+    }
+    return of_items, of_users

@@ -1,152 +1,256 @@
-import hashlib
-import random
-from collections import Counter, defaultdict
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+"""The rows of gold.examples, through the pure transforms: no lake."""
 
-import pyarrow as pa
+from collections import Counter
+from contextlib import ExitStack
+from datetime import timedelta
+
 import pytest
-from examples_oracle import expected_examples, pair_hash
+from examples_logs import START, event, item, random_log, review, settings_of, sha, silver, without_times
+from examples_oracle import LABELS, expected_examples, pair_hash
+from pyspark.sql import functions as F
 
-from jobs import build_examples
-from tandemrec.config import parse_settings
+from tandemrec import examples
 from tandemrec.errors import ConfigError
-from tandemrec.lake import Lake
-from tandemrec.lake.types import arrow_schema
+from tandemrec.examples.exposures import exposures
+from tandemrec.examples.negatives import against_random
+from tandemrec.examples.splits import Splitter
 
-START = datetime(2024, 3, 1, tzinfo=UTC)
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-ORIGIN = {"source": "s", "file": "f", "line": 1, "part": 0}
-
-
-def sha(text):
-    return hashlib.sha256(text.encode()).hexdigest()
+REFERENCES = ("history", "user_reviews", "item_reviews")
+COMPARED = ("split", *REFERENCES, "review", "seen", *LABELS)
+REVIEWED = ["click", "purchase", "rating"]
 
 
-def event(user, item, type_, hour=0.0, value=None, split=None, start=START):
-    time = start + timedelta(hours=hour)
-    return {"user_id": user, "item_id": item, "event_type": type_, "event_time": time, "value": value, "split": split}
+def indices(rows, *columns):
+    return {value: n for n, value in enumerate(sorted({row[c] for row in rows for c in columns if row[c]}), 1)}
 
 
-def review(user, item, hour, stars, text, split=None, number=0, start=START):
-    return {
-        "review_id": f"r-{user}-{item}-{number}",
-        "user_id": user,
-        "item_id": item,
-        "rating": stars,
-        "review_time": start + timedelta(hours=hour),
-        "title": None,
-        "text": text,
-        "clean_text": text,
-        "text_hash": sha(text),
-        "language": "en",
-        "tokens": [],
-        "split": split,
-    }
+def vocabulary(spark, index, id_, name):
+    return spark.createDataFrame(list(index.items()), f"{id_} string, {name} int")
 
 
-def item(name, category=None, brand=None, price=None):
-    row = dict.fromkeys(("title", "currency", "description", "attributes", "updated_at", "source", "file", "line"))
-    text = f"about {name}"
-    return row | {
-        "item_id": name, "category": category, "brand": brand, "price": price, "text": text, "text_hash": sha(text),
-    }
-
-
-def random_log(seed, *, users=6, items=9, events=260, reviews=50, start=START, splits=(None,)):
-    """A log with many ties in time: hours are drawn from a few, and every type of event may meet every other."""
-    draw = random.Random(seed)
-    types = ["view"] * 5 + ["click"] * 3 + ["favourite", "cart", "purchase", "rating", "rating"]
-    rows = {}
-    for _ in range(events):
-        user, name, type_ = f"u{draw.randrange(users)}", f"i{int(items * draw.random() ** 2)}", draw.choice(types)
-        hour = draw.randrange(40) * 6
-        value = float(draw.randint(1, 5)) if type_ == "rating" and draw.random() < 0.9 else None
-        row = event(user, name, type_, hour, value, draw.choice(splits), start)
-        rows[user, name, type_, row["event_time"]] = row
-    written = {}
-    for number in range(reviews):
-        user, name = f"u{draw.randrange(users)}", f"i{int(items * draw.random() ** 2)}"
-        stars = draw.choice([1.0, 2.0, 3.0, 4.0, 5.0, None])
-        text = f"text {draw.randrange(reviews * 3 // 4)}"  # some are written twice
-        row = review(user, name, draw.randrange(40) * 6, stars, text, draw.choice(splits), number, start)
-        written[user, name, row["review_time"]] = row
-    shelf = [item(f"i{n}", ["Root", f"leaf {n % 3}"] if n % 4 else None, f"b{n % 2}", Decimal(n + 1)) for n in range(items)]
-    return list(rows.values()), list(written.values()), shelf
-
-
-def settings_for(lake, **options):
-    source = {"name": "e", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}
-    return parse_settings(
-        {"data": {"root": "none"}, "lake": {"root": lake.root}, "sources": [source], "examples": options}
+def log_of(spark, events, reviews, *, given=False):
+    """The log in integers, with the index of users, items and texts that it is written in."""
+    users, items = indices([*events, *reviews], "user_id"), indices([*events, *reviews], "item_id")
+    texts = indices([*reviews, *map(item, items)], "text_hash")
+    log = examples.build_log(
+        spark.createDataFrame(silver("events", events)),
+        spark.createDataFrame(silver("reviews", reviews)),
+        vocabulary(spark, users, "user_id", "user_index"),
+        vocabulary(spark, items, "item_id", "item_index"),
+        vocabulary(spark, texts, "text_hash", "text_index"),
+        given=given,
     )
+    return log, users, items, texts
 
 
-def fill(lake, events=(), reviews=(), items=()):
-    for name, rows in (("events", events), ("reviews", reviews), ("items", items)):
-        origin = ORIGIN if name != "items" else {}
-        table = pa.Table.from_pylist([{**row, **origin} for row in rows], arrow_schema(lake.table(name)))
-        lake.overwrite(name, table)
-
-
-def vocabulary(lake, table, id_, index):
-    return dict(zip(*lake.read(table, [index, id_]).to_pydict().values(), strict=True))
-
-
-def readable(lake):
-    """gold.examples with ids and text hashes in place of indices, as a list."""
-    users = vocabulary(lake, "users_vocabulary", "user_id", "user_index")
-    items = vocabulary(lake, "items_vocabulary", "item_id", "item_index") | {None: None}
-    texts = vocabulary(lake, "texts_vocabulary", "text_hash", "text_index") | {0: None}
-    values = lake.read("attributes_vocabulary").to_pylist()
-    categories = {v["value_index"]: v["value"] for v in values if v["attribute"] == "category"} | {None: None}
-    rows = lake.read("examples").to_pylist()
+def build(spark, events, reviews, settings, categories=None):
+    """Examples with ids and text hashes in place of indices."""
+    log, users, items, texts = log_of(spark, events, reviews, given=settings.examples.split == "given")
+    names = sorted(set((categories or {}).values()))
+    coded = [(index, names.index(categories[i]) + 1 if i in (categories or {}) else 0) for i, index in items.items()]
+    with ExitStack() as stack:
+        contacts = examples.first_contacts(log, settings.examples)
+        for frame in (log, contacts):
+            stack.callback(frame.persist().unpersist)
+        parts = examples.Parts(
+            log=log,
+            contacts=contacts,
+            attributes=spark.createDataFrame(coded, "item int, category int"),
+            splitter=examples.splitter(contacts, settings.examples, settings.seed),
+            known=examples.look_at(log, settings),
+            items=len(items),
+        )
+        rows = [row.asDict() for row in examples.build_examples(parts, settings).collect()]
+    user_of, item_of, text_of = ({n: id_ for id_, n in index.items()} for index in (users, items, texts))
+    item_of[None] = text_of[0] = None
     for row in rows:
-        row |= {"user": users[row["user"]], "item": items[row["item"]], "next_item": items[row["next_item"]]}
-        row |= {name: [items[i] for i in row[name]] for name in ("history", "seen")}
-        row |= {name: [texts[t] for t in row[name]] for name in ("user_reviews", "item_reviews")}
-        row |= {"review": texts[row["review"]], "category": categories[row["category"]]}
+        row |= {"user": user_of[row["user"]], "item": item_of[row["item"]], "next_item": item_of[row["next_item"]]}
+        row |= {name: [item_of[i] for i in row[name]] for name in ("history", "seen")}
+        row |= {name: [text_of[t] for t in row[name]] for name in ("user_reviews", "item_reviews")}
+        row |= {"review": text_of[row["review"]], "event_time": row["event_time"].astimezone(START.tzinfo)}
+        row |= {"category": names[int(row["category"]) - 1] if row["category"] else None}
     return rows
 
 
-def comparable(row, names):
-    return tuple(tuple(row[name]) if isinstance(row[name], list) else row[name] for name in names)
+def frozen(row):
+    return tuple(tuple(row[name]) if isinstance(row[name], list) else row[name] for name in COMPARED)
 
-
-LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "category")
-COMPARED = ("split", "history", "user_reviews", "item_reviews", "review", "seen", *LABELS)
 
 CASES = {
-    "time": dict(split="time", valid_share=0.2, test_share=0.2, history_length=3, user_reviews=2, item_reviews=2),
-    "leave one out": dict(split="leave_one_out", history_length=4, user_reviews=0, item_reviews=3),
-    "purchases are predicted": dict(split="leave_one_out", targets=["purchase", "rating"], positives=["click", "rating",
-                                    "purchase"], history_length=2, click_within_hours=6),
-    "given, with times": dict(split="given", history_length=5),
-    "given, without times": dict(split="given", history_length=3, user_reviews=2, item_reviews=2,
-                                 targets=["purchase"], exposure=None),
+    "time": {
+        "split": "time",
+        "valid_share": 0.2,
+        "test_share": 0.2,
+        "history_length": 3,
+        "user_reviews": 2,
+        "item_reviews": 2,
+    },
+    "leave one out, some targets": {
+        "split": "leave_one_out",
+        "positives": REVIEWED,
+        "targets": ["purchase", "rating"],
+        "history_length": 2,
+        "user_reviews": 0,
+    },
+    "leave one out, reviews only": {
+        "split": "leave_one_out",
+        "positives": ["review"],
+        "exposure": None,
+        "history_length": 4,
+    },
+    "given, with times": {"split": "given", "history_length": 5, "click_within_hours": 6},
+    "given, without times": {
+        "split": "given",
+        "targets": ["purchase"],
+        "exposure": None,
+        "history_length": 3,
+        "user_reviews": 2,
+        "item_reviews": 2,
+    },
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_examples_agree_with_a_plain_account_of_them(spark, lake, name):
-    start = EPOCH if name == "given, without times" else START
+def test_examples_agree_with_a_plain_account_of_them(spark, name):
     splits = ("train", "train", "train", "valid", "test", None) if name.startswith("given") else (None,)
-    events, reviews, items = random_log(len(name), start=start, splits=splits)
-    if start == EPOCH:
-        events = list({(e["user_id"], e["item_id"], e["event_type"]): e | {"event_time": EPOCH} for e in events}.values())
-        reviews = list({(r["user_id"], r["item_id"]): r | {"review_time": EPOCH} for r in reviews}.values())
-    fill(lake, events, reviews, items)
-    settings = settings_for(lake, **CASES[name])
-    figures = build_examples.run(spark, settings)
-
+    events, reviews, items = random_log(len(name), splits=splits)
+    if "reviews only" in name:
+        events = []
+    if "without times" in name:
+        events, reviews = without_times(events, reviews)
+    settings = settings_of(**CASES[name])
     categories = {i["item_id"]: " > ".join(i["category"]) for i in items if i["category"]}
-    expected = expected_examples(events, reviews, categories, settings.examples)
+    found = build(spark, events, reviews, settings, categories)
 
-    found = Counter(
-        (row["kind"], row["user"], row["item"], row["event_time"], *comparable(row, COMPARED)) for row in readable(lake)
-    )
-    wanted = Counter((*key[:4], *comparable(row, COMPARED)) for key, row in expected.items())
-    assert found == wanted
+    expected = expected_examples(events, reviews, categories, settings.examples)
+    assert len({row["example_id"] for row in found}) == len(found) == len(expected)
+    assert Counter(
+        (row["kind"], row["user"], row["item"], row["event_time"], *frozen(row)) for row in found
+    ) == Counter((*key[:4], *frozen(row)) for key, row in expected.items())
     for split in ("train", "valid", "test"):  # the log is rich enough to say something
-        assert any(row["split"] == split and row["next_item"] for row in expected.values())
-    assert sum(sum(kinds.values()) for kinds in figures["rows"].values()) == len(expected)
+        assert any(row["split"] == split and row["next_item"] and row["history"] for row in expected.values())
+
+
+def test_what_a_review_says_never_reaches_the_inputs_of_its_own_rows(spark):
+    events, reviews, _ = random_log(7, events=120, reviews=40)
+    reviews = [row | {"text_hash": sha(row["review_id"])} for row in reviews]
+    settings = settings_of(valid_share=0.2, test_share=0.2)
+    before = {row["example_id"]: row for row in build(spark, events, reviews, settings)}
+    told = Counter(text for row in before.values() for text in row["user_reviews"] + row["item_reviews"])
+    target = max(reviews, key=lambda row: told[row["text_hash"]])
+    noise = [row | {"text_hash": sha("noise")} if row is target else row for row in reviews]
+    after = {row["example_id"]: row for row in build(spark, events, noise, settings)}
+
+    assert before.keys() == after.keys()
+    own = [key for key, row in before.items() if (row["user"], row["item"]) == (target["user_id"], target["item_id"])]
+    assert {before[key]["kind"] for key in own} >= {"interaction", "review"}
+    for key in own:
+        for name in {*REFERENCES, "seen", "split", *LABELS}:
+            assert before[key][name] == after[key][name]
+        assert sha("noise") not in after[key]["user_reviews"] + after[key]["item_reviews"]
+        assert after[key]["review"] == sha("noise")  # by which the model leaves it out of the item's pooled reviews
+    assert any(sha("noise") in row["user_reviews"] + row["item_reviews"] for row in after.values())
+
+
+def test_a_rating_and_the_review_written_with_it_are_one_rating(spark):
+    events = [
+        event("u", "both", "rating", 2, 4.0),
+        event("u", "both", "purchase", 1),
+        event("u", "rated again", "rating", 3, 1.0),
+        event("u", "rated again", "rating", 5, 2.0),
+        event("u", "no stars", "rating", 6),
+    ]
+    reviews = [review("u", "both", 2, 4.0, "good"), review("u", "only reviewed", 4, 5.0, "best")]
+    rows = [row for row in build(spark, events, reviews, settings_of()) if row["kind"] == "interaction"]
+    rated = [(row["item"], row["rating"], row["next_item"]) for row in rows if row["rating"] is not None]
+    assert sorted(rated) == [
+        ("both", 4.0, None),
+        ("only reviewed", 5.0, "only reviewed"),
+        ("rated again", 1.0, "rated again"),
+        ("rated again", 2.0, None),
+    ]
+    assert Counter(row["next_item"] for row in rows if row["next_item"]) == Counter(
+        ["both", "only reviewed", "rated again", "no stars"]
+    )
+
+
+def test_a_click_belongs_to_the_latest_view_before_it(spark):
+    events = [
+        *(event("u", "i", "view", hour) for hour in (0, 10, 30, 100)),
+        event("u", "i", "click", 12),  # of the view at 10, not of the one at 0
+        event("u", "i", "click", 30),  # of the view at the same time
+        event("u", "i", "click", 54 + 0.001),  # more than 24 hours after the view at 30
+        event("u", "i", "purchase", 99),  # within 168 hours of the view at 30
+        event("u", "j", "view", 0),
+        event("u", "j", "click", 24),
+        event("u", "k", "view", 50),
+        event("u", "k", "click", 49),
+        event("v", "i", "click", 1),
+    ]
+    log, _, items, _ = log_of(spark, events, [])
+    rows = exposures(log, {"click": 24.0, "purchase": 168.0}).collect()
+    names = {index: name for name, index in items.items()}
+    found = {
+        (names[row["item"]], (row["event_time"].astimezone(START.tzinfo) - START) // timedelta(hours=1)): (
+            row["click"],
+            row["purchase"],
+        )
+        for row in rows
+    }
+    assert found == {
+        ("i", 0): (0.0, 0.0),
+        ("i", 10): (1.0, 0.0),
+        ("i", 30): (1.0, 1.0),
+        ("i", 100): (0.0, 0.0),
+        ("j", 0): (1.0, 0.0),
+        ("k", 50): (0.0, 0.0),
+    }
+
+
+def test_negatives_are_items_that_the_user_never_had(spark):
+    events, reviews, _ = random_log(3, users=4, items=40, events=80, reviews=10)
+    events = [row for row in events if row["event_type"] != "view"]
+    log, users, items, _ = log_of(spark, events, reviews)
+    had = {(users[row["user_id"]], items[row["item_id"]]) for row in [*events, *reviews]}
+    chosen = {(row["user_id"], row["item_id"], row["event_type"]) for row in events}
+
+    def draw(seed):
+        return [row.asDict() for row in against_random(log, ["click", "purchase"], len(items), 3, seed).collect()]
+
+    rows = draw(1)
+    for label, other in (("click", "purchase"), ("purchase", "click")):
+        of_label = [row for row in rows if row["event_type"] == label]
+        positives = [(row["user"], row["item"]) for row in of_label if row[label] == 1]
+        assert len(set(positives)) == len(positives) == sum(type_ == label for *_, type_ in chosen)
+        assert all((row["user"], row["item"]) in had for row in of_label if row[label] == 1)
+        negatives = [row for row in of_label if row[label] == 0]
+        assert Counter(row["key"] for row in negatives) == {
+            pair_hash(u, i): 3 for u, i, type_ in chosen if type_ == label
+        }
+        assert not had & {(row["user"], row["item"]) for row in negatives}
+        assert all(1 <= row["item"] <= len(items) for row in negatives)
+        assert len({(row["key"], row["item"]) for row in negatives}) == len(negatives)
+        assert all(row[other] is None for row in of_label)
+    assert sorted(rows, key=str) == sorted(draw(1), key=str) != sorted(draw(2), key=str)
+
+
+def test_a_random_split_keeps_a_pair_together_and_its_shares(spark):
+    rows = (
+        spark.range(6000)
+        .select(F.md5((F.col("id") % 3000).cast("string")).alias("pair"))
+        .withColumns({"event_time": F.current_timestamp(), "given": F.lit(None).cast("int")})
+    )
+    settings = settings_of(split="random", valid_share=0.2, test_share=0.1).examples
+    by_pair = (
+        Splitter(settings=settings, seed=1).split(rows).groupBy("pair").agg(F.collect_set("split").alias("splits"))
+    )
+    splits = [row["splits"] for row in by_pair.collect()]
+    assert all(len(found) == 1 for found in splits)
+    shares = Counter(found[0] for found in splits)
+    assert abs(shares[2] / 3000 - 0.1) < 0.03 and abs(shares[1] / 3000 - 0.2) < 0.03
+
+
+def test_a_log_without_any_target_is_refused(spark):
+    log, *_ = log_of(spark, [event("u", "i", "view")], [])
+    with pytest.raises(ConfigError, match=r"examples.targets is \['cart'\], found event types \['view'\]"):
+        examples.look_at(log, settings_of(targets=["cart"]))

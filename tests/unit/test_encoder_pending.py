@@ -1,5 +1,7 @@
 """Which texts need a vector, and a text that no encoder can take."""
 
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -50,5 +52,5 @@ def test_batches_hold_each_text_once_by_length_and_within_the_budget():
     assert (np.diff(lengths[np.concatenate(found)]) >= 0).all()
     assert all(lengths[batch].sum() <= 100 for batch in found)
     # No batch could have taken the next text too.
-    assert all(lengths[a].sum() + lengths[b[0]] > 100 for a, b in zip(found, found[1:], strict=False))
+    assert all(lengths[a].sum() + lengths[b[0]] > 100 for a, b in pairwise(found))
     assert [len(batch) for batch in batches(np.array([500, 3]), 100)] == [1, 1]

@@ -145,7 +145,7 @@ def one_of_several(rank: int, count: int, root: Path, address: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=count)
     dist.barrier()
-    _twenty_steps(root, root / f"parameters-{count}-{rank}.pt")
+    _twenty_steps(root, root / f"worker-{rank}.json")
     dist.destroy_process_group()
 
 
@@ -172,7 +172,7 @@ def test_two_workers_with_half_a_batch_each_are_one_with_the_whole(root, tmp_pat
     _twenty_steps(root, root / "alone.json")
     mp.spawn(one_of_several, (2, root, str(tmp_path / "meeting")), nprocs=2)
     alone, first, second = (
-        json.loads((root / name).read_text()) for name in ("alone.json", "parameters-2-0.pt", "parameters-2-1.pt")
+        json.loads((root / name).read_text()) for name in ("alone.json", "worker-0.json", "worker-1.json")
     )
     assert first == second
     np.testing.assert_allclose(first["parameters"], alone["parameters"], atol=1e-5)

@@ -53,7 +53,7 @@ def test_a_batch_is_its_rows(made):
     np.testing.assert_equal(batch.labels["rating"].numpy(), examples.labels["rating"][chosen])
     items, counts = examples.seen_by(chosen)
     rows = rows_of(made, "test")
-    assert items.tolist() == sum((rows[row]["seen"] for row in chosen), [])
+    assert items.tolist() == [item for row in chosen for item in rows[row]["seen"]]
     assert counts.tolist() == [len(rows[row]["seen"]) for row in chosen]
 
 
@@ -72,11 +72,11 @@ def test_an_old_version_can_be_read_and_a_new_lake_is_not_taken_for_the_old(made
     made.overwrite("examples", made.read("examples").slice(0, 50))
     assert len(load_examples(made)["train"]) < count
     assert len(load_examples(made, version=version)["train"]) == count
-    newest = load_examples(made)["test"].item.tolist()
+    newest = load_examples(made)["train"].item.tolist()
     (tmp_path / "lake").rename(tmp_path / "gone")  # the same path and version, another lake
     again = small_lake(tmp_path / "lake", seed=8)
     again.overwrite("examples", again.read("examples").slice(0, 50))
-    assert load_examples(again)["test"].item.tolist() != newest
+    assert load_examples(again)["train"].item.tolist() != newest
 
 
 def test_no_rows_at_all(made):

@@ -151,7 +151,7 @@ class TestTasks:
         other = model_of(tasks=DEFAULT_TASKS[::-1], dropout=0.0, id_dropout=0.0)
         other.load_state_dict(model.state_dict())
         losses, others = task_losses(model, batch, features), task_losses(other, batch, features)
-        assert {name: float(loss) for name, loss in losses.items()} == {n: float(loss) for n, loss in others.items()}
+        assert {name: loss.item() for name, loss in losses.items()} == {n: loss.item() for n, loss in others.items()}
 
     def test_a_new_task_is_an_entry_of_the_settings(self, batch, features):
         helpful = Task(name="helpful", kind="regression", label="votes", reads=["review"])

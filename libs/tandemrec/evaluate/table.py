@@ -15,7 +15,7 @@ def comparison_table(figures: Sequence[Measured]) -> Table:
     values: dict[tuple[str, str], dict[str, float]] = {}
     for figure in figures:
         values.setdefault((figure.task, figure.metric), {})[figure.model] = figure.value
-    table = Table("task", "metric", *models, box=None, pad_edge=False)
+    table = Table("task", "metric", *(model.replace("_", "\n") for model in models), box=None, pad_edge=False)
     for column in table.columns[2:]:
         column.justify = "right"
     shown = ""

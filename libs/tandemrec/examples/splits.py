@@ -13,7 +13,8 @@ split is asked about:
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from math import floor
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
@@ -76,10 +77,9 @@ def cut_times(contacts: DataFrame, settings: ExamplesSettings) -> tuple[datetime
     """
     shares = [1 - settings.valid_share - settings.test_share, 1 - settings.test_share]
     minutes = F.floor(F.unix_seconds("event_time") / 60)
-    quantiles = F.percentile(minutes, shares)
-    seconds = [F.timestamp_seconds(F.floor(quantiles[n] * 60)).alias(f"cut_{n}") for n in (0, 1)]
-    row = targets(contacts).agg(*seconds).collect()[0]
-    return row["cut_0"], row["cut_1"]
+    row = targets(contacts).agg(F.percentile(minutes, shares).alias("cuts")).collect()[0]
+    valid, test = (datetime.fromtimestamp(floor(minute * 60), UTC) for minute in row["cuts"])
+    return valid, test
 
 
 def last_two(contacts: DataFrame) -> DataFrame:

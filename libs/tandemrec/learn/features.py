@@ -3,6 +3,7 @@
 Shapes: I items, R reviews, T texts, W width of a text vector.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -67,7 +68,7 @@ def sizes_of(
     newest = max((int(examples.item.max(initial=0)) for examples in splits.values()), default=0)
     if newest >= len(features):
         raise TableError(
-            f"table examples refers to item {newest}, expected at most {len(features) - 1}, the largest of item_features"
+            f"table examples refers to item {newest}, expected at most {len(features) - 1}, the last of item_features"
         )
     labels = {task.column for task in tasks if task.kind == "multiclass"}
     return Sizes(
@@ -96,5 +97,6 @@ def _texts(lake: Lake, encoder: str, versions: Mapping[str, int]) -> torch.Tenso
         vectors_version=tables["text_vectors"],
         vocabulary_version=tables["texts_vocabulary"],
     )
-    # torch wants memory it may write to: a private mapping, of which only written pages would be copied. None is.
-    return torch.from_numpy(np.memmap(matrix.filename, matrix.dtype, "c", matrix.offset, matrix.shape))
+    with warnings.catch_warnings():  # nobody writes to what is mapped read-only
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(matrix)

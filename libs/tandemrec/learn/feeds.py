@@ -142,7 +142,7 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
     np.save(folder / "splits.npy", np.concatenate([[0], np.bincount(split_N, minlength=len(SPLITS)).cumsum()]))
     np.save(folder / "seen_offsets.npy", offsets.astype(np.int64))
 
-    def column(name: str, dtype: type, *shape: int) -> Array:
+    def column(name: str, dtype: type, *shape: int) -> np.memmap[Any, Any]:
         return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
 
     count = len(order)

@@ -49,7 +49,7 @@ def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
 
 
 def share(rows: int) -> slice:
-    """This worker's contiguous part of a number of rows."""
+    """Which of a number of rows are for this worker: contiguous parts, in the order of the workers."""
     return slice(rows * rank() // count(), rows * (rank() + 1) // count())
 
 

@@ -15,10 +15,12 @@ def count_by(lake: Lake, table: str, groups: Mapping[str, pc.Expression]) -> pa.
     if not lake.exists(table):
         return pa.table({**{key: pa.nulls(0) for key in keys}, "rows": pa.array([], pa.int64())})
     scanner = lake.dataset(table).scanner(columns=dict(groups))
-    total = scanner.projected_schema.empty_table().append_column("rows", pa.array([], pa.int64()))
+    types = {field.name: field.type for field in scanner.projected_schema}
+    total = pa.table({**{key: pa.array([], types[key]) for key in keys}, "rows": pa.array([], pa.int64())})
     for batch in scanner.to_batches():
         ones = pa.array(np.ones(batch.num_rows, np.int64))
-        rows = pa.concat_tables([total, pa.table(batch).append_column("rows", ones)])
+        # by name, so that a column that is NOT NULL in the table meets the sums' nullable one
+        rows = pa.concat_tables([total, pa.table({**{key: batch[key] for key in keys}, "rows": ones})])
         summed = rows.group_by(keys).aggregate([("rows", "sum")])
         total = pa.table({**{key: summed[key] for key in keys}, "rows": summed["rows_sum"]})
     return total

@@ -1,0 +1,119 @@
+"""How fast texts become vectors: this encoder against the textbook's loop, sentence-transformers and the processor.
+
+Real reviews, all contestants in turn in each round, the best round of each: the ratios hold on a busy machine too.
+Needs sentence-transformers beside the library's own environment.
+"""
+
+import argparse
+import csv
+import io
+import random
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from figures import publish
+from sentence_transformers import SentenceTransformer
+from torch import nn
+from transformers import AutoModel, AutoTokenizer
+
+from tandemrec.config import EmbedSettings, EncoderSettings
+from tandemrec.text.encoder import Encoder
+from tandemrec.text.sources import model_folder
+
+Encode = Callable[[list[str]], np.ndarray]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", required=True, type=Path, help="Musical_instruments_reviews.csv.zip, or its folder")
+    parser.add_argument("--texts", type=int, default=160)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    arguments = parser.parse_args()
+    texts = reviews(arguments.data, arguments.texts)
+    settings = EncoderSettings()
+    encoder = Encoder(settings, tokens_per_batch=EmbedSettings().tokens_per_batch)
+    folder = model_folder(settings.model)
+    peer = SentenceTransformer(str(folder), device="cpu")
+    contestants: dict[str, Encode] = {
+        "ours": encoder.encode,
+        "textbook": textbook(folder, settings.max_length),
+        "sentence_transformers": lambda batch: peer.encode(batch, show_progress_bar=False),
+    }
+    tokens = sum(len(ids) for ids in encoder._tokenise(texts))
+    exact = contestants["textbook"](texts)
+    figures = {"encode_min_cosine": float((contestants["ours"](texts) * exact).sum(1).min())}
+    for threads in arguments.threads:
+        torch.set_num_threads(threads)
+        seconds = race(contestants, encoder, texts, tokens, arguments.rounds)
+        print(f"{threads} threads, {len(texts)} texts of {tokens / len(texts):.0f} tokens; texts a second:")
+        for name, best in seconds.items():
+            print(f"  {name:24s}{len(texts) / best:8.1f}")
+        end = "" if threads == 1 else f"_{threads}_threads"
+        figures[f"encode_vs_textbook{end}"] = seconds["textbook"] / seconds["ours"]
+        figures[f"encode_vs_sentence_transformers{end}"] = seconds["sentence_transformers"] / seconds["ours"]
+        figures[f"encode_share_of_gemm{end}"] = seconds["gemm_ceiling"] / seconds["ours"]
+    publish("encode", figures)
+
+
+def reviews(path: Path, count: int) -> list[str]:
+    """Random reviews, in the order of the file."""
+    archive = zipfile.ZipFile(next(path.glob("*.zip")) if path.is_dir() else path)
+    with archive.open(archive.namelist()[0]) as file:
+        texts = [row["reviewText"] for row in csv.DictReader(io.TextIOWrapper(file, "utf-8")) if row["reviewText"]]
+    return [texts[i] for i in sorted(random.Random(0).sample(range(len(texts)), count))]
+
+
+def textbook(folder: Path, max_length: int) -> Encode:
+    """What a first Ray Data pipeline does: batches of 32 in the order of the file, padded to the longest, float32."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+
+    @torch.no_grad()
+    def encode(texts: list[str]) -> np.ndarray:
+        vectors = []
+        for start in range(0, len(texts), 32):
+            batch = texts[start : start + 32]
+            encoded = tokenizer(batch, padding=True, truncation=True, max_length=max_length, return_tensors="pt")
+            mask = encoded["attention_mask"].unsqueeze(-1)
+            mean = (model(**encoded).last_hidden_state * mask).sum(1) / mask.sum(1)
+            vectors.append(F.normalize(mean, dim=-1).numpy())
+        return np.concatenate(vectors)
+
+    return encode
+
+
+def race(
+    contestants: dict[str, Encode], encoder: Encoder, texts: list[str], tokens: int, rounds: int
+) -> dict[str, float]:
+    """Seconds of each one's best round, and of the ceiling: the same tokens through the linear layers alone."""
+    best = dict.fromkeys([*contestants, "gemm_ceiling"], float("inf"))
+    for _ in range(rounds):
+        for name, encode in contestants.items():
+            started = time.perf_counter()
+            encode(texts)
+            best[name] = min(best[name], time.perf_counter() - started)
+        best["gemm_ceiling"] = min(best["gemm_ceiling"], gemm_seconds(encoder, tokens))
+    return best
+
+
+@torch.inference_mode()
+def gemm_seconds(encoder: Encoder, tokens: int) -> float:
+    """What the matrix products of the model's layers cost for this many tokens, at the rows of a full batch."""
+    layers = [layer for layer in encoder._model.encoder.modules() if isinstance(layer, nn.Linear)]
+    rows = encoder.tokens_per_batch
+    inputs = {layer.in_features: torch.randn(rows, layer.in_features, dtype=encoder.dtype) for layer in layers}
+    repeats = 3
+    started = time.perf_counter()
+    for _ in range(repeats):
+        for layer in layers:
+            F.linear(inputs[layer.in_features], layer.weight, layer.bias)
+    return (time.perf_counter() - started) / repeats * tokens / rows
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""The examples stage on a lake: vocabularies that keep their numbers, features, and runs that change nothing."""
+
+from examples_logs import event, item, random_log, review, settings_of, silver
+from examples_oracle import expected_examples, expected_features
+
+from jobs import build_examples
+
+GOLD = ("examples", "item_features", "user_features")
+
+
+def fill(lake, events, reviews, items):
+    for name, rows in (("events", events), ("reviews", reviews), ("items", items)):
+        lake.overwrite(name, silver(name, rows))
+
+
+def vocabularies(lake):
+    keys = {"users_vocabulary": ["user_id"], "items_vocabulary": ["item_id"], "texts_vocabulary": ["text_hash"]}
+    keys["attributes_vocabulary"] = ["attribute", "value"]
+    found = {}
+    for table, key in keys.items():
+        for row in lake.read(table).to_pylist():
+            index = next(value for name, value in row.items() if name.endswith("_index"))
+            found[(table, *(row[name] for name in key))] = index
+    return found
+
+
+def rows_of(lake, name):
+    return sorted(lake.read(name).to_pylist(), key=str)
+
+
+def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
+    events, reviews, items = random_log(5)
+    fill(lake, events, reviews, items)
+    settings = settings_of(lake.root, valid_share=0.2, test_share=0.2, history_length=3, user_reviews=2, item_reviews=2)
+    figures = build_examples.run(spark, settings)
+    first = vocabularies(lake)
+    users = {key[1]: index for key, index in first.items() if key[0] == "users_vocabulary"}
+    assert users == {user: n for n, user in enumerate(sorted({row["user_id"] for row in [*events, *reviews]}), 1)}
+    for table in ("items_vocabulary", "texts_vocabulary"):
+        ordered = sorted((index, key) for key, index in first.items() if key[0] == table)
+        assert [index for index, _ in ordered] == list(range(1, len(ordered) + 1))
+        assert [key for _, key in ordered] == sorted(key for _, key in ordered)
+    assert first["attributes_vocabulary", "brand", "b1"] == 2
+    assert first["attributes_vocabulary", "category", "Root > leaf 2"] == 3
+
+    categories = {i["item_id"]: " > ".join(i["category"]) for i in items if i["category"]}
+    expected = expected_examples(events, reviews, categories, settings.examples)
+    assert sum(count for kinds in figures["rows"].values() for count in kinds.values()) == len(expected)
+    for split, labels in figures["labels"].items():
+        for name, count in labels.items():
+            assert count == sum(row["split"] == split and row[name] is not None for row in expected.values())
+    of_items, of_users = expected_features(events, reviews, items, settings.examples, first)
+    assert {row.pop("item_index"): row for row in lake.read("item_features").to_pylist()} == of_items
+    assert {row.pop("user_index"): row for row in lake.read("user_features").to_pylist()} == of_users
+
+    before = {name: rows_of(lake, name) for name in GOLD}
+    assert build_examples.run(spark, settings) == figures
+    assert {name: rows_of(lake, name) for name in GOLD} == before
+    assert vocabularies(lake) == first
+
+    newcomers = [event("a new user", "a new item", "click", 1), event("u1", "zz", "purchase", 2)]
+    fill(lake, [*events, *newcomers], [*reviews, review("u0", "zz", 9, 5.0, "unheard of")], [*items, item("a thing")])
+    build_examples.run(spark, settings)
+    grown = vocabularies(lake)
+    assert {key: grown[key] for key in first} == first
+    added = {key: index for key, index in grown.items() if key not in first}
+    assert added["users_vocabulary", "a new user"] == len(users) + 1
+    new_items = [added["items_vocabulary", name] for name in ("a new item", "a thing", "zz")]
+    assert new_items == [10, 11, 12]
