@@ -17,7 +17,9 @@ def spark() -> Iterator[object]:
     from tandemrec.config.root import SparkSettings
     from tandemrec.engines.spark import build_session
 
-    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=2), "tests")
+    # many small jobs: Java's second compiler would take longer than it saves
+    quick_start = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
+    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=2, conf=quick_start), "tests")
     yield session
     session.stop()
 
