@@ -11,7 +11,6 @@ from tandemrec import console, examples
 from tandemrec.config import Settings
 from tandemrec.config.sources import SPLITS
 from tandemrec.examples import vocabularies
-from tandemrec.examples.contacts import first_reviews
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.spark import merge, read
@@ -44,22 +43,25 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
         log = kept(examples.build_log(events, reviews, users, catalogue, texts, given=options.split == "given"))
         known = examples.look_at(log, settings)
         contacts = kept(examples.first_contacts(log, options))
+        splitter = examples.splitter(contacts, options, settings.seed)
+        referred = kept(examples.first_reviews(splitter.split(examples.reviews_of(log))))
+        attributes = kept(examples.item_attributes(items, catalogue, values, texts))
         parts = examples.Parts(
             log=log,
             contacts=contacts,
-            attributes=kept(examples.item_attributes(items, catalogue, values, texts)),
-            splitter=examples.splitter(contacts, options, settings.seed),
+            referred=referred,
+            attributes=attributes,
+            splitter=splitter,
             known=known,
             items=sizes[vocabularies.ITEM],
         )
         rows = kept(examples.build_examples(parts, settings))
-        referred = kept(first_reviews(parts.reviews))
         merge(spark, lake, "examples", rows, replace=True)
-        of_items = examples.item_features(parts.attributes, parts.interactions, referred, options)
+        of_items = examples.item_features(attributes, contacts, referred, splitter, options)
         merge(spark, lake, "item_features", of_items, replace=True)
         of_users = examples.user_features(users, contacts, referred, options)
         merge(spark, lake, "user_features", of_users, replace=True)
-        cuts = [cut.isoformat() for cut in parts.splitter.cuts or ()]
+        cuts = [cut.isoformat() for cut in splitter.cuts or ()]
         figures = {"vocabularies": sizes, **_count(rows), "cuts": cuts}
     _say(figures)
     return figures

@@ -2,7 +2,7 @@
 
 import html
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 from pyspark.sql import Column, DataFrame
@@ -47,9 +47,9 @@ def _visible(text: Column) -> Column:
 
 
 @pandas_udf(StringType())  # type: ignore[call-overload,untyped-decorator]
-def _resolve(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-    for texts in batches:
-        yield texts.map(lambda text: unicodedata.normalize("NFKC", html.unescape(text)), na_action="ignore")
+def _resolve(texts: pd.Series) -> pd.Series:
+    # Not over an iterator of batches: Spark gives functions of one batch one worker for all columns together.
+    return texts.map(lambda text: unicodedata.normalize("NFKC", html.unescape(text)), na_action="ignore")
 
 
 def joined(title: Column, text: Column) -> Column:

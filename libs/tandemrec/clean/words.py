@@ -1,6 +1,6 @@
 """The language of a text and its words. Stop words leave the words, never the text that a model reads."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import stopwordsiso
@@ -44,8 +44,9 @@ def tokens(text: Column, language: Column, stop_words: Sequence[str]) -> Column:
 
 
 @pandas_udf(ArrayType(StringType()))  # type: ignore[call-overload,untyped-decorator]
-def _cut(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+def _cut(texts: pd.Series) -> pd.Series:
+    if texts.isna().all():
+        return texts
     import rjieba  # only where there is Chinese: its dictionary takes a moment to load
 
-    for texts in batches:
-        yield texts.map(lambda text: [word for word in rjieba.cut(text) if word.isalnum()], na_action="ignore")
+    return texts.map(lambda text: [word for word in rjieba.cut(text) if word.isalnum()], na_action="ignore")

@@ -6,7 +6,7 @@ are held out; `references` adds what each row may know; `features` describes ite
 """
 
 from tandemrec.examples.assemble import LABELS, Parts, build_examples, look_at
-from tandemrec.examples.contacts import first_contacts
+from tandemrec.examples.contacts import first_contacts, first_reviews, reviews_of
 from tandemrec.examples.features import item_attributes, item_features, user_features
 from tandemrec.examples.log import build_log
 from tandemrec.examples.splits import splitter
@@ -17,9 +17,11 @@ __all__ = [
     "build_examples",
     "build_log",
     "first_contacts",
+    "first_reviews",
     "item_attributes",
     "item_features",
     "look_at",
+    "reviews_of",
     "splitter",
     "user_features",
 ]

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from tandemrec.config import Settings
 from tandemrec.config.sources import SPLITS
 from tandemrec.errors import ConfigError
-from tandemrec.examples.contacts import first_reviews, owned, positives
+from tandemrec.examples.contacts import owned, positives, reviews_of
 from tandemrec.examples.exposures import VIEW, exposures
 from tandemrec.examples.interactions import interactions
 from tandemrec.examples.log import REVIEW, TRAIN
@@ -50,26 +50,18 @@ def look_at(log: DataFrame, settings: Settings) -> Known:
 class Parts:
     """What examples and features are made of.
 
-    `log`, `contacts` and `attributes` are of `build_log`, `first_contacts` and `item_attributes`, and are read more
-    than once: the caller persists them. `items` is the size of the items vocabulary.
+    `log`, `contacts` and `attributes` are of `build_log`, `first_contacts` and `item_attributes`, `referred` is of
+    `first_reviews` with splits. They are read more than once: the caller persists them. `items` is the size of the
+    items vocabulary.
     """
 
     log: DataFrame
     contacts: DataFrame
+    referred: DataFrame
     attributes: DataFrame
     splitter: Splitter
     known: Known
     items: int
-
-    @property
-    def interactions(self) -> DataFrame:
-        """Rows of kind interaction, with their split."""
-        return self.splitter.split(interactions(self.log, self.contacts))
-
-    @property
-    def reviews(self) -> DataFrame:
-        """Every review, with its split."""
-        return self.splitter.split(self.log.where(F.col("event_type") == REVIEW))
 
 
 def build_examples(parts: Parts, settings: Settings) -> DataFrame:
@@ -78,15 +70,15 @@ def build_examples(parts: Parts, settings: Settings) -> DataFrame:
     Rows of kinds interaction and exposure carry the pair's own review in `review`, whenever it was written, so that
     the model can leave it out where it pools the item's reviews.
     """
-    referred = first_reviews(parts.reviews)
-    rows = parts.interactions
+    log, contacts, referred = parts.log, parts.contacts, parts.referred
+    rows = parts.splitter.split(interactions(log, contacts))
     choices = choice_rows(parts, settings)
     if choices is not None:
         rows = rows.unionByName(choices, allowMissingColumns=True)
     rows = rows.join(referred.select("user", "item", F.col("text").alias("review")), ["user", "item"], "left")
-    rows = add_references(rows, positives(parts.contacts), referred, settings.examples, timeless=parts.known.timeless)
-    rows = add_seen(rows, parts.contacts, given=settings.examples.split == "given")
-    texts = text_rows(parts.reviews, parts.attributes)
+    rows = add_references(rows, positives(contacts), referred, settings.examples, timeless=parts.known.timeless)
+    rows = add_seen(rows, contacts, given=settings.examples.split == "given")
+    texts = text_rows(parts.splitter.split(reviews_of(log)), parts.attributes)
     return _as_examples(rows.unionByName(texts, allowMissingColumns=True))
 
 

@@ -51,6 +51,10 @@ def owned(contacts: DataFrame) -> DataFrame:
     return targets(contacts).groupBy("user").agg(F.array_sort(F.collect_list(contact)).alias("owned"))
 
 
+def reviews_of(log: DataFrame) -> DataFrame:
+    return log.where(F.col("event_type") == REVIEW)
+
+
 def first_reviews(reviews: DataFrame) -> DataFrame:
     """One row a pair that has a review: its first.
 

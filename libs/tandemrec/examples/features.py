@@ -6,9 +6,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandemrec.config import ExamplesSettings
-from tandemrec.examples.contacts import owned, positives
+from tandemrec.examples.contacts import owned, positives, targets
 from tandemrec.examples.log import TRAIN, moment
 from tandemrec.examples.references import last_known, newest, no_items
+from tandemrec.examples.splits import Splitter
 from tandemrec.examples.vocabularies import BRAND, CATEGORY, category_path
 
 _DECILES = [n / 10 for n in range(1, 10)]
@@ -47,16 +48,17 @@ def item_attributes(
 
 
 def item_features(
-    attributes: DataFrame, interactions: DataFrame, reviews: DataFrame, settings: ExamplesSettings
+    attributes: DataFrame, contacts: DataFrame, reviews: DataFrame, splitter: Splitter, settings: ExamplesSettings
 ) -> DataFrame:
     """Rows of gold.item_features: attributes, and what the training split says of each item.
 
     Args:
-        attributes: of `item_attributes`.
-        interactions, reviews: with their `split`; reviews one a pair.
+        attributes, contacts: of `item_attributes` and `first_contacts`.
+        reviews: one a pair, with their split.
     """
     counts = (
-        interactions.where((F.col("split") == TRAIN) & F.col("next_item").isNotNull())
+        splitter.split(targets(contacts))
+        .where(F.col("split") == TRAIN)
         .groupBy("item")
         .agg(F.count("*").alias("interactions"))
     )

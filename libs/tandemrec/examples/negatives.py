@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-# Draws beyond those asked for, to make up for items that the user had.
-_SPARE = 8
+_DRAWS = 4  # for each negative asked for: what the user had, or was drawn before, falls away
+_SPARE = 16
 
 
 def against_random(log: DataFrame, labels: Sequence[str], items: int, negatives: int, seed: int) -> DataFrame:
@@ -32,7 +32,7 @@ def against_random(log: DataFrame, labels: Sequence[str], items: int, negatives:
     )
     had = log.groupBy("user").agg(F.collect_set("item").alias("had"))
     draws = F.transform(
-        F.sequence(F.lit(1), F.lit(2 * negatives + _SPARE)),
+        F.sequence(F.lit(1), F.lit(_DRAWS * negatives + _SPARE)),
         lambda draw: (F.pmod(F.xxhash64(F.lit(seed), "pair", "event_type", draw), F.lit(items)) + 1).cast("int"),
     )
     others = F.slice(F.array_except(draws, "had"), 1, negatives)
