@@ -24,7 +24,7 @@ from tandemrec.clean.verdicts import count_verdicts, in_sources, kept, quarantin
 from tandemrec.config import Settings, Source
 from tandemrec.errors import ConfigError, SourceError
 from tandemrec.lake import Lake, runs
-from tandemrec.lake.spark import merge, read
+from tandemrec.lake.spark import read, replace
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 
@@ -72,7 +72,7 @@ def _bronze(spark: SparkSession, lake: Lake, table: str, sources: Sequence[Sourc
     for source in sources:
         if absent := absent_columns(rows.where(F.col("source") == source.name), source):
             raise SourceError(
-                f"source {source.name}: no line of {source.path} has {absent[0]!r}, which columns name; "
+                f"source {source.name}: no line of {source.path} has {absent[0]!r}, which the source maps; "
                 "expected a field of the JSON objects"
             )
     return rows
@@ -96,9 +96,9 @@ def _write(
     rows["quarantine"] = reduce(DataFrame.unionByName, rejected)
     for table in (*SILVER, "quarantine"):
         lake.ensure(table)
-        if table in rows or lake.info(table).rows:
+        if table in rows or lake.info(table).files:
             nothing = spark.createDataFrame([], ddl(lake.table(table)))
-            merge(spark, lake, table, rows.get(table, nothing), replace=True)
+            replace(spark, lake, table, rows.get(table, nothing))
 
 
 def _balance(lake: Lake, bronze: Mapping[str, DataFrame], judged: Mapping[str, DataFrame]) -> runs.Figures:

@@ -1,7 +1,7 @@
 """Files as they are into bronze tables, each file once: one atomic append a source."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pyspark.sql import SparkSession
@@ -12,6 +12,8 @@ from tandemrec.config import Settings, Source
 from tandemrec.lake import Lake, runs, sources
 from tandemrec.lake.spark import append_once, read
 from tandemrec.pipeline import run_identity, stage_main
+
+RAW = ("events_raw", "items_raw", "reviews_raw")
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:
@@ -25,11 +27,13 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
             its source is appended then.
     """
     lake = Lake(settings.lake.root)
-    for table in ("events", "items", "reviews"):
-        lake.ensure(f"{table}_raw")
+    for table in RAW:
+        lake.ensure(table)
+    known = _known_files(spark, lake)
     run_id, started = run_identity(settings, "ingest"), runs.now()
     return {
-        source.name: _ingest(spark, lake, source, settings.data.root, run_id, started) for source in settings.sources
+        source.name: _ingest(spark, lake, source, settings.data.root, known.get(source.name, {}), run_id, started)
+        for source in settings.sources
     }
 
 
@@ -43,19 +47,34 @@ def depends_on(settings: Settings) -> object:
     }
 
 
+def _known_files(spark: SparkSession, lake: Lake) -> dict[str, dict[str, int]]:
+    """By source: size by name of the files that are in bronze."""
+    known: dict[str, dict[str, int]] = {}
+    for table in RAW:
+        if lake.info(table).files:
+            files = read(spark, lake, table).select("source", "file", "file_size").distinct()
+            for source, file, size in files.collect():
+                known.setdefault(source, {})[file] = size
+    return known
+
+
 def _ingest(
-    spark: SparkSession, lake: Lake, source: Source, root: str, run_id: str, started: datetime
+    spark: SparkSession,
+    lake: Lake,
+    source: Source,
+    root: str,
+    known: Mapping[str, int],
+    run_id: str,
+    started: datetime,
 ) -> dict[str, int]:
     table = f"{source.table}_raw"
     before = lake.info(table)
-    rows = read(spark, lake, table, version=before.version).where(F.col("source") == source.name)
-    known = {row.file: row.file_size for row in rows.select("file", "file_size").distinct().collect()}
     files = sources.list_files(source, root, spark)
     fresh = sources.new_files(source, files, known)
     appended = 0
     if fresh:
-        with sources.unpacked(fresh, f"{lake.root}/unpacked/{source.name}") as readable:
-            with sources.readable(source, readable), sources.read_source(spark, source, readable, root) as rows:
+        with sources.unpacked(fresh, f"{lake.root}/unpacked/{source.name}") as plain_files:
+            with sources.readable(source, plain_files), sources.read_source(spark, source, plain_files, root) as rows:
                 rows = rows.select(
                     F.lit(source.name).alias("source"),
                     "*",

@@ -63,11 +63,10 @@ def test_a_run_balances_and_a_second_changes_no_row(spark, tmp_path, capsys):
     }
     assert json.loads(next(row["raw"] for row in quarantine if row["line"] == 3)) == GOOD | {"i": "zzz"}
     before = {table: rows(tmp_path, table) for table in ("events", "items", "reviews", "quarantine")}
+    versions = {table: Lake(str(tmp_path / "lake")).version(table) for table in before}
     assert clean.run(spark, chosen) == figures
     assert {table: rows(tmp_path, table) for table in before} == before
-    for table in ("events", "items", "quarantine"):
-        done = Lake(str(tmp_path / "lake")).open(table).history(1)[0]["operationMetrics"]
-        assert {done[f"numTargetRows{what}"] for what in ("Inserted", "Updated", "Deleted")} == {"0"}
+    assert {table: Lake(str(tmp_path / "lake")).version(table) for table in before} == versions
     assert before["reviews"] == []
 
 

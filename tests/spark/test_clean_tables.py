@@ -83,6 +83,8 @@ def test_a_mapped_column_that_no_line_has_is_named(spark):
     asked = source(columns=columns, constants={"event_type": "click", "event_time": AT})
     assert absent_columns(bronze(spark, lines), asked, look_at=3) == ["nowhere"]
     assert absent_columns(bronze(spark, lines).limit(0), asked) == []
+    exploding = source(columns={"user_id": "u", "item_id": "late"}, explode=["past"], constants=asked.constants)
+    assert absent_columns(bronze(spark, lines), exploding) == ["past"]
 
 
 def test_events_are_rejected_for_the_first_rule_they_break_and_merged_by_key(spark):

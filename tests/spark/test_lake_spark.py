@@ -69,3 +69,22 @@ def test_rows_that_lack_a_column_are_refused(spark, lake):
         lake_spark.merge(
             spark, lake, "text_vectors", spark.createDataFrame([("a", "e")], "text_hash string, encoder string")
         )
+
+
+def test_replace_holds_exactly_the_rows_and_commits_only_changes(spark, lake):
+    lake.ensure("items")
+    items = lake_spark.read(spark, lake, "items")
+    named = spark.createDataFrame(
+        [("1", "x", None, ["a"], {"k": "v"}), ("2", None, None, [], None)],
+        "item_id string, title string, brand string, category array<string>, attributes map<string,string>",
+    )
+    rows = items.unionByName(named, allowMissingColumns=True)
+    assert lake_spark.replace(spark, lake, "items", rows.localCheckpoint())
+    version = lake.version("items")
+    assert not lake_spark.replace(spark, lake, "items", rows.orderBy(F.desc("item_id")).localCheckpoint())
+    assert lake.version("items") == version
+    swapped = rows.where("item_id = '1'").withColumns({"title": F.col("brand"), "brand": F.col("title")})
+    assert lake_spark.replace(spark, lake, "items", swapped.localCheckpoint())
+    assert lake.read("items", ["item_id", "title", "brand"]).to_pylist() == [
+        {"item_id": "1", "title": None, "brand": "x"}
+    ]

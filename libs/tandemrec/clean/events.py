@@ -71,6 +71,6 @@ def event_type(text: Column, source: Source) -> Column:
 
 
 def known_split(text: Column) -> Column:
-    """train, valid or test, else null."""
+    """The split as train, valid or test, else null."""
     name = F.lower(text)
     return F.when(name.isin(*SPLITS), name)

@@ -5,6 +5,7 @@ fraction is spelled as Spark spells a double (1.50 becomes 1.5).
 """
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -64,30 +65,29 @@ def constants(source: Source) -> dict[str, str]:
 
 
 def absent_columns(rows: DataFrame, source: Source, *, look_at: int = 1000) -> list[str]:
-    """Mapped columns that no line of a json source has, as the file names them. A field that is always null is there.
+    """Fields that a json source maps or explodes and no line has. A field that is always null is there.
 
-    Most sources show all their columns in the first lines; only what those lack is looked for in all of them.
+    Most sources show all their fields in the first lines; only what those lack is looked for in all of them.
     """
     if source.kind != "json":  # the other kinds have a header, and ingest looks at it
         return []
-    names = {path: path.removeprefix(AROUND).split(".")[-1] for path in source.columns.values()}
-    absent = list(names)
+    absent = [*source.explode, *source.columns.values()]
     for some in (rows.limit(look_at), rows):
         if not absent:
             break
-        # The name may be spelled with escapes in the line, and then only its value shows it.
-        parsed = parse(some, source)
-        ours = {path: [name for name, theirs in source.columns.items() if theirs == path] for path in absent}
-        seen = [
-            F.bool_or(F.col("raw").contains(f'"{names[path]}"') | F.col(ours[path][0]).isNotNull()).alias(str(number))
-            for number, path in enumerate(absent)
-        ]
-        found = parsed.agg(F.count("*"), *seen).first()
-        assert found is not None
-        if found[0] == 0:
+        seen = [F.bool_or(_shows(path, source)).alias(str(number)) for number, path in enumerate(absent)]
+        found = parse(some, source).agg(F.count("*"), *seen).first()
+        if found is None or found[0] == 0:
             return []
         absent = [path for path, is_there in zip(absent, found[1:], strict=True) if not is_there]
     return absent
+
+
+def _shows(path: str, source: Source) -> Column:
+    """Whether a line has the field: its name stands in it, or, spelled with escapes there, its value was read."""
+    name = path.removeprefix(AROUND).split(".")[-1]
+    ours = [F.col(our).isNotNull() for our, theirs in source.columns.items() if theirs == path]
+    return reduce(Column.__or__, ours, F.col("raw").contains(f'"{name}"'))
 
 
 def _steps(path: str, source: Source) -> list[str]:

@@ -14,7 +14,7 @@ _WORD = r"[\p{L}\p{N}]+(?:'\p{L}+)*"
 
 
 def language(text: Column) -> Column:
-    """Zh where at least a fifth of the letters are Chinese characters, en where most are Latin, else other."""
+    """The code zh where at least a fifth of the letters are Chinese characters, en where most are Latin, else other."""
     letters = F.length(F.regexp_replace(text, r"\P{L}+", ""))
     chinese = F.length(F.regexp_replace(text, r"\P{IsHan}+", ""))
     latin = F.length(F.regexp_replace(text, r"\P{IsLatin}+", ""))

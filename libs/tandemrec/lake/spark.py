@@ -65,6 +65,32 @@ def merge(
     )
 
 
+def replace(spark: SparkSession, lake: Lake, name: str, rows: DataFrame) -> bool:
+    """Make the table hold exactly these rows, in one commit; one that does already keeps its version.
+
+    Cheaper than a merge where all rows are computed anew: no join, and where nothing changed no file is written.
+    The rows are read twice: persist them where they are dear.
+
+    Returns:
+        Whether the table changed.
+    """
+    contract = lake.table(name)
+    lake.ensure(name)
+    rows = conform(rows, contract)
+    if _digest(rows, contract) == _digest(read(spark, lake, name), contract):
+        return False
+    rows.write.format("delta").mode("overwrite").save(lake.path(name))
+    return True
+
+
+def _digest(rows: DataFrame, contract: Table) -> object:
+    """Number of rows and the sum of their hashes, whatever their order."""
+    values = [F.to_json(c.name) if c.type.startswith("map<") else F.col(c.name) for c in contract.columns]
+    # A null leaves a hash as it was, so the places of the nulls are hashed too.
+    nulls = F.concat(*[F.when(F.col(c.name).isNull(), "0").otherwise("1") for c in contract.columns])
+    return rows.agg(F.count("*"), F.sum(F.xxhash64(nulls, *values).cast("decimal(20,0)"))).first()
+
+
 def _differs(contract: Table, column: str) -> str:
     type_ = next(c.type for c in contract.columns if c.name == column)
     if type_.startswith("map<"):  # Spark compares no maps
