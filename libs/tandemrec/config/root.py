@@ -1,6 +1,9 @@
 """The whole of the settings: one YAML file a deployment."""
 
-from pydantic import Field, model_validator
+import os
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
 
 from tandemrec.config.base import Section
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
@@ -9,12 +12,20 @@ from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSe
 from tandemrec.config.sources import Source
 
 
+def _absolute(root: str) -> str:
+    """A folder as seen from everywhere: Ray's workers have a working directory of their own."""
+    return root if "://" in root else os.path.abspath(os.path.expanduser(root))
+
+
+Root = Annotated[str, AfterValidator(_absolute)]
+
+
 class DataSettings(Section):
-    root: str = Field(description="folder or URL below which the sources lie")
+    root: Root = Field(description="folder or URL below which the sources lie")
 
 
 class LakeSettings(Section):
-    root: str = Field(description="folder or URL of the tables")
+    root: Root = Field(description="folder or URL of the tables")
 
 
 class SparkSettings(Section):
