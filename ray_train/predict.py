@@ -107,7 +107,7 @@ def _predictions(lake: Lake, settings: Settings, trained: Trained, users: pa.Arr
 def _user_features(lake: Lake, version: int) -> Dataset:
     files = lake.open("user_features", version).file_uris()
     columns = ["user_index", "history", "reviews", "seen"]
-    return ray.data.read_parquet(files, columns=columns, ray_remote_args={"num_cpus": READ_CPUS})
+    return ray.data.read_parquet(files, columns=columns, num_cpus=READ_CPUS)
 
 
 def _stage(lake: Lake, name: str, trained: Trained, tables: Iterator[pa.Table]) -> None:

@@ -12,6 +12,9 @@ os.environ.setdefault("RAY_DEDUP_LOGS", "1")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of its C++ part, which writes to our standard error
+
+_CHATTY = ("ray.data", "ray.train", "ray.tune", "ray._private.authentication")
 
 
 @contextmanager
@@ -33,6 +36,8 @@ def start(settings: RaySettings) -> None:
     """Start or join Ray, quietly: its logs go to its own files, warnings to standard error."""
     import ray
 
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
     own = (
         {}
         if settings.address
@@ -53,8 +58,6 @@ def start(settings: RaySettings) -> None:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True  # the same seed gives the same batches
-    for name in ("ray.data", "ray.train", "ray.tune"):
-        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def cpus() -> int:

@@ -18,11 +18,14 @@ from tandemrec.lake import Lake, runs
 from tandemrec.pipeline.stages import STAGES, Stage, stage
 
 
-def run_stage(settings: Settings, chosen: Stage, *, force: bool = False, spark: Any = None) -> runs.Figures | None:
+def run_stage(
+    settings: Settings, chosen: Stage, *, force: bool = False, spark: Any = None, engines: ExitStack | None = None
+) -> runs.Figures | None:
     """Run one stage, or skip it and return None where nothing it depends on has changed.
 
     Args:
         spark: a session to use (a notebook's); default: the stage's own.
+        engines: where an engine that the stage starts is left open for the next one; default: it ends with the stage.
     """
     lake = Lake(settings.lake.root)
     module = importlib.import_module(chosen.module)
@@ -48,12 +51,13 @@ def run_stage(settings: Settings, chosen: Stage, *, force: bool = False, spark: 
         )
         runs.record(lake, run)
 
-    with ExitStack() as stack:
+    with ExitStack() as own:
+        opened = own if engines is None else engines
         try:
             if chosen.engine == "spark":
-                figures = module.run(spark or stack.enter_context(spark_session(settings.spark)), settings)
+                figures = module.run(spark or opened.enter_context(spark_session(settings.spark)), settings)
             elif chosen.engine == "ray":
-                stack.enter_context(ray_cluster(settings.ray))
+                opened.enter_context(ray_cluster(settings.ray))
                 figures = module.run(settings)
             else:
                 figures = module.run(settings)
@@ -66,9 +70,10 @@ def run_stage(settings: Settings, chosen: Stage, *, force: bool = False, spark: 
 
 
 def run_all(settings: Settings, *, force: bool = False) -> None:
-    """All stages in order."""
-    for chosen in STAGES:
-        run_stage(settings, chosen, force=force)
+    """All stages in order; each engine is started once, when the first stage that is not up to date needs it."""
+    with ExitStack() as engines:
+        for chosen in STAGES:
+            run_stage(settings, chosen, force=force, engines=engines)
 
 
 def stage_main(name: str, argv: Sequence[str] | None = None) -> int:
