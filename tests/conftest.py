@@ -17,9 +17,7 @@ def spark() -> Iterator[object]:
     from tandemrec.config.root import SparkSettings
     from tandemrec.engines.spark import build_session
 
-    # many small jobs: Java's second compiler would take longer than it saves
-    quick_start = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1"}
-    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=2, conf=quick_start), "tests")
+    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=2), "tests")
     yield session
     session.stop()
 

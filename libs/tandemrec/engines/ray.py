@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tandemrec.config.root import RaySettings
+from tandemrec.engines.quiet import standard_error_in_a_file
 
 # Set before ray is imported: it reads them once.
 os.environ.setdefault("RAY_DEDUP_LOGS", "1")
@@ -48,13 +49,8 @@ def start(settings: RaySettings) -> None:
             "_node_ip_address": "127.0.0.1",
         }
     )
-    ray.init(
-        address=settings.address or "local",
-        configure_logging=True,
-        logging_level=logging.WARNING,
-        log_to_driver=False,
-        **own,
-    )
+    with standard_error_in_a_file("ray"):
+        ray.init(address=settings.address or "local", logging_level=logging.WARNING, log_to_driver=False, **own)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True  # the same seed gives the same batches
