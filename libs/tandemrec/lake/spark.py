@@ -13,10 +13,13 @@ from tandemrec.lake.store import Lake, Merged
 
 
 def read(spark: SparkSession, lake: Lake, name: str, *, version: int | None = None) -> DataFrame:
-    """A table of the lake, at its newest version or the one given."""
-    lake.open(name, version)  # says in one line what is wrong; Spark would say it in a hundred
-    reader = spark.read.format("delta")
-    return (reader.option("versionAsOf", version) if version is not None else reader).load(lake.path(name))
+    """A table of the lake, at its newest version or the one given; the rows stay so whatever is committed later.
+
+    Delta takes the newest version anew at each action of an unpinned DataFrame: one that is written to its own table
+    would be another one when it is counted afterwards.
+    """
+    opened = lake.open(name, version)  # says in one line what is wrong; Spark would say it in a hundred
+    return spark.read.format("delta").option("versionAsOf", opened.version()).load(lake.path(name))
 
 
 def conform(rows: DataFrame, contract: Table) -> DataFrame:
