@@ -35,7 +35,7 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
             stack.callback(rows.persist().unpersist)
             return rows
 
-        events, items, reviews = (_silver(spark, lake, name) for name in ("events", "items", "reviews"))
+        events, items, reviews = (_rows(spark, lake, name) for name in ("events", "items", "reviews"))
         ids = vocabularies.ids_of(events, items, reviews, options.min_category_items)
         sizes = _number(spark, lake, ids)
         users, catalogue, texts, values = (kept(read(spark, lake, table)) for table in vocabularies.TABLES)
@@ -67,19 +67,18 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
     return figures
 
 
-def _silver(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
-    """A silver table; an empty one where no source feeds it."""
+def _rows(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
+    """A table; no rows where it is not there: no source feeds it, or it is made in this run."""
     return read(spark, lake, name) if lake.exists(name) else spark.createDataFrame([], ddl(lake.table(name)))
 
 
 def _number(spark: SparkSession, lake: Lake, ids: DataFrame) -> dict[str, int]:
     """Add new ids to the vocabularies of the lake. Returns the size of each space."""
-    for table in vocabularies.TABLES:
-        lake.ensure(table)
-    known = vocabularies.known_ids({table: read(spark, lake, table) for table in vocabularies.TABLES})
+    known = vocabularies.known_ids({table: _rows(spark, lake, table) for table in vocabularies.TABLES})
     fresh = vocabularies.new_ids(ids, known)
     numbered, sizes, grown = vocabularies.number(fresh, known)
     for table, (spaces, _, _) in vocabularies.TABLES.items():
+        lake.ensure(table)
         if grown.intersection(spaces):
             merge(spark, lake, table, vocabularies.vocabulary(numbered, table), update=False)
     return sizes

@@ -17,7 +17,9 @@ def spark() -> Iterator[object]:
     from tandemrec.config.root import SparkSettings
     from tandemrec.engines.spark import build_session
 
-    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=2), "tests")
+    # Adaptive execution makes a job of each shuffle: for tables of a hundred rows it is most of the time.
+    conf = {"spark.sql.adaptive.enabled": "false"}
+    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=2, conf=conf), "tests")
     yield session
     session.stop()
 

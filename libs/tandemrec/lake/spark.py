@@ -80,7 +80,10 @@ def replace(spark: SparkSession, lake: Lake, name: str, rows: DataFrame) -> bool
     contract = lake.table(name)
     lake.ensure(name)
     rows = conform(rows, contract)
-    if _digest(rows, contract) == _digest(read(spark, lake, name), contract):
+    if lake.info(name).files == 0:
+        if rows.isEmpty():
+            return False
+    elif _digest(rows, contract) == _digest(read(spark, lake, name), contract):
         return False
     rows.write.format("delta").mode("overwrite").save(lake.path(name))
     return True
