@@ -68,6 +68,14 @@ wheel: $(VENV)/.installed ## dist/*.whl: the library and the job entry points
 	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
 	@ls dist/*.whl
 
+.PHONY: constraints
+constraints: ## constraints/default.txt anew, from the newest versions that fit
+	@rm -rf build/newest && $(PYTHON) -m venv build/newest
+	@build/newest/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@{ echo "# Verified together on $$(build/newest/bin/python -V) and $$(uname -s), $$(date +%F): what make install takes." \
+	         "Renew with: make constraints"; build/newest/bin/pip freeze --exclude-editable; } > $(CONSTRAINTS)
+	@git --no-pager diff --stat -- $(CONSTRAINTS)
+
 .PHONY: bench-demo
 bench-demo: $(VENV)/.installed $(DEMO_DATA)/planted.json ## seconds and peak memory of each stage of the demo
 	@$(PY) bench/demo.py
