@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from tandemrec import console
 from tandemrec.config import Settings, Task
 from tandemrec.errors import ModelError
 from tandemrec.learn.feeds import Array, Examples
@@ -22,7 +23,7 @@ from tandemrec.model.factorisation import MatrixFactorisation
 
 STOP_ON = {"next_item": "ndcg@10", "regression": "rmse"}
 WEIGHT_DECAYS = (0.0, 1.0)
-LOOP = {"optimizer": "adam", "learning_rate": 0.01, "patience": 10, "max_epochs": 80}
+LOOP = {"optimizer": "adam", "learning_rate": 0.01, "patience": 5, "max_epochs": 80}
 
 
 def matrix_factorisation(
@@ -57,7 +58,12 @@ def _best(settings: Settings, task: Task, users: int, data: Data) -> Any:
         torch.manual_seed(settings.seed)
         model: Any = MatrixFactorisation(task, users, len(data.features), settings.model.width)
         loop = settings.train.model_copy(update=LOOP | {"stop_on": stop_on, "weight_decay": weight_decay})
-        value = fit(model, data, loop, seed=settings.seed).best_value
+        progress = fit(model, data, loop, seed=settings.seed)
+        value = progress.best_value
+        console.line(
+            f"  matrix factorisation, weight decay {weight_decay:g}: {stop_on} {value or 0:.4f} "
+            f"in epoch {progress.best_epoch} of {progress.epoch}"
+        )
         if value is not None and (best is None or is_better(stop_on, value, best[0])):
             best = value, model
     if best is None:
