@@ -4,6 +4,9 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
+import ray
+
 from tandemrec.cli import main
 from tandemrec.config import load_settings
 from tandemrec.lake import Lake, runs
@@ -14,6 +17,19 @@ def test_every_table_is_filled_and_says_by_which_run(line):
     empty = [info.name for info in lake.tables() if info.rows == 0]
     assert empty == []
     assert set(lake.read("runs")["status"].to_pylist()) == {"done"}
+
+
+def test_every_table_is_read_alike_by_delta_rs_ray_and_plain_spark(line, spark):
+    lake = Lake(load_settings(line).lake.root)
+    for info in lake.tables():
+        read = spark.read.format("delta").load(info.path)
+        assert (read.count(), sorted(read.columns)) == (info.rows, sorted(lake.table(info.name).column_names))
+        of_ray = ray.data.read_delta(info.path)
+        assert (of_ray.count(), sorted(of_ray.columns())) == (info.rows, sorted(read.columns))
+    key = list(lake.table("examples").key)
+    of_ray = pa.concat_tables(ray.get(ray.data.read_delta(lake.path("examples"), columns=key).to_arrow_refs()))
+    of_spark = spark.read.format("delta").load(lake.path("examples")).select(key).collect()
+    assert sorted(map(tuple, of_spark)) == sorted(tuple(row[k] for k in key) for row in of_ray.to_pylist())
 
 
 def test_what_came_in_is_what_was_planted(line):
