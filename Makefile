@@ -63,6 +63,10 @@ format: $(VENV)/.installed ## put the code into the project's format
 	@$(VENV)/bin/ruff format --quiet .
 	@$(VENV)/bin/ruff check --fix --quiet .
 
+.PHONY: docs
+docs: $(VENV)/.installed ## docs/tables.md, from the contracts of the tables
+	@$(PY) -m tandemrec.lake.describe > docs/tables.md
+
 .PHONY: wheel
 wheel: $(VENV)/.installed ## dist/*.whl: the library and the job entry points
 	@$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .

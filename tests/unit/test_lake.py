@@ -1,5 +1,7 @@
 """The lake without an engine: contracts become tables, keys are merged, what does not fit is refused in one line."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from tandemrec.errors import TableError
 from tandemrec.lake import TABLES, Lake
 from tandemrec.lake.contracts import VERSION_PROPERTY
+from tandemrec.lake.describe import markdown
 
 
 def recommendations(rows):
@@ -109,3 +112,8 @@ def test_a_filter_on_strings_works_on_the_files_of_a_merge(lake):
     assert found.schema.field("user_id").type == pa.string()
     assert lake.read("recommendations", where=where, limit=1).num_rows == 1
     assert lake.read("recommendations", where=pc.field("user_id").isin(["b", "c"]))["score"].to_pylist() == [0.3]
+
+
+def test_the_page_of_tables_is_current():
+    page = Path(__file__).parents[2] / "docs" / "tables.md"
+    assert page.read_text(encoding="utf-8") == markdown(), "make docs writes it anew"
