@@ -43,7 +43,7 @@ def start(settings: RaySettings) -> None:
         {}
         if settings.address
         else {
-            "num_cpus": settings.cpus or os.cpu_count(),
+            "num_cpus": settings.cpus,  # none: what Ray finds, which heeds the limits of a container
             "object_store_memory": settings.object_store_mb * 1024 * 1024,
             "include_dashboard": False,
             "_node_ip_address": "127.0.0.1",
