@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from tandemrec.clean.events import known_split
 from tandemrec.clean.parse import mapped_columns, parse
-from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed
+from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.clean.words import language, tokens
@@ -30,7 +30,7 @@ def judge_reviews(
         rows: of reviews_raw, of these sources at least.
         items: item_id of the items that are known, each once; None: any item will do.
     """
-    reviews = reduce(DataFrame.unionByName, [_convert(rows, source) for source in sources])
+    reviews = reduce(DataFrame.unionByName, [_convert(rows, source, clean) for source in sources])
     if items is not None:
         reviews = reviews.join(items.select("item_id", F.lit(True).alias("item_known")), "item_id", "left")
     in_range = F.col("rating").between(clean.rating_min, clean.rating_max)
@@ -60,10 +60,11 @@ def judge_reviews(
     return worded.select(*TABLES["reviews"].column_names, "raw", "verdict")
 
 
-def _convert(rows: DataFrame, source: Source) -> DataFrame:
+def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame:
     parsed = parse(rows.where(F.col("source") == source.name), source)
     parsed = parsed.withColumn("clean_text", F.col("text"))
     parsed = plain(parsed, ["title", "clean_text"])
+    parsed = parsed.withColumns({name: masked(F.col(name), clean.mask) for name in ("title", "clean_text")})
     parsed = parsed.withColumns({name: trimmed(F.col(name)) for name in TARGET_COLUMNS["reviews"] - {"title", "text"}})
     return parsed.select(
         *ORIGIN,

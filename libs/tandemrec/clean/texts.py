@@ -16,6 +16,20 @@ _TAG = r"</?[A-Za-z!][^<>]*>"
 _INVISIBLE = r"[\p{Cc}\p{Cf}&&[^\s\x{85}]]+"
 _SPACE = r"[\s\p{Z}\x{85}]+"
 
+_NUMBER_AFTER, _NUMBER_BEFORE = r"(?![\p{IsLatin}\p{N}]|[.-]\p{N})", r"(?<![\p{IsLatin}\p{N}+]|\p{N}[.-])"
+_PHONES = (
+    r"\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,5}",  # with the code of a country
+    r"1[3-9]\d{9}",  # Chinese mobile
+    r"0\d{2,3}-\d{7,8}",  # Chinese landline
+    r"(?:1[ .-])?\(\d{3}\) ?\d{3}[ .-]\d{4}",  # North American
+    r"(?:1[ .-])?\d{3}([ .-])\d{3}\1\d{4}",
+)
+MASKS = {  # in this order: an address of the web may hold one of e-mail
+    "url": r"(?i)(?<![\p{IsLatin}\p{N}@.])(?:https?://|www\.)[^\s<>\"\p{IsHan}]*[^\s<>\"\p{IsHan}\p{Po})\]}]/?",
+    "email": r"(?i)[a-z0-9](?:[a-z0-9._%+-]{0,62}[a-z0-9])?@(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}",
+    "phone": f"{_NUMBER_BEFORE}(?:{'|'.join(_PHONES)}){_NUMBER_AFTER}",
+}
+
 
 def trimmed(text: Column) -> Column:
     """Without spaces around it; null where nothing is left."""
@@ -50,6 +64,18 @@ def _visible(text: Column) -> Column:
 def _resolve(texts: pd.Series) -> pd.Series:
     # Not over an iterator of batches: Spark gives functions of one batch one worker for all columns together.
     return texts.map(lambda text: unicodedata.normalize("NFKC", html.unescape(text)), na_action="ignore")
+
+
+def masked(text: Column, kinds: Sequence[str]) -> Column:
+    """Addresses of the web and of e-mail and telephone numbers by their kind: [url], [email], [phone].
+
+    Args:
+        kinds: which of MASKS.
+    """
+    for kind, pattern in MASKS.items():
+        if kind in kinds:
+            text = F.regexp_replace(text, pattern, f"[{kind}]")
+    return text
 
 
 def joined(title: Column, text: Column) -> Column:

@@ -21,6 +21,10 @@ class CleanSettings(Section):
         default="reject", description="events and reviews of items that no items source describes, where there is one"
     )
     currency: str = Field(default="USD", description="of prices that name none")
+    mask: list[Literal["url", "email", "phone"]] = Field(
+        default=["url", "email", "phone"],
+        description="what the title and clean_text of reviews show as [url], [email], [phone]; text stays as it came",
+    )
     stop_words: list[str] = Field(default_factory=list, description="beside the library's, for every language")
 
     @field_validator("now", "earliest")
