@@ -143,7 +143,7 @@ _TABLES = (
             review_time timestamp!      when, UTC
             title       string          as it came, entities and tags resolved
             text        string!         as it came
-            clean_text  string!         title and text as the language model reads them, addresses and numbers of people masked
+            clean_text  string!         title and text as the language model reads them, addresses masked
             text_hash   string!         sha256 of clean_text, key of its vector
             language    string!         en, zh or other
             tokens      array<string>   lower case, without stop words
