@@ -15,10 +15,10 @@ from pyspark.sql import functions as F
 
 from tandemrec import console
 from tandemrec.clean.balance import Balance
-from tandemrec.clean.events import judge_events
-from tandemrec.clean.items import judge_items, known_from_behaviour
+from tandemrec.clean.events import judge_events, settle_events
+from tandemrec.clean.items import judge_items, known_from_behaviour, settle_items
 from tandemrec.clean.parse import absent_columns
-from tandemrec.clean.reviews import judge_reviews
+from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.clean.times import NAMED, moment
 from tandemrec.clean.verdicts import count_verdicts, in_sources, kept, quarantined
 from tandemrec.config import Settings, Source
@@ -50,13 +50,16 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     judged: dict[str, DataFrame] = {}
     known = None
     if "items" in bronze:
-        judged["items"] = _on_disk(judge_items(bronze["items"], sources["items"], settings.clean))
+        judged["items"] = _on_disk(settle_items(judge_items(bronze["items"], sources["items"], settings.clean)))
         known = kept(judged["items"], "items")
     required = known if settings.clean.unknown_items == "reject" else None
-    for table, judge in (("events", judge_events), ("reviews", judge_reviews)):
+    for table, judge, settle in (
+        ("events", judge_events, settle_events),
+        ("reviews", judge_reviews, settle_reviews),
+    ):
         if table in bronze:
             rows = judge(bronze[table], sources[table], settings.clean, now=now, items=required)
-            judged[table] = _on_disk(rows)
+            judged[table] = _on_disk(settle(rows))
     try:
         _write(spark, lake, judged, known, any_item=required is None)
         return _balance(lake, bronze, judged)

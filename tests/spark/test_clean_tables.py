@@ -4,10 +4,10 @@ import json
 import random
 from datetime import UTC, datetime
 
-from tandemrec.clean.events import judge_events
-from tandemrec.clean.items import judge_items
+from tandemrec.clean.events import judge_events, settle_events
+from tandemrec.clean.items import judge_items, settle_items
 from tandemrec.clean.parse import absent_columns, parse
-from tandemrec.clean.reviews import judge_reviews
+from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.config import CleanSettings, Source
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -112,20 +112,24 @@ def test_events_are_rejected_for_the_first_rule_they_break_and_merged_by_key(spa
     flat = [(verdict, line) for verdict, some in lines.items() for line in some]
     mapped = source(event_types={"pv": "click", "rate": "rating"})
     items = spark.createDataFrame([("1",)], "item_id string")
-    judged = judge_events(bronze(spark, [line for _, line in flat]), [mapped], CleanSettings(), now=NOW, items=items)
+    judged = settle_events(
+        judge_events(bronze(spark, [line for _, line in flat]), [mapped], CleanSettings(), now=NOW, items=items)
+    )
     rows = by_line(judged)
     assert [rows[line].verdict for line in range(1, len(flat) + 1)] == [verdict for verdict, _ in flat]
     assert (rows[1].event_type, rows[1].value, rows[3].value, rows[2].value) == ("click", None, 4.5, None)
     assert all((row.raw is None) == (row.verdict in ("kept", "merged")) for row in rows.values())
     assert rows[9].raw == '{"u": "a"'
-    everything = judge_events(bronze(spark, [good | {"i": "zzz"}]), [mapped], CleanSettings(), now=NOW, items=None)
+    everything = settle_events(
+        judge_events(bronze(spark, [good | {"i": "zzz"}]), [mapped], CleanSettings(), now=NOW, items=None)
+    )
     assert by_line(everything)[1].verdict == "kept"
 
 
 def test_pairs_have_no_time_and_need_none(spark):
     pairs = source(kind="pairs", columns={}, constants={"event_type": "purchase", "split": "valid"})
     lines = ['{"user_id": "1", "item_id": "354"}', "3 4 5"]
-    rows = by_line(judge_events(bronze(spark, lines), [pairs], CleanSettings(), now=NOW, items=None))
+    rows = by_line(settle_events(judge_events(bronze(spark, lines), [pairs], CleanSettings(), now=NOW, items=None)))
     assert [rows[1].verdict, rows[2].verdict] == ["kept", "broken_json"]
     assert (rows[1].event_time.timestamp() % 86400, rows[1].split, rows[1].user_id) == (0.0, "valid", "1")
 
@@ -152,7 +156,7 @@ def test_the_newest_description_of_an_item_wins(spark):
         "{",
     ]
     asked = source(table="items", columns=columns)
-    rows = by_line(judge_items(bronze(spark, lines), [asked], CleanSettings()))
+    rows = by_line(settle_items(judge_items(bronze(spark, lines), [asked], CleanSettings())))
     verdicts = ["merged", "kept", "merged", "kept", "merged", "kept", "item_id_missing", "broken_json"]
     assert [rows[line].verdict for line in sorted(rows)] == verdicts
     assert (rows[2].title, rows[2].brand, rows[2].category, str(rows[2].price)) == (
@@ -181,7 +185,11 @@ def test_reviews_that_say_the_same_are_one(spark):
     flat = [(verdict.strip(), line) for verdict, some in lines.items() for line in some]
     items = spark.createDataFrame([("1",)], "item_id string")
     asked = source(table="reviews", columns=REVIEWS)
-    rows = by_line(judge_reviews(bronze(spark, [r for _, r in flat]), [asked], CleanSettings(), now=NOW, items=items))
+    rows = by_line(
+        settle_reviews(
+            judge_reviews(bronze(spark, [r for _, r in flat]), [asked], CleanSettings(), now=NOW, items=items)
+        )
+    )
     assert [rows[line].verdict for line in range(1, len(flat) + 1)] == [verdict for verdict, _ in flat]
     assert rows[2].clean_text == "Great pedal. It's a good one"
     assert rows[2].text == good["body"] and rows[2].language == "en" and "pedal" in rows[2].tokens
@@ -192,7 +200,7 @@ def test_reviews_that_say_the_same_are_one(spark):
         good | {"id": "r1", "body": "Another", "at": "2025-03-01"},
         good | {"id": "r2", "u": "b"},
     ]
-    rows = by_line(judge_reviews(bronze(spark, ids), [named], CleanSettings(), now=NOW, items=None))
+    rows = by_line(settle_reviews(judge_reviews(bronze(spark, ids), [named], CleanSettings(), now=NOW, items=None)))
     assert [rows[line].verdict for line in (1, 2, 3)] == ["merged", "kept", "kept"]
 
 
@@ -213,7 +221,7 @@ def test_no_row_is_lost_or_comes_twice(spark):
         lines.append(text[: draw.randrange(len(text))] if draw.random() < 0.05 else text)
     items = spark.createDataFrame([("1",), ("2",)], "item_id string")
     rows = bronze(spark, lines).repartition(3)
-    judged = judge_events(rows, [source()], CleanSettings(), now=NOW, items=items).collect()
+    judged = settle_events(judge_events(rows, [source()], CleanSettings(), now=NOW, items=items)).collect()
     assert sorted(row.line for row in judged) == list(range(1, len(lines) + 1))
     keys = [(row.user_id, row.item_id, row.event_type, row.event_time) for row in judged if row.verdict == "kept"]
     merged = [(row.user_id, row.item_id, row.event_type, row.event_time) for row in judged if row.verdict == "merged"]

@@ -19,7 +19,7 @@ from tandemrec.lake.contracts import TABLES
 def judge_events(
     rows: DataFrame, sources: Sequence[Source], clean: CleanSettings, *, now: datetime, items: DataFrame | None
 ) -> DataFrame:
-    """Columns of silver.events, raw and verdict: one row for each record of the bronze rows.
+    """Columns of silver.events, raw and verdict: one row for each record of the bronze rows, each judged by itself.
 
     Args:
         rows: of events_raw, of these sources at least.
@@ -42,8 +42,12 @@ def judge_events(
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
     judged = judge(events, rules).withColumn("value", F.when(is_rating, F.col("value")))
-    merged = merge_duplicates(judged, TABLES["events"].key, [F.col(name) for name in ORIGIN])
-    return merged.select(*TABLES["events"].column_names, "raw", "verdict")
+    return judged.select(*TABLES["events"].column_names, "raw", "verdict")
+
+
+def settle_events(judged: DataFrame) -> DataFrame:
+    """The same rows with the verdicts that rows give each other: of one key the first by origin stays."""
+    return merge_duplicates(judged, TABLES["events"].key, [F.col(name) for name in ORIGIN])
 
 
 def _convert(rows: DataFrame, source: Source) -> DataFrame:

@@ -17,7 +17,7 @@ from tandemrec.lake.contracts import TABLES
 
 
 def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings) -> DataFrame:
-    """Columns of silver.items, part, raw and verdict: one row for each record of the bronze rows.
+    """Columns of silver.items, part, raw and verdict: one row for each record of bronze rows, each judged by itself.
 
     Args:
         rows: of items_raw, of these sources at least.
@@ -27,9 +27,14 @@ def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings
         Rule(name="broken_json", holds=F.col("is_record")),
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
     ]
+    return judge(items, rules).select(*TABLES["items"].column_names, "part", "raw", "verdict")
+
+
+def settle_items(judged: DataFrame) -> DataFrame:
+    """The same rows with the verdicts that rows give each other: of one item the latest stays."""
     last = [F.col(name).desc() for name in ("file", "line", "part", "source")]
-    merged = merge_duplicates(judge(items, rules), ["item_id"], [F.col("updated_at").desc_nulls_last(), *last])
-    return _one_spelling_of_brands(merged).select(*TABLES["items"].column_names, "part", "raw", "verdict")
+    merged = merge_duplicates(judged, ["item_id"], [F.col("updated_at").desc_nulls_last(), *last])
+    return _one_spelling_of_brands(merged)
 
 
 def known_from_behaviour(behaviour: DataFrame, described: DataFrame | None) -> DataFrame:

@@ -21,10 +21,7 @@ from tandemrec.lake.contracts import TABLES
 def judge_reviews(
     rows: DataFrame, sources: Sequence[Source], clean: CleanSettings, *, now: datetime, items: DataFrame | None
 ) -> DataFrame:
-    """Columns of silver.reviews, raw and verdict: one row for each record of the bronze rows.
-
-    Two reviews are one where their id is the same, or their user, item and text but for case, space, punctuation and
-    markup: the earliest stays.
+    """Columns of silver.reviews, raw and verdict: one row for each record of the bronze rows, each judged by itself.
 
     Args:
         rows: of reviews_raw, of these sources at least.
@@ -43,21 +40,25 @@ def judge_reviews(
         Rule(name="text_empty", holds=F.col("clean_text").isNotNull()),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
-    identified = judge(reviews, rules).withColumns(
-        {
-            "text_hash": text_hash(F.col("clean_text")),
-            "spelling": F.md5(letters_and_digits(F.col("clean_text"))),
-        }
-    )
+    identified = judge(reviews, rules).withColumn("text_hash", text_hash(F.col("clean_text")))
     second = F.unix_timestamp("review_time").cast("string")
     own_id = F.md5(F.concat_ws("|", "user_id", "item_id", second, "text_hash"))
     identified = identified.withColumn("review_id", F.coalesce("review_id", own_id))
-    order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
-    merged = merge_duplicates(identified, ["user_id", "item_id", "spelling"], order)
-    merged = merge_duplicates(merged, ["review_id"], order)
-    spoken = merged.withColumn("language", language(F.col("clean_text")))
+    spoken = identified.withColumn("language", language(F.col("clean_text")))
     worded = spoken.withColumn("tokens", tokens(F.col("clean_text"), F.col("language"), clean.stop_words))
     return worded.select(*TABLES["reviews"].column_names, "raw", "verdict")
+
+
+def settle_reviews(judged: DataFrame) -> DataFrame:
+    """The same rows with the verdicts that rows give each other.
+
+    Two reviews are one where their id is the same, or their user, item and text but for case, space, punctuation and
+    markup: the earliest stays.
+    """
+    order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
+    spelled = judged.withColumn("spelling", F.md5(letters_and_digits(F.col("clean_text"))))
+    merged = merge_duplicates(spelled, ["user_id", "item_id", "spelling"], order).drop("spelling")
+    return merge_duplicates(merged, ["review_id"], order)
 
 
 def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame:

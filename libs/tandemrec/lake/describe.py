@@ -9,7 +9,7 @@ def markdown(tables: Iterable[Table] = tuple(TABLES.values())) -> str:
     """One section a table, in the order of the flow: key, constraints, partitions and columns."""
     head = (
         "# Tables\n\n"
-        f"Contract {CONTRACT_VERSION}, from `libs/tandemrec/lake/contracts.py`; written by `make docs`. Columns "
+        f"Contract {CONTRACT_VERSION}, from `libs/tandemrec/lake/contracts/`; written by `make docs`. Columns "
         "in bold are never null. A predicted or recommended row is on its way in a twin below `staging/` first.\n"
     )
     return "\n".join([head, *map(_section, tables)])
