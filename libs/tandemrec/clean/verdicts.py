@@ -10,6 +10,8 @@ from tandemrec.config.sources import Source
 from tandemrec.lake.contracts import TABLES
 
 KEPT, MERGED = "kept", "merged"
+REPEATED = "repeated"  # merged into the event that it repeats, which counts it
+ACCEPTED = (KEPT, MERGED, REPEATED)  # every other verdict is the reason of a rejection
 ORIGIN = ("source", "file", "line", "part")
 
 
@@ -49,15 +51,8 @@ def kept(judged: DataFrame, table: str) -> DataFrame:
 
 def quarantined(judged: DataFrame, table: str) -> DataFrame:
     """The rejected rows as rows of the table quarantine."""
-    rejected = judged.where(~F.col("verdict").isin(KEPT, MERGED))
+    rejected = judged.where(~F.col("verdict").isin(*ACCEPTED))
     return rejected.select(F.lit(table).alias("table_name"), *ORIGIN, F.col("verdict").alias("reason"), "raw")
-
-
-def count_verdicts(judged: DataFrame) -> dict[str, int]:
-    """Rows by verdict, and `lines`: how many lines of files they come from."""
-    counted = judged.groupBy("verdict").agg(F.count("*").alias("rows"), F.count_if(F.col("part") == 0).alias("lines"))
-    rows = counted.collect()
-    return {row.verdict: row.rows for row in rows} | {"lines": sum(row.lines for row in rows)}
 
 
 def time_rules(time: str, has_time: Column, now: Column, earliest: Column) -> list[Rule]:

@@ -138,13 +138,18 @@ def run_identity(settings: Settings, name: str) -> str:
     return _identity(settings, chosen, Lake(settings.lake.root), importlib.import_module(chosen.module))[0]
 
 
+def settings_hash(settings: Settings, name: str) -> str:
+    """Of the settings that a stage depends on, as gold.runs records it."""
+    sections = settings.model_dump(mode="json")
+    return runs.fingerprint({section: sections[section] for section in stage(name).settings})
+
+
 def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
     """What a stage depends on: its settings, its inputs' versions, the code's version and, where the module says so
     with `depends_on(settings)`, things outside the lake (files).
     """
-    sections = {name: settings.model_dump(mode="json")[name] for name in chosen.settings}
     outside = module.depends_on(settings) if hasattr(module, "depends_on") else None
-    config_hash = runs.fingerprint(sections)
+    config_hash = settings_hash(settings, chosen.name)
     inputs = _versions(lake, chosen.reads)
     return runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__), config_hash, inputs
 

@@ -6,21 +6,26 @@ SILVER = (
     Table(
         name="events",
         layer="silver",
-        comment="What people did: click, favourite, cart, purchase, rating; cleaned and deduplicated",
+        comment="What people did: view, click, purchase and so on; cleaned, deduplicated, in sessions",
         columns=columns_of(
             """
             user_id     string!     who
             item_id     string!     what
-            event_type  string!     view, click, favourite, cart, purchase or rating
+            event_type  string!     one of clean.behaviour.strengths
             event_time  timestamp!  when, UTC; 1970-01-01 where the source has no time
             value       double      of a rating: the stars
+            strength    double!     how much an event of this type says of a preference, by the settings
+            session_start timestamp first event of the user's session; null where the source has no time
+            count       int!        1, and 1 more for each repeat that was merged into it
+            last_time   timestamp!  of the last repeat; event_time where there is none
+            repeats     array<struct<event_time:timestamp,source:string,file:string,line:bigint,part:int>> those merged
             split       string      train, valid or test where the source says so
             """
             + ORIGIN
         ),
         key=("user_id", "item_id", "event_type", "event_time"),
         checks={
-            "known_event_type": "event_type IN ('view', 'click', 'favourite', 'cart', 'purchase', 'rating')",
+            "counted": "count >= 1 AND last_time >= event_time",
             "known_split": "split IS NULL OR split IN ('train', 'valid', 'test')",
         },
     ),
