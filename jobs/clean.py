@@ -1,4 +1,4 @@
-"""Bronze rows judged, converted and deduplicated into silver events, items, reviews and quarantine.
+"""Bronze rows judged, converted and deduplicated into the tables of silver.
 
 All of bronze is cleaned in each run: the same rows again change nothing.
 """
@@ -15,7 +15,9 @@ from pyspark.sql import functions as F
 
 from tandemrec import console
 from tandemrec.clean.balance import Balance
+from tandemrec.clean.categories import as_in_tree, category_tree
 from tandemrec.clean.events import judge_events, settle_events
+from tandemrec.clean.history import history
 from tandemrec.clean.items import judge_items, known_from_behaviour, settle_items
 from tandemrec.clean.parse import absent_columns
 from tandemrec.clean.reviews import judge_reviews, settle_reviews
@@ -35,7 +37,7 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     """Clean every table that has a source; write silver and quarantine.
 
     Returns:
-        By table: rows in, kept, merged and, by reason, rejected; of items also those known from behaviour only.
+        By table: rows in, kept, former, merged and, by reason, rejected; of items also those known from behaviour only.
 
     Raises:
         ConfigError: a time format is no pattern.
@@ -97,7 +99,11 @@ def _write(
             rows["items"] = rows["items"].unionByName(bare) if "items" in rows else bare
     rejected = [quarantined(judged[table], table) for table in judged]
     rows["quarantine"] = reduce(DataFrame.unionByName, rejected)
-    for table in (*SILVER, "quarantine"):
+    if "items" in judged:
+        rows["categories"] = category_tree(judged["items"])
+        rows["items_history"] = as_in_tree(history(judged["items"]), rows["categories"])
+        rows["items"] = as_in_tree(rows["items"], rows["categories"])
+    for table in (*SILVER, "items_history", "categories", "quarantine"):
         lake.ensure(table)
         if table in rows or lake.info(table).files:
             nothing = spark.createDataFrame([], ddl(lake.table(table)))
@@ -115,7 +121,8 @@ def _balance(lake: Lake, bronze: Mapping[str, DataFrame], judged: Mapping[str, D
             console.line(f"    {reason:<20} {count:>10,}")
         described = lake.dataset(table).count_rows(filter=pc.field("source").is_valid())
         rejected = lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
-        balance.check(bronze=bronze[table].count(), silver=described, quarantine=rejected)
+        versions = lake.dataset("items_history").count_rows() if table == "items" else None
+        balance.check(bronze=bronze[table].count(), silver=described, quarantine=rejected, history=versions)
         figures[table] = balance.figures()
     if from_behaviour := lake.dataset("items").count_rows(filter=pc.field("source").is_null()):
         console.line(f"  items: {from_behaviour:,} known from behaviour only")

@@ -1,4 +1,4 @@
-"""Judge rows by named rules and merge those of one key: each row is kept, merged or rejected for one reason."""
+"""Judge rows by named rules and merge those of one key: each row is kept, former, merged or rejected for one reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from tandemrec.config.sources import Source
 from tandemrec.lake.contracts import TABLES
 
 KEPT, MERGED = "kept", "merged"
+FORMER = "former"  # a good record that a later one of the same item supersedes: it stays readable in the history
 ORIGIN = ("source", "file", "line", "part")
 
 
@@ -49,7 +50,7 @@ def kept(judged: DataFrame, table: str) -> DataFrame:
 
 def quarantined(judged: DataFrame, table: str) -> DataFrame:
     """The rejected rows as rows of the table quarantine."""
-    rejected = judged.where(~F.col("verdict").isin(KEPT, MERGED))
+    rejected = judged.where(~F.col("verdict").isin(KEPT, FORMER, MERGED))
     return rejected.select(F.lit(table).alias("table_name"), *ORIGIN, F.col("verdict").alias("reason"), "raw")
 
 
