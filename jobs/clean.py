@@ -1,4 +1,4 @@
-"""Bronze rows judged, converted and deduplicated into silver events, items, reviews and quarantine.
+"""Bronze rows judged, converted and deduplicated into the tables of silver.
 
 New files are cleaned together with those rows of the lake that they may change, and merged. Everything is cleaned anew
 where the settings, the code or the tables themselves changed since the last run, and where nothing is new.
@@ -21,12 +21,14 @@ from tandemrec.clean import batches
 from tandemrec.clean.balance import Balance, verdicts_of
 from tandemrec.clean.batches import Batch
 from tandemrec.clean.behaviour import settle_events
+from tandemrec.clean.categories import as_in_tree, category_tree
 from tandemrec.clean.events import judge_events
+from tandemrec.clean.history import history
 from tandemrec.clean.items import judge_items, known_from_behaviour, settle_items
 from tandemrec.clean.parse import absent_columns
 from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.clean.times import NAMED, moment
-from tandemrec.clean.verdicts import ORIGIN, in_sources, kept, quarantined
+from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, in_sources, kept, quarantined
 from tandemrec.config import Settings, Source
 from tandemrec.errors import ConfigError, SourceError
 from tandemrec.lake import Lake, runs
@@ -36,14 +38,15 @@ from tandemrec.pipeline import stage_main
 from tandemrec.pipeline.harness import settings_hash
 
 SILVER = ("items", "events", "reviews")
+WRITTEN = (*SILVER, "items_history", "categories", "quarantine")
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     """Clean every table that has a source; write silver and quarantine.
 
     Returns:
-        By table, of all rows that ever came in: rows in, kept, merged and, by reason, rejected; of items also those
-        known from behaviour only.
+        By table, of all rows that ever came in: how many, kept, former, merged and, by reason, rejected; of items also
+        those known from behaviour only.
 
     Raises:
         ConfigError: a time format is no pattern.
@@ -146,10 +149,12 @@ class _Cleaning:
         return fresh.unionByName(batches.again(self._judge(table, lines), revised))
 
     def _batch(self, table: str, fresh: DataFrame) -> Batch:
+        if table == "items":
+            return batches.item_batch(fresh, read(self.spark, self.lake, "items_history"))
         silver = read(self.spark, self.lake, table)
         if table == "events":
             return batches.event_batch(fresh, silver, self.settings.clean.behaviour)
-        return (batches.item_batch if table == "items" else batches.review_batch)(fresh, silver)
+        return batches.review_batch(fresh, silver)
 
     def _kept_on_disk(self, rows: DataFrame) -> DataFrame:
         """Computed once, read by the writes and the counts."""
@@ -159,40 +164,42 @@ class _Cleaning:
     def write(self) -> None:
         rows = {table: kept(self.settled[table], table) for table in self.settled}
         if self.any_item:
-            behaviour = [rows[table].select("item_id") for table in ("events", "reviews") if table in rows]
-            if behaviour:
-                bare = self._bare(reduce(DataFrame.union, behaviour))
-                rows["items"] = rows["items"].unionByName(bare) if "items" in rows else bare
+            rows = self._with_bare_items(rows)
+        if "items" in self.settled:
+            rows["categories"] = category_tree(self.settled["items"])
+            rows["items_history"] = as_in_tree(history(self.settled["items"]), rows["categories"])
+            rows["items"] = as_in_tree(rows["items"], rows["categories"])
         rejected = [quarantined(self.settled[table], table) for table in self.settled]
         rows["quarantine"] = reduce(DataFrame.unionByName, rejected)
-        for table in (*SILVER, "quarantine"):
+        for table in WRITTEN:
             self.lake.ensure(table)
             if self.last and (table in self.held or table == "quarantine"):
                 self._merge(table, rows[table])
-            elif self.last and table in rows:  # items that are known from behaviour only
-                merge(self.spark, self.lake, table, rows[table])
-            elif not self.last and (table in rows or self.lake.info(table).files):
+            elif table in rows or (not self.last and self.lake.info(table).files):
                 nothing = self.spark.createDataFrame([], ddl(self.lake.table(table)))
                 replace(self.spark, self.lake, table, rows.get(table, nothing))
 
-    def _bare(self, behaviour: DataFrame) -> DataFrame:
-        known = [self.known_items] if "items" in self.settled else []
+    def _with_bare_items(self, rows: dict[str, DataFrame]) -> dict[str, DataFrame]:
+        behaviour = [rows[table].select("item_id") for table in ("events", "reviews") if table in rows]
         if self.last:
-            known.append(read(self.spark, self.lake, "items").select("item_id"))
-        known = [rows.select("item_id") for rows in known]
-        return known_from_behaviour(behaviour, reduce(DataFrame.union, known) if known else None)
+            bare = read(self.spark, self.lake, "items").where(F.col("source").isNull())
+            behaviour.append(bare.select("item_id"))
+        if not behaviour:
+            return rows
+        bare = known_from_behaviour(reduce(DataFrame.union, behaviour), rows.get("items"))
+        return rows | {"items": rows["items"].unionByName(bare) if "items" in rows else bare}
 
     def _merge(self, table: str, rows: DataFrame) -> None:
         key = list(self.lake.table(table).key)
         if table == "quarantine":
-            rows, gone = self._with_lines(rows), self._lifted().join(rows, key, "left_anti")
+            rows, held = self._with_lines(rows), self._lifted()
         else:
-            gone = self.held[table].select(key).join(rows, key, "left_anti")
-        merge(self.spark, self.lake, table, rows, gone=gone)
+            held = self.held[table].select(key)
+        merge(self.spark, self.lake, table, rows, gone=held.join(rows, key, "left_anti"))
 
     def _lifted(self) -> DataFrame:
         """Origins of the rows that were in quarantine and were judged again."""
-        was_rejected = F.col("was").isNotNull() & ~F.col("was").isin("kept", "repeated")
+        was_rejected = F.col("was").isNotNull() & ~F.col("was").isin(*ACCEPTED)
         return reduce(DataFrame.union, [s.where(was_rejected).select(*ORIGIN) for s in self.settled.values()])
 
     def _with_lines(self, rejected: DataFrame) -> DataFrame:
@@ -216,11 +223,13 @@ class _Cleaning:
             balance = Balance(table=table, moves=moves, lines=lines, before=before)
             console.line(f"  {balance.sentence()}")
             for reason, count in sorted(balance.new.items()):
-                if reason not in ("kept", "merged", "repeated"):
+                if reason not in ACCEPTED:
                     console.line(f"    {reason:<20} {count:>10,}")
             described = self.lake.dataset(table).count_rows(filter=pc.field("source").is_valid())
             rejected = self.lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
-            balance.check(bronze=self.bronze[table].count(), silver=described, quarantine=rejected)
+            versions = self.lake.dataset("items_history").count_rows() if table == "items" else None
+            bronze = self.bronze[table].count()
+            balance.check(bronze=bronze, silver=described, quarantine=rejected, history=versions)
             figures[table] = balance.figures()
         if from_behaviour := self.lake.dataset("items").count_rows(filter=pc.field("source").is_null()):
             console.line(f"  items: {from_behaviour:,} known from behaviour only")

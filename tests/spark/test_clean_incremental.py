@@ -9,7 +9,7 @@ from tandemrec.config import parse_settings
 from tandemrec.lake import Lake, runs
 from tandemrec.pipeline import run_stage, stage
 
-TABLES = ("events", "items", "reviews", "quarantine")
+TABLES = ("events", "items", "items_history", "categories", "reviews", "quarantine")
 
 
 def settings(data, lake):

@@ -1,10 +1,10 @@
-"""Conservation: what came in is what was kept, merged and rejected, and the tables hold exactly that."""
+"""Conservation: what came in is what was kept, superseded, merged and rejected, and the tables hold exactly that."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tandemrec.clean.verdicts import ACCEPTED, KEPT, MERGED, REPEATED
+from tandemrec.clean.verdicts import ACCEPTED, FORMER, KEPT, MERGED, REPEATED
 from tandemrec.errors import TableError
 
 
@@ -48,24 +48,30 @@ class Balance:
         totals = shares(self.totals)
         return totals | ({"new": shares(self.new), "revised": self.revised} if self.before else {})
 
-    def check(self, *, bronze: int, silver: int, quarantine: int) -> None:
-        """Compare with what the tables hold: new lines in bronze, rows in silver, rejected rows in quarantine.
+    def check(self, *, bronze: int, silver: int, quarantine: int, history: int | None = None) -> None:
+        """Compare with what the tables hold: new lines in bronze, rows in silver, rejected rows in quarantine, versions
+        in the history of a table that has one.
 
         Raises:
             TableError: a row was lost or came twice.
         """
-        rejected = sum(rows for verdict, rows in self.totals.items() if verdict not in ACCEPTED)
+        totals = Counter(self.totals)
+        rejected = sum(rows for verdict, rows in totals.items() if verdict not in ACCEPTED)
+        versions = totals[KEPT] + totals[FORMER]
         for what, found, expected in (
             ("lines of bronze were judged", self.lines, bronze),
-            ("rows are in silver", silver, self.totals.get(KEPT, 0)),
+            ("rows are in silver", silver, totals[KEPT]),
             ("rows are in quarantine", quarantine, rejected),
+            ("versions are in the history", versions if history is None else history, versions),
         ):
             if found != expected:
                 raise TableError(f"table {self.table}: {found:,} {what}, expected {expected:,}")
 
     def sentence(self) -> str:
         counts = Counter(self.new)
-        parts = [f"{counts[KEPT]:,} kept", f"{counts[MERGED]:,} merged"]
+        parts = [f"{counts[KEPT]:,} kept"]
+        parts += [f"{counts[FORMER]:,} former"] if counts[FORMER] else []
+        parts.append(f"{counts[MERGED]:,} merged")
         parts += [f"{counts[REPEATED]:,} repeats counted"] if counts[REPEATED] else []
         parts.append(f"{sum(rows for verdict, rows in counts.items() if verdict not in ACCEPTED):,} rejected")
         earlier = f"; {self.revised:,} earlier rows revised" if self.before else ""
@@ -73,13 +79,12 @@ class Balance:
 
 
 def shares(verdicts: Mapping[str, int]) -> dict[str, object]:
-    """Rows by verdict as a run records them; `repeated` only where there are any."""
-    repeated = {REPEATED: verdicts[REPEATED]} if verdicts.get(REPEATED) else {}
+    """Rows by verdict as a run records them; `former` and `repeated` only where there are any."""
     return {
         "in": sum(verdicts.values()),
         KEPT: verdicts.get(KEPT, 0),
         MERGED: verdicts.get(MERGED, 0),
-        **repeated,
+        **{verdict: verdicts[verdict] for verdict in (FORMER, REPEATED) if verdicts.get(verdict)},
         "rejected": {verdict: rows for verdict, rows in sorted(verdicts.items()) if verdict not in ACCEPTED},
     }
 

@@ -1,7 +1,6 @@
 """Which rows of the lake a batch of new ones may change: these are judged with it, all others stay untouched.
 
-Every row has a column `was`: what it was before, null for a new one, else kept, repeated or the reason for which it was
-rejected.
+Every row has a column `was`: null for a new row, else its verdict before this run.
 """
 
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandemrec.clean.behaviour import OUTLIER, TOO_FAST, occurrences
+from tandemrec.clean.history import records
 from tandemrec.clean.verdicts import KEPT, ORIGIN, REPEATED
 from tandemrec.config.behaviour import BehaviourSettings
 
@@ -29,7 +29,7 @@ class Batch:
 
     Attributes:
         rows: as a table's settle function takes them, and `was`.
-        held: key columns of the rows of silver that are among them; null: there were none before.
+        held: the rows of silver that are among them; null: all of its table.
         since: see settle_events.
         elsewhere: see settle_events.
     """
@@ -92,10 +92,13 @@ def review_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
     return Batch(rows=fresh.unionByName(as_judged(held, F.lit(KEPT))), held=held)
 
 
-def item_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
-    """With all described items: a catalogue is bounded, and spellings are chosen over all of it."""
-    held = silver.where(F.col("source").isNotNull())
-    return Batch(rows=fresh.unionByName(as_judged(held.withColumn("part", F.lit(0)), F.lit(KEPT))), held=held)
+def item_batch(fresh: DataFrame, history: DataFrame) -> Batch:
+    """With all records of all items: a catalogue is bounded, and spellings are chosen over all of it.
+
+    Args:
+        history: silver.items_history.
+    """
+    return Batch(rows=fresh.unionByName(records(history)))
 
 
 def as_judged(rows: DataFrame, was: Column) -> DataFrame:

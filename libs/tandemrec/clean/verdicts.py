@@ -1,4 +1,4 @@
-"""Judge rows by named rules and merge those of one key: each row is kept, merged or rejected for one reason."""
+"""Judge rows by named rules and merge those of one key: each row is kept, former, merged or rejected for one reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ from tandemrec.config.sources import Source
 from tandemrec.lake.contracts import TABLES
 
 KEPT, MERGED = "kept", "merged"
+FORMER = "former"  # a good record that a later one of the same item supersedes: it stays readable in the history
 REPEATED = "repeated"  # merged into the event that it repeats, which counts it
-ACCEPTED = (KEPT, MERGED, REPEATED)  # every other verdict is the reason of a rejection
+ACCEPTED = (KEPT, FORMER, MERGED, REPEATED)  # every other verdict is the reason of a rejection
 ORIGIN = ("source", "file", "line", "part")
 
 

@@ -21,6 +21,9 @@ class CleanSettings(Section):
         default="reject", description="events and reviews of items that no items source describes, where there is one"
     )
     currency: str = Field(default="USD", description="of prices that name none")
+    units: bool = Field(
+        default=True, description="attributes that are wholly NUMBER UNIT in one unit a dimension: 12 in as 30.48 cm"
+    )
     mask: list[Literal["url", "email", "phone"]] = Field(
         default=["url", "email", "phone"],
         description="what the title and clean_text of reviews show as [url], [email], [phone]; text stays as it came",

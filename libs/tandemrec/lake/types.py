@@ -29,15 +29,14 @@ def delta_type(text: str) -> PrimitiveType | ArrayType | MapType | StructType:
     if inner := re.fullmatch(r"map<(\w+),(.+)>", text):
         return MapType(delta_type(inner[1]), delta_type(inner[2]), value_contains_null=True)
     if fields := _fields(text):
-        return StructType([Field(name, delta_type(type_)) for name, type_ in fields])
+        return StructType([Field(name, delta_type(inner), True) for name, inner in fields])
     return PrimitiveType(_DELTA.get(text, text))
 
 
 def _fields(text: str) -> list[tuple[str, str]]:
-    """Names and types of a struct whose fields are of simple types; empty for another type."""
+    """Names and types of a struct without structs in it; none of any other type."""
     inner = re.fullmatch(r"struct<(.+)>", text)
-    pairs = [field.partition(":") for field in inner[1].split(",")] if inner else []
-    return [(name, type_) for name, _, type_ in pairs]
+    return re.findall(r"(\w+):(.+?)(?:,(?=\w+:)|$)", inner[1]) if inner else []
 
 
 def delta_schema(table: Table) -> Schema:
@@ -55,7 +54,7 @@ def arrow_type(text: str) -> pa.DataType:
     if inner := re.fullmatch(r"map<(\w+),(.+)>", text):
         return pa.map_(arrow_type(inner[1]), arrow_type(inner[2]))
     if fields := _fields(text):
-        return pa.struct([pa.field(name, arrow_type(type_)) for name, type_ in fields])
+        return pa.struct([pa.field(name, arrow_type(inner)) for name, inner in fields])
     if inner := re.fullmatch(r"decimal\((\d+),(\d+)\)", text):
         return pa.decimal128(int(inner[1]), int(inner[2]))
     return _ARROW[text]
