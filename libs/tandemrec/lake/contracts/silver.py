@@ -60,8 +60,8 @@ SILVER = (
             part        int!            record within the line where one line holds several, from 0
             given_brand string          brand as this version spells it
             given_category array<string> category as this version spells it
-            confirmed   array<struct<updated_at:timestamp,source:string,file:string,line:bigint,part:int>>! records after it \
-that say the same
+            confirmed   array<struct<updated_at:timestamp,source:string,file:string,line:bigint,part:int>>! later \
+records that say the same
             valid_from  timestamp!      updated_at; 1970-01-01 where the source has no time
             valid_to    timestamp       when the next version begins; null for the current one
             """
