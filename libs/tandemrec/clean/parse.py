@@ -33,13 +33,13 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
     around = {name: path[1:] for name, path in columns.items() if path.startswith(AROUND)}
     inside = {name: path for name, path in columns.items() if name not in around}
     if source.explode:
-        lines = rows.withColumn("_line", _object("raw", [*around.values(), *source.explode], source))
+        lines = _with_object(rows, "_line", [*around.values(), *source.explode], source)
         records = [_records(_field("_line", field, source), inside.values(), source) for field in source.explode]
         exploded = lines.select("*", F.posexplode_outer(F.concat(*records)).alias("part", "_record"))
         # A line without a record stays, as one that breaks a rule: nothing is lost unseen.
         parsed = exploded.withColumn("part", F.coalesce("part", F.lit(0)))
     else:
-        parsed = rows.select("*", F.lit(0).alias("part"), _object("raw", inside.values(), source).alias("_record"))
+        parsed = _with_object(rows, "_record", inside.values(), source).withColumn("part", F.lit(0))
     values = {name: _field("_record", path, source) for name, path in inside.items()}
     values |= {name: _field("_line", path, source) for name, path in around.items()}
     values |= {name: F.lit(value) for name, value in constants(source).items()}
@@ -114,12 +114,13 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
     return struct
 
 
-def _object(raw: str, paths: Iterable[str], source: Source) -> Column:
-    """The JSON object that a line is, or null. Read as the one element of a list, so that what follows the object on
-    the line (another object, half a line) is not passed over.
+def _with_object(rows: DataFrame, name: str, paths: Iterable[str], source: Source) -> DataFrame:
+    """Add the JSON object that the line `raw` is, or null. Read as the one element of a list, so that what follows the
+    object on the line (another object, half a line) is not passed over.
     """
-    found = F.from_json(F.concat(F.lit("["), F.col(raw), F.lit("]")), _schema(paths, source))
-    return F.when(F.size(found) == 1, F.get(found, 0))
+    # In two steps: as one expression that uses the list twice, Spark would parse every line twice.
+    listed = F.from_json(F.concat(F.lit("["), F.col("raw"), F.lit("]")), _schema(paths, source))
+    return rows.withColumn("_objects", listed).withColumn(name, F.when(F.size("_objects") == 1, F.get("_objects", 0)))
 
 
 def _records(field: Column, paths: Iterable[str], source: Source) -> Column:
