@@ -16,6 +16,7 @@ from tandemrec.config.sources import TARGET_COLUMNS, Source
 
 AROUND = "^"  # names a field of the line around an exploded record
 NO_TIME = "1970-01-01T00:00:00Z"
+_END = "end of line"
 _PAIRS = {"user_id": "user_id", "item_id": "item_id"}
 
 
@@ -115,11 +116,13 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
 
 
 def _object(raw: str, paths: Iterable[str], source: Source) -> Column:
-    """The JSON object that a line is, or null. Read as the one element of a list, so that what follows the object on
-    the line (another object, half a line) is not passed over.
+    """The JSON object that a line is, or null. Read as the first element of a list whose second is ours, the line's
+    hash, so that what follows the object on the line (another object, half a line, a bracket) is not passed over.
     """
-    found = F.from_json(F.concat(F.lit("["), F.col(raw), F.lit("]")), _schema(paths, source))
-    return F.when(F.size(found) == 1, F.get(found, 0))
+    hash_ = F.xxhash64(raw).cast("string")
+    listed = F.concat(F.lit("["), F.col(raw), F.lit(f', {{"{_END}": "'), hash_, F.lit('"}]'))
+    found = F.from_json(listed, _schema([*paths, _END], source))
+    return F.when(F.get(found, 1).getField(_END) == hash_, F.get(found, 0))
 
 
 def _records(field: Column, paths: Iterable[str], source: Source) -> Column:
