@@ -42,7 +42,7 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
         SourceError: no line of a json source has a mapped column.
         TableError: rows were lost or came twice.
     """
-    lake = Lake(settings.lake.root)
+    lake = Lake.of(settings.lake)
     now = moment(settings.clean.now) if settings.clean.now else runs.now()
     sources = {table: [source for source in settings.sources if source.table == table] for table in SILVER}
     _refuse_unknown_patterns(spark, settings.sources)

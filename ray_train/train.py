@@ -26,7 +26,7 @@ from tandemrec.config import Settings, parse_settings
 from tandemrec.engines.ray import cpus
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
-from tandemrec.lake.runs import Figures, Run, latest
+from tandemrec.lake.runs import Figures, Run, finished
 from tandemrec.learn import workers
 from tandemrec.learn.checkpoint import (
     Metadata,
@@ -48,7 +48,7 @@ READS = ("examples", "item_features", "users_vocabulary", "attributes_vocabulary
 
 def run(settings: Settings) -> Figures:
     """Train and put the best model in its place; the learning curve and what the model is."""
-    lake, run_id = Lake(settings.lake.root), run_identity(settings, "train")
+    lake, run_id = Lake.of(settings.lake), run_identity(settings, "train")
     versions = {name: version for name in READS if (version := lake.version(name)) is not None}
     encoder = _encoder(lake, settings)
     # What is wrong with the tables is told here, in one line, and not by a worker.
@@ -104,7 +104,7 @@ def work(config: Mapping[str, Any]) -> None:
     settings = parse_settings(config["settings"])
     torch.set_num_threads(config["threads"])
     device = get_device()
-    lake, versions = Lake(settings.lake.root), config["versions"]
+    lake, versions = Lake.of(settings.lake), config["versions"]
     splits = load_examples(lake, version=versions["examples"])
     features = load_features(lake, encoder=config["encoder"], versions=versions).to(device)
     torch.manual_seed(settings.seed)
@@ -205,7 +205,8 @@ def _last_line(error: BaseException) -> str:
 
 
 def _encoder(lake: Lake, settings: Settings) -> str | None:
-    """Whose vectors to read: the newest embed run's, or None where nothing reads text or there is none.
+    """Whose vectors to read: those of the newest embed run up to the version of the table; None where nothing reads
+    text or there is none.
 
     Raises:
         ModelError: there are texts and no vectors.
@@ -214,7 +215,11 @@ def _encoder(lake: Lake, settings: Settings) -> str | None:
     texts = lake.info("texts_vocabulary").rows if lake.exists("texts_vocabulary") else 0
     if not reads_text or texts == 0:
         return None
-    embedded = latest(lake, "embed")
+    vectors = lake.version("text_vectors")
+    written = (
+        run for run in finished(lake, "embed") if vectors is None or run.outputs.get("text_vectors", 0) <= vectors
+    )
+    embedded = next(written, None)
     if embedded is None:
         raise ModelError(f"the examples refer to {texts:,} texts and there is no finished embed run: run embed first")
     encoder: str = embedded.figures["encoder"]

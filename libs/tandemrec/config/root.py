@@ -26,6 +26,11 @@ class DataSettings(Section):
 
 class LakeSettings(Section):
     root: Root = Field(description="folder or URL of the tables")
+    versions: dict[str, int | None] = Field(
+        default_factory=dict,
+        description="tables read at a version of the past, null: as if not there; a stage sets its own, see --as-of",
+    )
+    model: str | None = Field(default=None, description="training run whose model is read; default: the newest")
 
 
 class SparkSettings(Section):

@@ -15,19 +15,28 @@ from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
 from tandemrec.errors import TandemRecError
 from tandemrec.lake import Lake, runs
+from tandemrec.pipeline.as_of import pinned
 from tandemrec.pipeline.stages import STAGES, Stage, stage
 
 
 def run_stage(
-    settings: Settings, chosen: Stage, *, force: bool = False, spark: Any = None, engines: ExitStack | None = None
+    settings: Settings,
+    chosen: Stage,
+    *,
+    force: bool = False,
+    as_of: Sequence[str] = (),
+    spark: Any = None,
+    engines: ExitStack | None = None,
 ) -> runs.Figures | None:
     """Run one stage, or skip it and return None where nothing it depends on has changed.
 
     Args:
+        as_of: what to read in place of the newest versions, as of --as-of.
         spark: a session to use (a notebook's); default: the stage's own.
         engines: where an engine that the stage starts is left open for the next one; default: it ends with the stage.
     """
-    lake = Lake(settings.lake.root)
+    settings = pinned(settings, chosen, as_of)
+    lake = Lake.of(settings.lake)
     module = importlib.import_module(chosen.module)
     identity, config_hash, inputs = _identity(settings, chosen, lake, module)
     if not force and _up_to_date(settings, lake, chosen, module, identity):
@@ -77,14 +86,17 @@ def run_all(settings: Settings, *, force: bool = False) -> None:
 
 
 def stage_main(name: str, argv: Sequence[str] | None = None) -> int:
-    """The command line of one stage's job file: --config, --set, --force, --debug. Returns the exit code."""
+    """The command line of one stage's job file: --config, --set, --as-of, --force, --debug. Returns the exit code."""
     chosen = stage(name)
     parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=f"{chosen.name}: {chosen.does}")
     add_config_arguments(parser)
+    add_as_of_argument(parser)
     add_force_argument(parser)
     arguments = parser.parse_args(argv)
     return guarded(
-        lambda: run_stage(load_settings(arguments.config, arguments.set), chosen, force=arguments.force),
+        lambda: run_stage(
+            load_settings(arguments.config, arguments.set), chosen, force=arguments.force, as_of=arguments.as_of
+        ),
         debug=arguments.debug,
     )
 
@@ -96,6 +108,17 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="override one setting; may be repeated"
     )
     add_debug_argument(parser)
+
+
+def add_as_of_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--as-of",
+        action="append",
+        default=[],
+        metavar="WHEN",
+        help="read older versions: TABLE=VERSION (may be repeated), RUN_ID (what that run read or wrote), an ISO time, "
+        "or VERSION where one table is read",
+    )
 
 
 def add_force_argument(parser: argparse.ArgumentParser) -> None:
@@ -135,7 +158,8 @@ def peak_memory_mb() -> int:
 def run_identity(settings: Settings, name: str) -> str:
     """The identity under which a stage would run now; that of `train` is the model's and stands in predictions."""
     chosen = stage(name)
-    return _identity(settings, chosen, Lake(settings.lake.root), importlib.import_module(chosen.module))[0]
+    settings = pinned(settings, chosen)
+    return _identity(settings, chosen, Lake.of(settings.lake), importlib.import_module(chosen.module))[0]
 
 
 def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
