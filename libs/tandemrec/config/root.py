@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from tandemrec.config.base import Section
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
+from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
 
@@ -54,6 +55,7 @@ class Settings(Section):
     ray: RaySettings = RaySettings()
     sources: list[Source] = Field(min_length=1)
     clean: CleanSettings = CleanSettings()
+    quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
     embed: EmbedSettings = EmbedSettings()
     examples: ExamplesSettings = ExamplesSettings()
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
@@ -65,7 +67,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Settings":
-        for what, names in (("sources", [s.name for s in self.sources]), ("tasks", [t.name for t in self.tasks])):
+        for what, names in (
+            ("sources", [s.name for s in self.sources]),
+            ("tasks", [t.name for t in self.tasks]),
+            ("quality", [f"{e.table}: {e.metric}" for e in self.quality]),
+        ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
         task_name, _, metric = self.train.stop_on.partition("/")

@@ -65,6 +65,11 @@ def latest(lake: Lake, stage: str) -> Run | None:
     return next(iter(finished(lake, stage)), None)
 
 
+def every(lake: Lake) -> list[Run]:
+    """All runs, finished or failed, the newest first."""
+    return _found(lake, pc.scalar(True))
+
+
 def with_id(lake: Lake, run_id: str) -> Run:
     """The run of this identity, finished or failed.
 

@@ -15,6 +15,7 @@ from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
 from tandemrec.errors import TandemRecError
 from tandemrec.lake import Lake, runs
+from tandemrec.pipeline import gate
 from tandemrec.pipeline.as_of import pinned
 from tandemrec.pipeline.stages import STAGES, Stage, stage
 
@@ -42,6 +43,7 @@ def run_stage(
     if not force and _up_to_date(settings, lake, chosen, module, identity):
         console.line(f"{chosen.name}: up to date")
         return None
+    gate.refuse_unfit(lake, chosen)
     console.line(f"{chosen.name}: {chosen.does}")
     started, clock = runs.now(), time.monotonic()
 
@@ -60,11 +62,17 @@ def run_stage(
         )
         runs.record(lake, run)
 
+    told: runs.Figures = {}
     with ExitStack() as own:
         opened = own if engines is None else engines
         try:
             if chosen.engine == "spark":
-                figures = module.run(spark or opened.enter_context(spark_session(settings.spark)), settings)
+                session = spark or opened.enter_context(spark_session(settings.spark))
+                figures = module.run(session, settings)
+                if gate.expectations_of(settings, chosen):
+                    judged = gate.judge(session, settings, chosen, identity)
+                    told = {"quality": gate.figures(judged)}
+                    gate.refuse_failed(judged)
             elif chosen.engine == "ray":
                 opened.enter_context(ray_cluster(settings.ray))
                 figures = module.run(settings)
@@ -72,10 +80,10 @@ def run_stage(
                 figures = module.run(settings)
         except Exception as error:
             if lake.exists("runs"):
-                log("failed", {"error": str(error).splitlines()[0] if str(error) else type(error).__name__})
+                log("failed", {"error": str(error).splitlines()[0] if str(error) else type(error).__name__, **told})
             raise
-    log("done", figures)
-    return dict(figures)
+    log("done", {**figures, **told})
+    return {**figures, **told}
 
 
 def run_all(settings: Settings, *, force: bool = False) -> None:
@@ -168,6 +176,8 @@ def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tup
     """
     sections = {name: settings.model_dump(mode="json")[name] for name in chosen.settings}
     outside = module.depends_on(settings) if hasattr(module, "depends_on") else None
+    if expected := gate.expectations_of(settings, chosen):
+        sections["quality"] = [one.model_dump(mode="json") for one in expected]
     config_hash = runs.fingerprint(sections)
     inputs = _versions(lake, chosen.reads)
     return runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__), config_hash, inputs
