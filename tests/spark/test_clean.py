@@ -108,7 +108,8 @@ def test_wrong_columns_and_patterns_are_named(spark, tmp_path):
     ],
 )
 def test_an_imbalance_is_an_error(held, message):
-    balance = Balance(table="events", records={"kept": 2, "merged": 1, "broken_json": 1}, lines=4)
+    moves = {(None, "kept"): 2, (None, "merged"): 1, (None, "broken_json"): 1}
+    balance = Balance(table="events", moves=moves, lines=4)
     balance.check(bronze=4, silver=2, quarantine=1)
     with pytest.raises(TableError, match=message):
         balance.check(**({"bronze": 4, "silver": 2, "quarantine": 1} | held))

@@ -21,7 +21,7 @@ PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "c
 
 def write(lake, table, rows):
     schema = arrow_schema(lake.table(table))
-    default = {"string": "", "timestamp[us, tz=UTC]": NOW, "int32": 1, "int64": 1}
+    default = {"string": "", "timestamp[us, tz=UTC]": NOW, "int32": 1, "int64": 1, "double": 1.0}
     empty = {f.name: None if f.nullable else default.get(str(f.type)) for f in schema}
     lake.overwrite(table, pa.Table.from_pylist([{**empty, **row} for row in rows], schema))
 

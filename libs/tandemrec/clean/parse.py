@@ -15,7 +15,7 @@ from pyspark.sql.types import ArrayType, StringType, StructType
 from tandemrec.config.sources import TARGET_COLUMNS, Source
 
 AROUND = "^"  # names a field of the line around an exploded record
-NO_TIME = "1970-01-01T00:00:00Z"
+NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
 _PAIRS = {"user_id": "user_id", "item_id": "item_id"}
 
 

@@ -74,6 +74,7 @@ class Settings(Section):
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
+        self._event_types_fit()
         task_name, _, metric = self.train.stop_on.partition("/")
         task = next((task for task in self.tasks if task.name == task_name), None)
         if task is None:
@@ -89,3 +90,12 @@ class Settings(Section):
                 f"{[name + at for name in METRICS[task.kind]]}"
             )
         return self
+
+    def _event_types_fit(self) -> None:
+        ours = list(self.clean.behaviour.strengths)
+        for source in self.sources:
+            if unknown := sorted(set(source.event_types.values()) - set(ours)):
+                raise ValueError(f"sources.{source.name}.event_types leads to {unknown}, expected some of {ours}")
+        for key in ("positives", "targets"):
+            if unknown := sorted(set(getattr(self.examples, key)) - {*ours, "review"}):
+                raise ValueError(f"examples.{key} has {unknown}, expected some of {[*ours, 'review']}")

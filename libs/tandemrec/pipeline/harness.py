@@ -170,17 +170,27 @@ def run_identity(settings: Settings, name: str) -> str:
     return _identity(settings, chosen, Lake.of(settings.lake), importlib.import_module(chosen.module))[0]
 
 
+def settings_hash(settings: Settings, name: str) -> str:
+    """Of the settings that a stage depends on, as gold.runs records it."""
+    return runs.fingerprint(sections(settings, stage(name)))
+
+
+def sections(settings: Settings, chosen: Stage) -> dict[str, Any]:
+    """The settings that a stage depends on, as plain values."""
+    every = settings.model_dump(mode="json")
+    return {section: every[section] for section in chosen.settings}
+
+
 def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
-    """What a stage depends on: its settings, its inputs' versions, the code's version and, where the module says so
-    with `depends_on(settings)`, things outside the lake (files).
+    """What a stage depends on: its settings, its inputs' versions, the code's version, what is expected of its tables
+    and, where the module says so with `depends_on(settings)`, things outside the lake (files).
     """
-    sections = {name: settings.model_dump(mode="json")[name] for name in chosen.settings}
     outside = module.depends_on(settings) if hasattr(module, "depends_on") else None
-    if expected := gate.expectations_of(settings, chosen):
-        sections["quality"] = [one.model_dump(mode="json") for one in expected]
-    config_hash = runs.fingerprint(sections)
+    config_hash = settings_hash(settings, chosen.name)
     inputs = _versions(lake, chosen.reads)
-    return runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__), config_hash, inputs
+    expected = [one.model_dump(mode="json") for one in gate.expectations_of(settings, chosen)]
+    run_id = runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__, *expected)
+    return run_id, config_hash, inputs
 
 
 def _up_to_date(settings: Settings, lake: Lake, chosen: Stage, module: Any, identity: str) -> bool:

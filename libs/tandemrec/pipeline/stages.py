@@ -43,10 +43,10 @@ STAGES: tuple[Stage, ...] = (
         name="clean",
         module="jobs.clean",
         engine="spark",
-        does="bronze rows judged, converted and deduplicated into silver events, items, reviews and quarantine",
+        does="bronze rows judged, converted and deduplicated into silver tables, with the history of items",
         settings=("sources", "clean"),
         reads=_RAW,
-        writes=(*_SILVER, "quarantine"),
+        writes=(*_SILVER, "items_history", "categories", "quarantine"),
     ),
     Stage(
         name="embed",

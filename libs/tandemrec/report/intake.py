@@ -15,12 +15,13 @@ SAMPLES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """Rows of one table on their way from bronze to silver; `rejected` counts them by reason."""
+    """Rows of one table from bronze to silver; `former` are superseded versions, `rejected` counts by reason."""
 
     table: str
     rows_in: int
     kept: int
     merged: int
+    former: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -28,8 +29,12 @@ class Intake:
         return sum(self.rejected.values())
 
     @property
+    def accounted_for(self) -> int:
+        return self.kept + self.former + self.merged + self.rejected_rows
+
+    @property
     def conserved(self) -> bool:
-        return self.rows_in == self.kept + self.merged + self.rejected_rows
+        return self.rows_in == self.accounted_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,7 @@ def intakes(clean: Mapping[str, Any]) -> list[Intake]:
             rows_in=figures["in"],
             kept=figures.get("kept", 0),
             merged=figures.get("merged", 0),
+            former=figures.get("former", 0),
             rejected=dict(sorted(figures.get("rejected", {}).items(), key=lambda entry: (-entry[1], entry[0]))),
         )
         for table in TABLES
