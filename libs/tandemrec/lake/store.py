@@ -5,6 +5,7 @@ Spark's part is in lake.spark. Both make the same tables: creation is here only.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,6 +16,7 @@ from deltalake.exceptions import TableNotFoundError
 from tandemrec.errors import TableError
 from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
 from tandemrec.lake.types import arrow_schema, delta_schema
+from tandemrec.lake.versions import data_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,14 +63,26 @@ class Lake:
         """The newest version, or None for a table that does not exist."""
         return self.open(name).version() if self.exists(name) else None
 
+    def data_version(self, name: str) -> int | None:
+        """The first version that holds the newest one's rows, or None for a table that does not exist.
+
+        It stays through maintenance, so that stages which depend on a table are told apart by its rows.
+        """
+        return data_version(self.open(name)) if self.exists(name) else None
+
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """The table through delta-rs.
+
+        A version that holds the rows of the newest one is opened as the newest: after OPTIMIZE the files of the older
+        one are there no longer than the retention of VACUUM.
 
         Raises:
             TableError: it does not exist, lacks that version, or was made by a newer contract.
         """
         try:
-            table = DeltaTable(self.path(name), version=version)
+            table = DeltaTable(self.path(name))
+            if version is not None and not data_version(table) <= version <= table.version():
+                table.load_as_version(version)
         except TableNotFoundError as error:
             raise TableError(
                 f"table {name} does not exist at {self.path(name)}: run the stage that writes it"
@@ -198,9 +212,18 @@ class Lake:
             files=actions.num_rows,
         )
 
+    def names(self) -> list[str]:
+        """Every table that exists in the order of the flow, staging ones last."""
+        return [name for name in (*TABLES, *(f"{name}_staging" for name in TABLES)) if self.exists(name)]
+
     def tables(self) -> list[TableInfo]:
-        """Every table that exists, in the order of the flow."""
+        """Every table that exists but staging ones, in the order of the flow."""
         return [self.info(name) for name in TABLES if self.exists(name)]
+
+
+def address(path: str) -> str:
+    """A URL as it is, a path from the root of the file system: what pyarrow takes for a place."""
+    return path if "://" in path else str(Path(path).absolute())
 
 
 def _rows(scanner: ds.Scanner, limit: int | None) -> pa.Table:

@@ -19,6 +19,7 @@ SILVER = (
             + ORIGIN
         ),
         key=("user_id", "item_id", "event_type", "event_time"),
+        cluster_by=("user_id",),
         checks={
             "known_event_type": "event_type IN ('view', 'click', 'favourite', 'cart', 'purchase', 'rating')",
             "known_split": "split IS NULL OR split IN ('train', 'valid', 'test')",
@@ -71,6 +72,7 @@ SILVER = (
             + ORIGIN
         ),
         key=("review_id",),
+        cluster_by=("user_id",),
         checks={"known_split": "split IS NULL OR split IN ('train', 'valid', 'test')"},
     ),
     Table(
