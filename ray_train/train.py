@@ -27,6 +27,7 @@ from tandemrec.engines.ray import cpus
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures, Run, finished
+from tandemrec.lake.store import address
 from tandemrec.learn import workers
 from tandemrec.learn.checkpoint import (
     Metadata,
@@ -155,7 +156,7 @@ def _train(settings: Settings, run_id: str, config: dict[str, Any]) -> Checkpoin
             scaling_config=ScalingConfig(num_workers=train.workers, use_gpu=train.gpu, resources_per_worker=resources),
             run_config=RunConfig(
                 name=run_id,
-                storage_path=_address(f"{settings.lake.root}/models"),
+                storage_path=address(f"{settings.lake.root}/models"),
                 checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
                 failure_config=FailureConfig(max_failures=train.max_failures),
                 callbacks=[announce],
@@ -243,13 +244,8 @@ def _threads(settings: Settings) -> int:
 
 def _place(settings: Settings, run_id: str) -> tuple[fs.FileSystem, str]:
     """File system and path of a run's models."""
-    files, folder = fs.FileSystem.from_uri(_address(models_folder(settings.lake.root, run_id)))
+    files, folder = fs.FileSystem.from_uri(address(models_folder(settings.lake.root, run_id)))
     return files, folder
-
-
-def _address(path: str) -> str:
-    """A URL as it is, a path from the root of the file system."""
-    return path if "://" in path else str(Path(path).absolute())
 
 
 def _has(files: fs.FileSystem, path: str) -> bool:

@@ -6,6 +6,7 @@ Spark's part is in lake.spark. Both make the same tables: creation is here only.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -19,6 +20,7 @@ from tandemrec.config.root import LakeSettings
 from tandemrec.errors import TableError
 from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
 from tandemrec.lake.types import arrow_schema, delta_schema
+from tandemrec.lake.versions import data_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +82,21 @@ class Lake:
             return self.versions[name]
         return self.open(name).version() if self.exists(name) else None
 
+    def data_version(self, name: str) -> int | None:
+        """The first version that holds the newest one's rows, or None for a table that does not exist.
+
+        It stays through maintenance, so that stages which depend on a table are told apart by its rows. Of a table that
+        is read at a version of the past it is that one.
+        """
+        if name in self.versions:
+            return self.versions[name]
+        return data_version(self.open(name)) if self.exists(name) else None
+
     def open(self, name: str, version: int | None = None) -> DeltaTable:
         """The table through delta-rs, at the version given, else the one it is pinned to, else the newest.
+
+        A version that holds the rows of the newest one is opened as the newest: after OPTIMIZE the files of the older
+        one are there no longer than the retention of VACUUM.
 
         Raises:
             TableError: it does not exist, lacks that version, or was made by a newer contract.
@@ -93,7 +108,9 @@ class Lake:
             if version is None:
                 raise TableError(absent)
         try:
-            table = DeltaTable(path, version=version)
+            table = DeltaTable(path)
+            if version is not None and not data_version(table) <= version <= table.version():
+                table.load_as_version(version)
         except TableNotFoundError as error:
             raise TableError(absent) from error
         except Exception as error:
@@ -256,9 +273,18 @@ class Lake:
             files=actions.num_rows,
         )
 
+    def names(self) -> list[str]:
+        """Every table that exists in the order of the flow, staging ones last."""
+        return [name for name in (*TABLES, *(f"{name}_staging" for name in TABLES)) if self.exists(name)]
+
     def tables(self) -> list[TableInfo]:
-        """Every table that exists, in the order of the flow."""
+        """Every table that exists but staging ones, in the order of the flow."""
         return [self.info(name) for name in TABLES if self.exists(name)]
+
+
+def address(path: str) -> str:
+    """A URL as it is, a path from the root of the file system: what pyarrow takes for a place."""
+    return path if "://" in path else str(Path(path).absolute())
 
 
 def _rows(scanner: ds.Scanner, limit: int | None) -> pa.Table:

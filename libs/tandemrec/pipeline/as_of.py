@@ -37,7 +37,7 @@ def pinned(settings: Settings, chosen: Stage, as_of: Sequence[str] = ()) -> Sett
         model = None if run is None else run.run_id
     else:
         asked, model = _asked(lake, chosen, as_of), lake.model
-    newest = {name: lake.version(name) for name in chosen.reads}
+    newest = {name: lake.data_version(name) for name in chosen.reads}
     for name, version in asked.items():
         if version is not None and version != newest[name]:
             lake.refuse_vacuumed(name, version)

@@ -207,4 +207,5 @@ def _up_to_date(settings: Settings, lake: Lake, chosen: Stage, module: Any, iden
 
 
 def _versions(lake: Lake, names: tuple[str, ...]) -> dict[str, int]:
-    return {name: version for name in names if (version := lake.version(name)) is not None}
+    """The versions that tell tables' rows apart: maintenance makes newer ones of the same rows."""
+    return {name: version for name in names if (version := lake.data_version(name)) is not None}

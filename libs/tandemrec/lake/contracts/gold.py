@@ -69,6 +69,7 @@ GOLD = (
         ),
         key=("text_hash", "encoder"),
         partition_by=("encoder",),
+        cluster_by=("text_hash",),
     ),
     Table(
         name="item_features",
@@ -144,6 +145,7 @@ GOLD = (
             """
         ),
         key=("run_id", "user_id", "item_id"),
+        cluster_by=("user_id",),
     ),
     Table(
         name="recommendations",
@@ -161,6 +163,7 @@ GOLD = (
             """
         ),
         key=("run_id", "user_id", "rank"),
+        cluster_by=("user_id",),
         checks={"rank_from_1": "rank >= 1"},
     ),
     Table(
