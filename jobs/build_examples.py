@@ -28,7 +28,7 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
     Raises:
         ConfigError: nothing in the log is what examples.positives (or targets) calls an interaction.
     """
-    lake, options = Lake(settings.lake.root), settings.examples
+    lake, options = Lake.of(settings.lake), settings.examples
     with ExitStack() as stack:
 
         def kept(rows: DataFrame) -> DataFrame:

@@ -73,7 +73,7 @@ class _Cleaning:
     on_disk: list[DataFrame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.lake = Lake(self.settings.lake.root)
+        self.lake = Lake.of(self.settings.lake)
         self.now = moment(self.settings.clean.now) if self.settings.clean.now else runs.now()
         self.last = _continued(self.lake, self.settings)
 
@@ -247,8 +247,10 @@ def _continued(lake: Lake, settings: Settings) -> runs.Run | None:
         return None
     if any(lake.version(table) != version for table, version in last.outputs.items()):
         return None
-    grown = any(lake.version(table) != version for table, version in last.inputs.items())
-    return last if grown else None
+    read = {table: (version, lake.version(table) or 0) for table, version in last.inputs.items()}
+    if any(now < then for then, now in read.values()):  # --as-of
+        return None
+    return last if any(now > then for then, now in read.values()) else None
 
 
 def _refuse_unknown_patterns(spark: SparkSession, sources: Sequence[Source]) -> None:

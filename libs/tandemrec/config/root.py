@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from tandemrec.config.base import Section
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
+from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
 
@@ -26,6 +27,11 @@ class DataSettings(Section):
 
 class LakeSettings(Section):
     root: Root = Field(description="folder or URL of the tables")
+    versions: dict[str, int | None] = Field(
+        default_factory=dict,
+        description="tables read at a version of the past, null: as if not there; a stage sets its own, see --as-of",
+    )
+    model: str | None = Field(default=None, description="training run whose model is read; default: the newest")
 
 
 class SparkSettings(Section):
@@ -49,6 +55,7 @@ class Settings(Section):
     ray: RaySettings = RaySettings()
     sources: list[Source] = Field(min_length=1)
     clean: CleanSettings = CleanSettings()
+    quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
     embed: EmbedSettings = EmbedSettings()
     examples: ExamplesSettings = ExamplesSettings()
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
@@ -60,7 +67,11 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Settings":
-        for what, names in (("sources", [s.name for s in self.sources]), ("tasks", [t.name for t in self.tasks])):
+        for what, names in (
+            ("sources", [s.name for s in self.sources]),
+            ("tasks", [t.name for t in self.tasks]),
+            ("quality", [f"{e.table}: {e.metric}" for e in self.quality]),
+        ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
         self._event_types_fit()

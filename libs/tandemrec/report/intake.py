@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tandemrec.lake import Lake
+from tandemrec.lake import Lake, runs
 from tandemrec.report.words import visible
 
 TABLES = ("events", "items", "reviews")
@@ -71,6 +71,15 @@ def rejections(lake: Lake, found: Sequence[Intake]) -> list[Rejection]:
         for reason, rows in intake.rejected.items()
         if rows
     ]
+
+
+def judgements(lake: Lake) -> list[Mapping[str, Any]]:
+    """What was expected of tables and what was found, by the newest run of each stage, be it finished or failed."""
+    newest: dict[str, runs.Run] = {}
+    for run in runs.every(lake):
+        newest.setdefault(run.stage, run)
+    by_start = sorted(newest.values(), key=lambda run: run.started_at)
+    return [judged for run in by_start for judged in run.figures.get("quality", ())]
 
 
 def _lines(lake: Lake, table: str, reason: str) -> list[dict[str, Any]]:

@@ -42,6 +42,7 @@ SILVER = (
             + ORIGIN
         ),
         key=("user_id", "item_id", "event_type", "event_time"),
+        cluster_by=("user_id",),
         checks={
             "counted": "count >= 1 AND last_time >= event_time",
             "known_split": "split IS NULL OR split IN ('train', 'valid', 'test')",
@@ -113,6 +114,7 @@ SILVER = (
             + ORIGIN
         ),
         key=("review_id",),
+        cluster_by=("user_id",),
         checks={"known_split": "split IS NULL OR split IN ('train', 'valid', 'test')"},
     ),
     Table(
