@@ -15,7 +15,9 @@ SAMPLES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """Rows of one table from bronze to silver; `former` are superseded versions, `rejected` counts by reason."""
+    """Rows of one table from bronze to silver; `former` are superseded versions,
+    `merged` duplicates and counted repeats; `rejected` counts by reason.
+    """
 
     table: str
     rows_in: int
@@ -54,7 +56,7 @@ def intakes(clean: Mapping[str, Any]) -> list[Intake]:
             table=table,
             rows_in=figures["in"],
             kept=figures.get("kept", 0),
-            merged=figures.get("merged", 0),
+            merged=figures.get("merged", 0) + figures.get("repeated", 0),
             former=figures.get("former", 0),
             rejected=dict(sorted(figures.get("rejected", {}).items(), key=lambda entry: (-entry[1], entry[0]))),
         )
