@@ -116,8 +116,8 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
 
 
 def _with_object(rows: DataFrame, name: str, paths: Iterable[str], source: Source) -> DataFrame:
-    """Add the JSON object that the line `raw` is, or null. Read as the first element of a list whose second is ours, the
-    line's hash, so that what follows the object on the line (another object, half a line, a bracket) is not passed over.
+    """Add the JSON object that the line `raw` is, or null. Read as the first element of a list whose second is ours,
+    the line's hash, so that what follows the object (another object, half a line, a bracket) is not passed over.
     """
     hash_ = F.xxhash64("raw").cast("string")
     listed = F.concat(F.lit("["), F.col("raw"), F.lit(f', {{"{_END}": "'), hash_, F.lit('"}]'))
