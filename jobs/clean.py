@@ -30,7 +30,7 @@ from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.clean.times import NAMED, moment
 from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, in_sources, kept, quarantined
 from tandemrec.config import Settings, Source
-from tandemrec.errors import ConfigError, SourceError
+from tandemrec.errors import ConfigError, SourceError, TableError
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.spark import merge, read, replace
 from tandemrec.lake.types import ddl
@@ -240,17 +240,20 @@ class _Cleaning:
 def _continued(lake: Lake, settings: Settings) -> runs.Run | None:
     """The last run where only bronze grew since: same settings and code, and the tables as that run left them."""
     last = runs.latest(lake, "clean")
-    if last is None or (last.config_hash, last.code_version) != (
-        settings_hash(settings, "clean"),
-        tandemrec.__version__,
-    ):
+    code = (settings_hash(settings, "clean"), tandemrec.__version__)
+    if last is None or (last.config_hash, last.code_version) != code:
         return None
-    if any(lake.version(table) != version for table, version in last.outputs.items()):
+    if any(lake.data_version(table) != version for table, version in last.outputs.items()):
         return None
-    read = {table: (version, lake.version(table) or 0) for table, version in last.inputs.items()}
-    if any(now < then for then, now in read.values()):  # --as-of
+    versions = [(version, lake.data_version(table) or 0) for table, version in last.inputs.items()]
+    if any(now < then for then, now in versions) or not any(now > then for then, now in versions):
+        return None  # --as-of; --force
+    try:
+        for table, version in last.inputs.items():
+            lake.refuse_vacuumed(table, version)
+    except TableError:  # which files were cleaned is not known any more
         return None
-    return last if any(now > then for then, now in read.values()) else None
+    return last
 
 
 def _refuse_unknown_patterns(spark: SparkSession, sources: Sequence[Source]) -> None:

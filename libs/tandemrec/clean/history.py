@@ -1,8 +1,8 @@
 """Versions of items in time: a slowly changing dimension of type 2.
 
-A version holds from the moment at which the source described the item so until its next version. What says nothing
-about its time is taken as of 1970, before all that does: of several such descriptions only the last in the files stays,
-for nothing tells when the others held.
+A version holds from the moment at which the source described the item so until its next version. A description without
+a time counts as of 1970, before all that have one; of several the last in the files is the only one that stays, for
+nothing tells when the others held.
 """
 
 from datetime import UTC, datetime

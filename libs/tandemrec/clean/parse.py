@@ -16,6 +16,7 @@ from tandemrec.config.sources import TARGET_COLUMNS, Source
 
 AROUND = "^"  # names a field of the line around an exploded record
 NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
+_END = "end of line"
 _PAIRS = {"user_id": "user_id", "item_id": "item_id"}
 
 
@@ -33,13 +34,13 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
     around = {name: path[1:] for name, path in columns.items() if path.startswith(AROUND)}
     inside = {name: path for name, path in columns.items() if name not in around}
     if source.explode:
-        lines = rows.withColumn("_line", _object("raw", [*around.values(), *source.explode], source))
+        lines = _with_object(rows, "_line", [*around.values(), *source.explode], source)
         records = [_records(_field("_line", field, source), inside.values(), source) for field in source.explode]
         exploded = lines.select("*", F.posexplode_outer(F.concat(*records)).alias("part", "_record"))
         # A line without a record stays, as one that breaks a rule: nothing is lost unseen.
         parsed = exploded.withColumn("part", F.coalesce("part", F.lit(0)))
     else:
-        parsed = rows.select("*", F.lit(0).alias("part"), _object("raw", inside.values(), source).alias("_record"))
+        parsed = _with_object(rows, "_record", inside.values(), source).withColumn("part", F.lit(0))
     values = {name: _field("_record", path, source) for name, path in inside.items()}
     values |= {name: _field("_line", path, source) for name, path in around.items()}
     values |= {name: F.lit(value) for name, value in constants(source).items()}
@@ -114,12 +115,16 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
     return struct
 
 
-def _object(raw: str, paths: Iterable[str], source: Source) -> Column:
-    """The JSON object that a line is, or null. Read as the one element of a list, so that what follows the object on
-    the line (another object, half a line) is not passed over.
+def _with_object(rows: DataFrame, name: str, paths: Iterable[str], source: Source) -> DataFrame:
+    """Add the JSON object that the line `raw` is, or null. Read as the first element of a list whose second is ours,
+    the line's hash, so that what follows the object (another object, half a line, a bracket) is not passed over.
     """
-    found = F.from_json(F.concat(F.lit("["), F.col(raw), F.lit("]")), _schema(paths, source))
-    return F.when(F.size(found) == 1, F.get(found, 0))
+    hash_ = F.xxhash64("raw").cast("string")
+    listed = F.concat(F.lit("["), F.col("raw"), F.lit(f', {{"{_END}": "'), hash_, F.lit('"}]'))
+    # In two steps: as one expression that uses the list twice, Spark would parse every line twice.
+    parsed = rows.withColumn("_objects", F.from_json(listed, _schema([*paths, _END], source)))
+    whole = F.get("_objects", 1).getField(_END) == hash_
+    return parsed.withColumn(name, F.when(whole, F.get("_objects", 0)))
 
 
 def _records(field: Column, paths: Iterable[str], source: Source) -> Column:

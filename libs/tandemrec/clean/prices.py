@@ -27,7 +27,8 @@ SIGNS = {
     "₩": "KRW",
 }
 _CODE = r"(?i)\b(USD|EUR|GBP|CNY|JPY|INR|KRW|BRL|AUD|CAD|HKD|TWD|SGD|NZD|CHF|SEK|NOK|DKK|PLN|CZK|TRY|MXN|ZAR|RUB)\b"
-_NUMBER = r"(-?\s?\p{Sc}?\s?\d[\d.,]*(?:[ '’]\d{3}(?!\d)[\d.,]*)*)"
+# Possessive (*+): Java matches such a group in a loop, any other by recursion, and a long text then ends the process.
+_NUMBER = r"(-?\s?\p{Sc}?\s?\d[\d.,]*(?:[ '’]\d{3}(?!\d)[\d.,]*)*+)"
 
 
 def amount(text: Column) -> Column:

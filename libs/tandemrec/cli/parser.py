@@ -36,6 +36,12 @@ def build_parser() -> argparse.ArgumentParser:
     sample.add_argument("--out", required=True, metavar="DIR", help="new or empty folder, or one of an earlier sample")
     for name, default in (("users", 2_000), ("items", 1_000), ("events", 60_000), ("reviews", 5_000), ("seed", 42)):
         sample.add_argument(f"--{name}", type=_count, default=default, metavar="N", help="default: %(default)s")
+    sample.add_argument(
+        "--engine",
+        choices=("python", "spark"),
+        default="python",
+        help="spark: millions of rows, without tastes to learn, for measuring; default: %(default)s",
+    )
     add_debug_argument(sample)
     sample.set_defaults(run=_sample)
 
@@ -89,19 +95,21 @@ def _settings(arguments: argparse.Namespace) -> Settings:
 
 
 def _sample(arguments: argparse.Namespace) -> None:
-    from tandemrec.sample import generate
-
     folder = Path(arguments.out)
     if folder.exists() and any(folder.iterdir()) and not (folder / "planted.json").exists():
         raise ConfigError(f"--out {folder}: holds files that are no sample, expected a new or an empty folder")
-    generate(
-        folder,
-        users=arguments.users,
-        items=arguments.items,
-        events=arguments.events,
-        reviews=arguments.reviews,
-        seed=arguments.seed,
-    )
+    sizes = {name: getattr(arguments, name) for name in ("users", "items", "events", "reviews", "seed")}
+    if arguments.engine == "spark":
+        from tandemrec.config.root import SparkSettings
+        from tandemrec.engines.spark import spark_session
+        from tandemrec.sample.spark import generate as generate_with_spark
+
+        with spark_session(SparkSettings(master="local[*]")) as spark:
+            generate_with_spark(spark, folder, **sizes)
+    else:
+        from tandemrec.sample import generate
+
+        generate(folder, **sizes)
 
 
 def _tables(arguments: argparse.Namespace) -> None:

@@ -52,6 +52,7 @@ REVIEW_RATES = {
 }
 ITEM_RATES = {EXACT: 0.01, FORMER: 0.05, "item_id_missing": 0.008, "price_unreadable": 0.015}
 LEAST = 2
+OTHER_PROGRAM = "WARN collector: upstream timed out, retrying"
 
 
 def assign(rng: np.random.Generator, rows: int, rates: Mapping[str, float]) -> dict[int, str]:
@@ -118,11 +119,11 @@ def broken_line(rng: random.Random, record: Record) -> str:
     """A line that is no JSON object: cut off by a full disk, a message of another program, or JSON of another kind."""
     line = json_line(record)
     cut = line[: rng.randrange(12, len(line) - 2)]
-    return rng.choice((cut, "WARN collector: upstream timed out, retrying", json.dumps(list(record))))
+    return rng.choice((cut, OTHER_PROGRAM, json.dumps(list(record))))
 
 
-_HTML = re.compile(r"</?[a-z][^>]*>|&#?[a-z0-9]+;", re.IGNORECASE)
-_UNSEEN = re.compile("[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u200b-\u200f\ufeff]")
+HTML = re.compile(r"</?[a-z][^>]*>|&#?[a-z0-9]+;", re.IGNORECASE)
+UNSEEN = re.compile("[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\u200b-\u200f\ufeff]")
 
 
 @dataclass
@@ -133,8 +134,8 @@ class Marks:
     control_characters: int = 0
 
     def add(self, *texts: str) -> None:
-        self.html += sum(bool(_HTML.search(text)) for text in texts)
-        self.control_characters += sum(bool(_UNSEEN.search(text)) for text in texts)
+        self.html += sum(bool(HTML.search(text)) for text in texts)
+        self.control_characters += sum(bool(UNSEEN.search(text)) for text in texts)
 
 
 def with_html(rng: random.Random, text: str, spaced: bool) -> str:

@@ -18,15 +18,17 @@ from tandemrec.sample.planted import TableCounts
 ACTIONS = ("pv", "click", "fav", "cart", "buy", "rate")
 PLAIN_MONTHS = (11, 12)  # not compressed yet
 LATE_BY_AT_MOST = 7200
+UNKNOWN_ACTIONS = ("hover", "share", "PageScroll", "", None)
+IMPOSSIBLE_STARS = (0, 6, 11, -1, None)
 
 _SPOILS: dict[str, dirt.Spoil] = {
     "user_id_missing": dirt.blank("uid"),
     "item_id_missing": dirt.blank("sku"),
-    "event_type_unknown": dirt.one_of("action", "hover", "share", "PageScroll", "", None),
+    "event_type_unknown": dirt.one_of("action", *UNKNOWN_ACTIONS),
     "time_unreadable": dirt.unreadable_time("ts"),
     "time_in_future": dirt.future_time("ts", FORMATS),
     "time_too_early": dirt.early_time("ts", ("iso", "slash")),
-    "rating_out_of_range": lambda rng, record: record | {"action": "rate", "stars": rng.choice((0, 6, 11, -1, None))},
+    "rating_out_of_range": lambda rng, record: record | {"action": "rate", "stars": rng.choice(IMPOSSIBLE_STARS)},
     "item_unknown": dirt.unknown_item,
 }
 

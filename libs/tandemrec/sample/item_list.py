@@ -16,7 +16,7 @@ from tandemrec.sample.planted import TableCounts
 HTML_SHARE = 0.1
 CONTROL_SHARE = 0.03
 _CONTROL = ("\u0007", "\u200b")  # no NUL: few CSV readers take it
-_NO_PRICE = ("call us", "n/a", "--", "")
+NO_PRICE = ("call us", "n/a", "--", "")
 
 
 def write_items(rng: np.random.Generator, folder: Path, catalogue: Catalogue) -> tuple[TableCounts, dirt.Marks, int]:
@@ -29,7 +29,7 @@ def write_items(rng: np.random.Generator, folder: Path, catalogue: Catalogue) ->
         record["details"] = _marked(draw, record["details"])
         code = defects.get(item)
         if code == "price_unreadable":
-            record["price_usd"] = draw.choice(_NO_PRICE)
+            record["price_usd"] = draw.choice(NO_PRICE)
         records.append(record)
         if code == dirt.EXACT:
             records.append(record)

@@ -4,10 +4,11 @@ import random
 from datetime import UTC, datetime, timedelta
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
-_FUTURE = datetime(2031, 1, 1, tzinfo=UTC)
-_NEVER_SET = datetime(1970, 1, 1, tzinfo=UTC)
+FUTURE = datetime(2031, 1, 1, tzinfo=UTC)
+NEVER_SET = datetime(1970, 1, 1, tzinfo=UTC)
 FORMATS = ("iso", "epoch_ms", "slash")
 FORMAT_SHARES = (0.6, 0.25, 0.15)
+UNREADABLE = (None, "", "yesterday", "31/02/2025 08:15:00", "2025-06-31T08:15:00Z", "2025-13-01T00:00:00Z")
 
 
 def iso(moment: datetime) -> str:
@@ -36,14 +37,14 @@ def other_format(rng: random.Random, style: str) -> str:
 
 def unreadable(rng: random.Random) -> str | None:
     """No moment: nothing, words, or a day or hour that the calendar lacks."""
-    return rng.choice((None, "", "yesterday", "31/02/2025 08:15:00", "2025-06-31T08:15:00Z", "2025-13-01T00:00:00Z"))
+    return rng.choice(UNREADABLE)
 
 
 def in_future(rng: random.Random, style: str) -> str | int:
     """A moment in 2031."""
-    return written(_FUTURE + timedelta(seconds=rng.randrange(31_000_000)), style)
+    return written(FUTURE + timedelta(seconds=rng.randrange(31_000_000)), style)
 
 
 def too_early(rng: random.Random, style: str) -> str | int:
     """What a clock that was never set says."""
-    return written(_NEVER_SET + timedelta(seconds=rng.randrange(86_400)), style)
+    return written(NEVER_SET + timedelta(seconds=rng.randrange(86_400)), style)

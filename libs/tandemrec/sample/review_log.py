@@ -25,7 +25,8 @@ HTML_SHARE = 0.08
 CONTROL_SHARE = 0.03
 _CONTROL = ("\u0000", "\u0007", "\u001b", "\u200b", "\ufeff")
 _TIME_FORMATS = {"en": "iso", "zh": "epoch_ms"}
-_NOTHING = ("", "   ", "<br />", "<p> </p>", "\u200b", "&nbsp;", "\u0000")
+IMPOSSIBLE_STARS = (0, 6, 10, -1)
+NOTHING = ("", "   ", "<br />", "<p> </p>", "\u200b", "&nbsp;", "\u0000")
 
 _SPOILS: dict[str, dirt.Spoil] = {
     "user_id_missing": dirt.blank("uid"),
@@ -33,8 +34,8 @@ _SPOILS: dict[str, dirt.Spoil] = {
     "time_unreadable": dirt.unreadable_time("posted"),
     "time_in_future": dirt.future_time("posted", ("iso", "epoch_ms")),
     "time_too_early": dirt.early_time("posted", ("iso",)),
-    "rating_out_of_range": dirt.one_of("stars", 0, 6, 10, -1),
-    "text_empty": lambda rng, record: record | {"headline": "", "body": rng.choice(_NOTHING)},
+    "rating_out_of_range": dirt.one_of("stars", *IMPOSSIBLE_STARS),
+    "text_empty": lambda rng, record: record | {"headline": "", "body": rng.choice(NOTHING)},
     "item_unknown": dirt.unknown_item,
 }
 

@@ -66,7 +66,7 @@ SILVER = (
             part        int!            record within the line where one line holds several, from 0
             given_brand string          brand as this version spells it
             given_category array<string> category as this version spells it
-            confirmed   array<struct<updated_at:timestamp,source:string,file:string,line:bigint,part:int>>! later, saying the same
+            confirmed   array<struct<updated_at:timestamp,source:string,file:string,line:bigint,part:int>>! said again
             valid_from  timestamp!      updated_at; 1970-01-01 where the source has no time
             valid_to    timestamp       when the next version begins; null for the current one
             """
