@@ -28,43 +28,64 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
     Raises:
         ConfigError: nothing in the log is what examples.positives (or targets) calls an interaction.
     """
-    lake, options = Lake.of(settings.lake), settings.examples
+    lake = Lake.of(settings.lake)
     with ExitStack() as stack:
-
-        def kept(rows: DataFrame) -> DataFrame:
-            stack.callback(rows.persist().unpersist)
-            return rows
-
-        events, items, reviews = (_rows(spark, lake, name) for name in ("events", "items", "reviews"))
-        ids = vocabularies.ids_of(events, items, reviews, options.min_category_items)
+        ids = vocabularies.ids_of(*_silver(spark, lake), settings.examples.min_category_items)
         sizes = _number(spark, lake, ids)
-        users, catalogue, texts, values = (kept(read(spark, lake, table)) for table in vocabularies.TABLES)
-
-        log = kept(examples.build_log(events, reviews, users, catalogue, texts, given=options.split == "given"))
-        known = examples.look_at(log, settings)
-        contacts = kept(examples.first_contacts(log, options, settings.clean.behaviour.event_types))
-        splitter = examples.splitter(contacts, options, settings.seed)
-        referred = kept(examples.first_reviews(splitter.split(examples.reviews_of(log))))
-        attributes = kept(examples.item_attributes(items, catalogue, values, texts))
-        parts = examples.Parts(
-            log=log,
-            contacts=contacts,
-            referred=referred,
-            attributes=attributes,
-            splitter=splitter,
-            known=known,
-            items=sizes[vocabularies.ITEM],
-        )
-        rows = kept(examples.build_examples(parts, settings))
-        merge(spark, lake, "examples", rows, replace=True)
-        of_items = examples.item_features(attributes, contacts, referred, splitter, options)
-        merge(spark, lake, "item_features", of_items, replace=True)
-        of_users = examples.user_features(users, contacts, referred, options)
-        merge(spark, lake, "user_features", of_users, replace=True)
-        cuts = [cut.isoformat() for cut in splitter.cuts or ()]
-        figures = {"vocabularies": sizes, **_count(rows), "cuts": cuts}
+        tables, cuts = build(spark, lake, settings, stack, items=sizes[vocabularies.ITEM])
+        for name, rows in tables.items():
+            merge(spark, lake, name, rows, replace=True)
+        figures = {"vocabularies": sizes, **_count(tables["examples"]), "cuts": cuts}
     _say(figures)
     return figures
+
+
+def build(
+    spark: SparkSession, lake: Lake, settings: Settings, stack: ExitStack, *, items: int
+) -> tuple[dict[str, DataFrame], list[str]]:
+    """Examples and features of the lake's silver tables, in terms of its vocabularies; nothing is written.
+
+    Args:
+        stack: until it is closed the rows can be read.
+        items: the size of items_vocabulary.
+
+    Returns:
+        Rows by table, and the cuts of a split by time.
+    """
+    options = settings.examples
+
+    def kept(rows: DataFrame) -> DataFrame:
+        stack.callback(rows.persist().unpersist)
+        return rows
+
+    events, offered, reviews = _silver(spark, lake)
+    users, catalogue, texts, values = (kept(read(spark, lake, table)) for table in vocabularies.TABLES)
+    log = kept(examples.build_log(events, reviews, users, catalogue, texts, given=options.split == "given"))
+    known = examples.look_at(log, settings)
+    contacts = kept(examples.first_contacts(log, options, settings.clean.behaviour.event_types))
+    splitter = examples.splitter(contacts, options, settings.seed)
+    referred = kept(examples.first_reviews(splitter.split(examples.reviews_of(log))))
+    attributes = kept(examples.item_attributes(offered, catalogue, values, texts))
+    parts = examples.Parts(
+        log=log,
+        contacts=contacts,
+        referred=referred,
+        attributes=attributes,
+        splitter=splitter,
+        known=known,
+        items=items,
+    )
+    rows = kept(examples.build_examples(parts, settings))
+    tables = {
+        "examples": rows,
+        "item_features": examples.item_features(attributes, contacts, referred, splitter, options),
+        "user_features": examples.user_features(users, contacts, referred, options),
+    }
+    return tables, [cut.isoformat() for cut in splitter.cuts or ()]
+
+
+def _silver(spark: SparkSession, lake: Lake) -> tuple[DataFrame, DataFrame, DataFrame]:
+    return _rows(spark, lake, "events"), _rows(spark, lake, "items"), _rows(spark, lake, "reviews")
 
 
 def _rows(spark: SparkSession, lake: Lake, name: str) -> DataFrame:

@@ -22,7 +22,8 @@ def sha(text):
 
 def event(user, item, type_, hour=0.0, value=None, split=None):
     time = START + timedelta(hours=hour)
-    return {"user_id": user, "item_id": item, "event_type": type_, "event_time": time, "value": value, "split": split}
+    row = {"user_id": user, "item_id": item, "event_type": type_, "event_time": time, "value": value, "split": split}
+    return row | {"strength": 1.0, "count": 1, "last_time": time}
 
 
 def review(user, item, hour, stars, text, split=None, number=0):

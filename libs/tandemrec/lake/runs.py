@@ -33,6 +33,7 @@ class Run:
     outputs: Mapping[str, int]
     config_hash: str
     code_version: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
     figures: Figures = field(default_factory=dict)
 
 
@@ -49,6 +50,7 @@ def record(lake: Lake, run: Run) -> None:
         "inputs": list(run.inputs.items()),
         "outputs": list(run.outputs.items()),
         "config_hash": run.config_hash,
+        "settings": json.dumps(run.settings, sort_keys=True, ensure_ascii=False),
         "code_version": run.code_version,
         "figures": json.dumps(run.figures, sort_keys=True, ensure_ascii=False),
     }
@@ -103,8 +105,8 @@ def newest(lake: Lake) -> dict[str, Run]:
 
 
 def _run(row: dict[str, Any]) -> Run:
-    figures = json.loads(row["figures"]) if row["figures"] else {}
-    return Run(**{**row, "inputs": dict(row["inputs"]), "outputs": dict(row["outputs"]), "figures": figures})
+    objects = {name: json.loads(row[name] or "{}") for name in ("settings", "figures")}
+    return Run(**{**row, "inputs": dict(row["inputs"]), "outputs": dict(row["outputs"]), **objects})
 
 
 def now() -> datetime:

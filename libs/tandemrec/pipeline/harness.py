@@ -11,6 +11,7 @@ from typing import Any
 import tandemrec
 from tandemrec import console
 from tandemrec.config import Settings, load_settings
+from tandemrec.config.secrets import without_secrets
 from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
 from tandemrec.errors import TandemRecError
@@ -57,6 +58,7 @@ def run_stage(
             inputs=inputs,
             outputs=_versions(lake, chosen.writes),
             config_hash=config_hash,
+            settings=without_secrets(sections(settings, chosen)),
             code_version=tandemrec.__version__,
             figures=figures,
         )

@@ -44,6 +44,17 @@ OPERATIONS: tuple[Operation, ...] = (
             "--dry-run": {"action": "store_true", "help": "report only"},
         },
     ),
+    Operation(
+        name="reproduce",
+        module="jobs.reproduce",
+        does="rebuild the examples of a run from the versions and settings it recorded, and compare row by row",
+        options={
+            "run_id": {
+                "metavar": "RUN_ID",
+                "help": "of examples, or of train, evaluate or predict: the examples they read",
+            },
+        },
+    ),
 )
 
 

@@ -62,7 +62,7 @@ STAGES: tuple[Stage, ...] = (
         module="jobs.build_examples",
         engine="spark",
         does="vocabularies, histories and references as of each event, labels, splits",
-        settings=("seed", "examples", "sources"),
+        settings=("seed", "examples", "sources", "clean"),
         reads=_SILVER,
         writes=_GOLD,
     ),

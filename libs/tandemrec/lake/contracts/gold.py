@@ -199,6 +199,7 @@ GOLD = (
             inputs      map<string,bigint>! table versions read
             outputs     map<string,bigint>! table versions after the stage
             config_hash string!     of the settings the stage depends on
+            settings    string      JSON object of these settings, secrets hidden
             code_version string!    version of the library
             figures     string!     JSON object of what the stage counted
             """
