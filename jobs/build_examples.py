@@ -1,15 +1,16 @@
 """Silver tables into what the model learns from: vocabularies, examples, item and user features."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec import console, examples
-from tandemrec.config import Settings
+from tandemrec.config import ExamplesSettings, Settings
 from tandemrec.config.sources import SPLITS
+from tandemrec.errors import ConfigError
 from tandemrec.examples import vocabularies
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
@@ -26,13 +27,15 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
         validation and test begin.
 
     Raises:
-        ConfigError: nothing in the log is what examples.positives (or targets) calls an interaction.
+        ConfigError: an attribute has too many values to be one_hot, or nothing in the log is what examples.positives (or
+            targets) calls an interaction.
     """
     lake = Lake.of(settings.lake)
     with ExitStack() as stack:
-        ids = vocabularies.ids_of(*_silver(spark, lake), settings.examples.min_category_items)
-        sizes = _number(spark, lake, ids)
-        tables, cuts = build(spark, lake, settings, stack, items=sizes[vocabularies.ITEM])
+        options = settings.examples
+        ids = vocabularies.ids_of(*_silver(spark, lake), options.min_category_items, options.attributes)
+        sizes = _number(spark, lake, ids, options)
+        tables, cuts = build(spark, lake, settings, stack, sizes=sizes)
         for name, rows in tables.items():
             merge(spark, lake, name, rows, replace=True)
         figures = {"vocabularies": sizes, **_count(tables["examples"]), "cuts": cuts}
@@ -41,13 +44,13 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
 
 
 def build(
-    spark: SparkSession, lake: Lake, settings: Settings, stack: ExitStack, *, items: int
+    spark: SparkSession, lake: Lake, settings: Settings, stack: ExitStack, *, sizes: Mapping[str, int]
 ) -> tuple[dict[str, DataFrame], list[str]]:
     """Examples and features of the lake's silver tables, in terms of its vocabularies; nothing is written.
 
     Args:
         stack: until it is closed the rows can be read.
-        items: the size of items_vocabulary.
+        sizes: of the vocabulary of each space.
 
     Returns:
         Rows by table, and the cuts of a split by time.
@@ -65,7 +68,7 @@ def build(
     contacts = kept(examples.first_contacts(log, options, settings.clean.behaviour.event_types))
     splitter = examples.splitter(contacts, options, settings.seed)
     referred = kept(examples.first_reviews(splitter.split(examples.reviews_of(log))))
-    attributes = kept(examples.item_attributes(offered, catalogue, values, texts))
+    attributes = kept(examples.item_attributes(offered, catalogue, values, texts, options.attributes, sizes))
     parts = examples.Parts(
         log=log,
         contacts=contacts,
@@ -73,7 +76,7 @@ def build(
         attributes=attributes,
         splitter=splitter,
         known=known,
-        items=items,
+        items=sizes[vocabularies.ITEM],
     )
     rows = kept(examples.build_examples(parts, settings))
     tables = {
@@ -93,16 +96,28 @@ def _rows(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
     return read(spark, lake, name) if lake.exists(name) else spark.createDataFrame([], ddl(lake.table(name)))
 
 
-def _number(spark: SparkSession, lake: Lake, ids: DataFrame) -> dict[str, int]:
+def _number(spark: SparkSession, lake: Lake, ids: DataFrame, options: ExamplesSettings) -> dict[str, int]:
     """Add new ids to the vocabularies of the lake. Returns the size of each space."""
     known = vocabularies.known_ids({table: _rows(spark, lake, table) for table in vocabularies.TABLES})
     fresh = vocabularies.new_ids(ids, known)
     numbered, sizes, grown = vocabularies.number(fresh, known)
-    for table, (spaces, _, _) in vocabularies.TABLES.items():
+    sizes |= {name: sizes.get(name, 0) for name in options.attributes}
+    _refuse_wide_one_hot(options, sizes)
+    tables = {vocabularies.table_of(space) for space in grown}
+    for table in vocabularies.TABLES:
         lake.ensure(table)
-        if grown.intersection(spaces):
+        if table in tables:
             merge(spark, lake, table, vocabularies.vocabulary(numbered, table), update=False)
     return sizes
+
+
+def _refuse_wide_one_hot(options: ExamplesSettings, sizes: Mapping[str, int]) -> None:
+    for name, encoding in options.attributes.items():
+        if encoding == "one_hot" and sizes[name] > options.one_hot_values:
+            raise ConfigError(
+                f"examples.attributes.{name}: one_hot of {sizes[name]:,} values, expected at most "
+                f"{options.one_hot_values} (examples.one_hot_values): encode it as index"
+            )
 
 
 def _count(rows: DataFrame) -> Figures:

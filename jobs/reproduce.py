@@ -38,8 +38,8 @@ def run(spark: SparkSession, settings: Settings, *, run_id: str) -> runs.Figures
     unlike = []
     console.line(f"reproduce: examples of run {built.run_id}, started {built.started_at:%Y-%m-%d %H:%M} UTC")
     with ExitStack() as stack:
-        number = read(spark, past, "items_vocabulary").count()
-        tables, _ = build_examples.build(spark, past, _settings(settings, built), stack, items=number)
+        sizes = built.figures["vocabularies"]
+        tables, _ = build_examples.build(spark, past, _settings(settings, built), stack, sizes=sizes)
         for name, rows in tables.items():
             recorded = read(spark, lake, name, version=built.outputs[name])
             found = differences(rows, recorded, lake.table(name))

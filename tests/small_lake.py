@@ -79,6 +79,7 @@ def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
                 "text": 0,
                 "reviews": item_reviews.get(item, [])[::-1][:6],
                 "interactions": int(interactions[item]),
+                "attributes": {},
             }
             for item in range(1, ITEMS + 1)
         ],

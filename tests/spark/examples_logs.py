@@ -42,9 +42,10 @@ def review(user, item, hour, stars, text, split=None, number=0):
     }
 
 
-def item(name, category=None, brand=None, price=None):
+def item(name, category=None, brand=None, price=None, attributes=None):
     text = f"about {name}"
     row = {"item_id": name, "category": category, "brand": brand, "text": text, "text_hash": sha(text)}
+    row["attributes"] = attributes
     return row | {"price": None if price is None else Decimal(price)}
 
 
@@ -64,7 +65,10 @@ def random_log(seed, *, users=6, items=9, events=260, reviews=50, splits=(None,)
         stars = draw.choice([1.0, 2.0, 3.0, 4.0, 5.0, None])
         row = review(user, name, draw.randrange(40) * 6, stars, text, draw.choice(splits), number)
         written[user, name, row["review_time"]] = row
-    shelf = [item(f"i{n}", ["Root", f"leaf {n % 3}"] if n % 4 else None, f"b{n % 2}", n + 1) for n in range(items)]
+    shelf = []
+    for n in range(items):
+        attributes = {"colour": ("Red", " red", "blue", "")[n % 4], "size": f"{n} cm", "text": "x"} if n % 5 else None
+        shelf.append(item(f"i{n}", ["Root", f"leaf {n % 3}"] if n % 4 else None, f"b{n % 2}", n + 1, attributes))
     return list(done.values()), list(written.values()), shelf
 
 

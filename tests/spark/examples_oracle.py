@@ -187,6 +187,16 @@ def first_reviews(reviews):
     return found
 
 
+def encoded(given, encodings, indices):
+    """Attributes as (name, numbers), in the order of the settings."""
+    rows = []
+    for name, encoding in encodings.items():
+        index = indices.get(("attributes_vocabulary", name, given.get(name, "").strip().lower()), 0)
+        size = sum(key[:2] == ("attributes_vocabulary", name) for key in indices)
+        rows.append((name, [index] if encoding == "index" else [int(place == index) for place in range(1, size + 1)]))
+    return rows
+
+
 def expected_features(events, reviews, items, options, indices):
     """gold.item_features and gold.user_features by index, for a split by time and prices 1, 2, 3, ...
 
@@ -213,6 +223,7 @@ def expected_features(events, reviews, items, options, indices):
             "text": indices["texts_vocabulary", item["text_hash"]],
             "reviews": trained[::-1][: options.item_reviews],
             "interactions": sum(i == name and split_of(u, i, c[0], None) == "train" for (u, i), c in targets.items()),
+            "attributes": encoded(item["attributes"] or {}, options.attributes, indices),
         }
 
     def in_order(contacts, user):

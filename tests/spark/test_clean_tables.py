@@ -167,7 +167,7 @@ def test_the_newest_description_of_an_item_wins(spark):
     ]
     asked = source(table="items", columns=columns)
     rows = by_line(settle_items(judge_items(bronze(spark, lines), [asked], CleanSettings())))
-    verdicts = ["merged", "kept", "merged", "kept", "merged", "kept", "item_id_missing", "broken_json"]
+    verdicts = ["former", "kept", "former", "kept", "merged", "kept", "item_id_missing", "broken_json"]
     assert [rows[line].verdict for line in sorted(rows)] == verdicts
     assert (rows[2].title, rows[2].brand, rows[2].category, str(rows[2].price)) == (
         "New & bold",

@@ -1,9 +1,11 @@
 """The examples stage on a lake: vocabularies that keep their numbers, features, and runs that change nothing."""
 
+import pytest
 from examples_logs import event, item, random_log, review, settings_of, silver
 from examples_oracle import expected_examples, expected_features
 
 from jobs import build_examples
+from tandemrec.errors import ConfigError
 
 GOLD = ("examples", "item_features", "user_features")
 
@@ -31,7 +33,12 @@ def rows_of(lake, name):
 def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
     events, reviews, items = random_log(5)
     fill(lake, events, reviews, items)
-    settings = settings_of(lake.root, valid_share=0.2, test_share=0.2, history_length=3, user_reviews=2, item_reviews=2)
+    options = {"valid_share": 0.2, "test_share": 0.2, "history_length": 3, "user_reviews": 2, "item_reviews": 2}
+    attributes = {"colour": "one_hot", "size": "index", "nowhere": "one_hot"}
+    settings = settings_of(lake.root, **options, attributes=attributes)
+    narrow = settings_of(lake.root, **options, attributes=attributes, one_hot_values=1)
+    with pytest.raises(ConfigError, match=r"examples.attributes.colour: one_hot of 2 values, expected at most 1"):
+        build_examples.run(spark, narrow)
     figures = build_examples.run(spark, settings)
     first = vocabularies(lake)
     users = {key[1]: index for key, index in first.items() if key[0] == "users_vocabulary"}
@@ -42,6 +49,8 @@ def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
         assert [key for _, key in ordered] == sorted(key for _, key in ordered)
     assert first["attributes_vocabulary", "brand", "b1"] == 2
     assert first["attributes_vocabulary", "category", "Root > leaf 2"] == 3
+    assert first["attributes_vocabulary", "colour", "red"] == 2
+    assert figures["vocabularies"]["colour"] == 2 and figures["vocabularies"]["nowhere"] == 0
 
     categories = {i["item_id"]: " > ".join(i["category"]) for i in items if i["category"]}
     expected = expected_examples(events, reviews, categories, settings.examples)
@@ -58,8 +67,9 @@ def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
     assert {name: rows_of(lake, name) for name in GOLD} == before
     assert vocabularies(lake) == first
 
+    green = item("a thing", attributes={"colour": "Green"})
     newcomers = [event("a new user", "a new item", "click", 1), event("u1", "zz", "purchase", 2)]
-    fill(lake, [*events, *newcomers], [*reviews, review("u0", "zz", 9, 5.0, "unheard of")], [*items, item("a thing")])
+    fill(lake, [*events, *newcomers], [*reviews, review("u0", "zz", 9, 5.0, "unheard of")], [*items, green])
     build_examples.run(spark, settings)
     grown = vocabularies(lake)
     assert {key: grown[key] for key in first} == first
@@ -67,3 +77,6 @@ def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
     assert added["users_vocabulary", "a new user"] == len(users) + 1
     new_items = [added["items_vocabulary", name] for name in ("a new item", "a thing", "zz")]
     assert new_items == [10, 11, 12]
+    assert added["attributes_vocabulary", "colour", "green"] == 3
+    [of_thing] = [row for row in lake.read("item_features").to_pylist() if row["item_index"] == 11]
+    assert of_thing["attributes"] == [("colour", [0, 0, 1]), ("size", [0]), ("nowhere", [])]

@@ -113,9 +113,17 @@ class ExamplesSettings(Section):
     valid_share: float = Field(default=0.1, gt=0, lt=0.5, description="of time or random: the share of events")
     test_share: float = Field(default=0.1, gt=0, lt=0.5)
     min_category_items: int = Field(default=1, ge=1, description="rarer categories share one index")
+    attributes: dict[str, Literal["index", "one_hot"]] = Field(
+        default_factory=dict,
+        description="attributes of items that become features, {colour: one_hot}: index is the place in the vocabulary, "
+        "one_hot a 0 or 1 for each value in it",
+    )
+    one_hot_values: int = Field(default=256, ge=1, description="an attribute with more values is refused as one_hot")
 
     @model_validator(mode="after")
-    def _targets_are_positives(self) -> "ExamplesSettings":
+    def _names_fit(self) -> "ExamplesSettings":
+        if taken := {"user", "item", "text", "category", "brand"}.intersection(self.attributes):
+            raise ValueError(f"attributes has {sorted(taken)}, which stand for columns of silver, expected other names")
         if extra := set(self.targets) - set(self.positives):
             raise ValueError(f"targets has {sorted(extra)}, which positives lacks")
         return self

@@ -1,5 +1,6 @@
 """What is known of items and users beside single rows."""
 
+from collections.abc import Mapping
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -10,20 +11,34 @@ from tandemrec.examples.contacts import owned, positives, targets
 from tandemrec.examples.log import TRAIN, moment
 from tandemrec.examples.references import last_known, newest, no_items
 from tandemrec.examples.splits import Splitter
-from tandemrec.examples.vocabularies import BRAND, CATEGORY, category_path
+from tandemrec.examples.vocabularies import BRAND, CATEGORY, value_of
 
 _DECILES = [n / 10 for n in range(1, 10)]
 
 
 def item_attributes(
-    items: DataFrame, items_vocabulary: DataFrame, attributes: DataFrame, texts: DataFrame
+    items: DataFrame,
+    items_vocabulary: DataFrame,
+    attributes: DataFrame,
+    texts: DataFrame,
+    encodings: Mapping[str, str],
+    sizes: Mapping[str, int],
 ) -> DataFrame:
-    """Rows (item, category, brand, price, text), one for every item of the vocabulary; 0 where unknown.
+    """Rows (item, category, brand, price, text, attributes), one for every item of the vocabulary; 0 where unknown.
+
+    Args:
+        encodings: of attributes beside category and brand, by name: index or one_hot.
+        sizes: of the vocabulary of each of these.
 
     Price is its decile among the items of the same currency, from 1: one more than the decile bounds below it.
     """
+    indexed = {CATEGORY: "category", BRAND: "brand"} | {name: f"attribute_{n}" for n, name in enumerate(encodings)}
     described = items.select(
-        "item_id", "brand", "text_hash", category_path().alias("category"), F.col("price").cast("double"), "currency"
+        "item_id",
+        "text_hash",
+        F.col("price").cast("double"),
+        "currency",
+        *[value_of(name).alias(column) for name, column in indexed.items()],
     )
     bounds = (
         described.where("price IS NOT NULL").groupBy("currency").agg(F.percentile("price", _DECILES).alias("bounds"))
@@ -33,17 +48,22 @@ def item_attributes(
     rows = items_vocabulary.join(described.join(F.broadcast(bounds), by_currency, "left"), "item_id", "left").join(
         texts, "text_hash", "left"
     )
-    for name in (CATEGORY, BRAND):
+    for name, column in indexed.items():
         values = attributes.where(F.col("attribute") == name)
         rows = rows.join(
-            values.select(F.col("value").alias(name), F.col("value_index").alias(f"{name}_index")), name, "left"
+            values.select(F.col("value").alias(column), F.col("value_index").alias(f"{column}_index")), column, "left"
         )
+    encoded = [
+        _encoded(_or_0(F.col(f"{indexed[name]}_index")), encoding, sizes[name]) for name, encoding in encodings.items()
+    ]
+    names = F.array(*map(F.lit, encodings)).cast("array<string>")
     return rows.select(
         F.col("item_index").alias("item"),
         _or_0(F.col("category_index")).alias("category"),
         _or_0(F.col("brand_index")).alias("brand"),
         _or_0(F.when(F.col("price").isNotNull(), decile)).alias("price"),
         _or_0(F.col("text_index")).alias("text"),
+        F.map_from_arrays(names, F.array(*encoded).cast("array<array<int>>")).alias("attributes"),
     )
 
 
@@ -72,6 +92,7 @@ def item_features(
             *("category", "brand", "price", "text"),
             F.reverse(newest(F.col("reviews"), settings.item_reviews)).alias("reviews"),
             F.coalesce("interactions", F.lit(0)).alias("interactions"),
+            "attributes",
         )
     )
 
@@ -100,6 +121,13 @@ def _latest(known: DataFrame, by: str) -> DataFrame:
     """The value of the last fact of each user or item."""
     name = known.columns[-1]
     return known.groupBy(by).agg(F.max_by(name, "moment").alias(name))
+
+
+def _encoded(index: Column, encoding: str, size: int) -> Column:
+    """An index from 1, 0 unknown, as gold.item_features shows it."""
+    if encoding == "index" or size == 0:
+        return F.array(index) if encoding == "index" else F.array().cast("array<int>")
+    return F.transform(F.sequence(F.lit(1), F.lit(size)), lambda place: (place == index).cast("int"))
 
 
 def _or_0(index: Column) -> Column:

@@ -1,9 +1,9 @@
-"""Integer indices for users, items, texts, categories and brands: contiguous from 1, and never changed once given.
+"""Integer indices for users, items, texts, categories, brands and other attributes: contiguous from 1, and never changed once given.
 
 All vocabularies are numbered together, as rows (space, id): one sort, one count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -11,21 +11,27 @@ from pyspark.sql import functions as F
 
 USER, ITEM, TEXT, CATEGORY, BRAND = SPACES = ("user", "item", "text", "category", "brand")
 
-TABLES = {  # table: spaces, column of the id, column of the index
-    "users_vocabulary": ((USER,), "user_id", "user_index"),
-    "items_vocabulary": ((ITEM,), "item_id", "item_index"),
-    "texts_vocabulary": ((TEXT,), "text_hash", "text_index"),
-    "attributes_vocabulary": ((CATEGORY, BRAND), "value", "value_index"),
+TABLES = {  # table: its space (None: all that have no table of their own), column of the id, column of the index
+    "users_vocabulary": (USER, "user_id", "user_index"),
+    "items_vocabulary": (ITEM, "item_id", "item_index"),
+    "texts_vocabulary": (TEXT, "text_hash", "text_index"),
+    "attributes_vocabulary": (None, "value", "value_index"),
 }
 
 
-def ids_of(events: DataFrame, items: DataFrame, reviews: DataFrame, min_category_items: int) -> DataFrame:
-    """Every id that occurs, once: rows (space, id). Categories of fewer items than the minimum are left out."""
+def ids_of(
+    events: DataFrame, items: DataFrame, reviews: DataFrame, min_category_items: int, attributes: Iterable[str] = ()
+) -> DataFrame:
+    """Every id that occurs, once: rows (space, id). Categories of fewer items than the minimum are left out.
+
+    Args:
+        attributes: names in the attributes of items, each a space of its own.
+    """
     user, item, text = ((USER, F.col("user_id")), (ITEM, F.col("item_id")), (TEXT, F.col("text_hash")))
     parts = [
         _ids(events, user, item),
         _ids(reviews, user, item, text),
-        _ids(items, item, text, (CATEGORY, category_path()), (BRAND, F.col("brand"))),
+        _ids(items, item, text, *[(name, value_of(name)) for name in (CATEGORY, BRAND, *attributes)]),
     ]
     counted = reduce(DataFrame.unionByName, parts).groupBy("space", "id").agg(F.count("*").alias("rows"))
     frequent = (F.col("space") != CATEGORY) | (F.col("rows") >= min_category_items)
@@ -35,8 +41,8 @@ def ids_of(events: DataFrame, items: DataFrame, reviews: DataFrame, min_category
 def known_ids(tables: Mapping[str, DataFrame]) -> DataFrame:
     """The vocabularies of the lake, by table name, as rows (space, id, index)."""
     parts = []
-    for table, (spaces, id_, index) in TABLES.items():
-        space = F.lit(spaces[0]) if len(spaces) == 1 else F.col("attribute")
+    for table, (own, id_, index) in TABLES.items():
+        space = F.lit(own) if own else F.col("attribute")
         parts.append(tables[table].select(space.alias("space"), F.col(id_).alias("id"), F.col(index).alias("index")))
     return reduce(DataFrame.unionByName, parts)
 
@@ -70,8 +76,9 @@ def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int
     sizes |= {row["space"]: row["size"] for row in known.groupBy("space").agg(F.count("*").alias("size")).collect()}
     offsets, grown = [], set()
     for row in sorted(counts.collect(), key=lambda row: (row["space"], row["partition"])):
-        offsets.append((row["partition"], row["space"], sizes[row["space"]] + 1 - row["first"]))
-        sizes[row["space"]] += row["rows"]
+        size = sizes.get(row["space"], 0)
+        offsets.append((row["partition"], row["space"], size + 1 - row["first"]))
+        sizes[row["space"]] = size + row["rows"]
         grown.add(row["space"])
     starts = fresh.sparkSession.createDataFrame(offsets, "partition int, space string, offset long")
     numbered = fresh.join(F.broadcast(starts), ["partition", "space"])
@@ -80,11 +87,26 @@ def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int
 
 def vocabulary(numbered: DataFrame, table: str) -> DataFrame:
     """The rows of numbered ids that belong to a vocabulary table, with the columns of its contract."""
-    spaces, id_, index = TABLES[table]
+    own, id_, index = TABLES[table]
     columns = [F.col("id").alias(id_), F.col("index").alias(index)]
-    if len(spaces) > 1:
-        columns.append(F.col("space").alias("attribute"))
-    return numbered.where(F.col("space").isin(*spaces)).select(columns)
+    if own:
+        return numbered.where(F.col("space") == own).select(columns)
+    return numbered.where(~F.col("space").isin(USER, ITEM, TEXT)).select(F.col("space").alias("attribute"), *columns)
+
+
+def table_of(space: str) -> str:
+    """The vocabulary table that holds a space."""
+    return next((table for table, (own, *_) in TABLES.items() if own == space), "attributes_vocabulary")
+
+
+def value_of(attribute: str) -> Column:
+    """The value of an item's category, brand, or what its attributes hold by that name; null without one."""
+    if attribute == CATEGORY:
+        return category_path()
+    if attribute == BRAND:
+        return F.col("brand")
+    value = F.try_element_at("attributes", F.lit(attribute))
+    return F.nullif(F.lower(F.trim(value)), F.lit(""))
 
 
 def category_path() -> Column:

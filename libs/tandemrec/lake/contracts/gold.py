@@ -45,11 +45,11 @@ GOLD = (
     Table(
         name="attributes_vocabulary",
         layer="gold",
-        comment="Integer index of each value of an attribute (category, brand)",
+        comment="Integer index of each value of an attribute; a known value keeps it in every later run",
         columns=columns_of(
             """
-            attribute   string!     category or brand
-            value       string!     as in silver.items
+            attribute   string!     category, brand, or one that examples.attributes names
+            value       string!     as in silver.items; of other attributes trimmed and in lower case
             value_index int!        from 1 within its attribute, contiguous; 0 stands for unknown
             """
         ),
@@ -84,6 +84,8 @@ GOLD = (
             text        int!        texts_vocabulary: title and description; 0 none
             reviews     array<int>! texts_vocabulary: the reviews of it in the training split, newest first
             interactions bigint!    positives in the training split; 0: no candidate of an evaluation
+            attributes  map<string,array<int>>! of examples.attributes. index: [value_index], [0] unknown; one_hot: as many \
+as the vocabulary has values, 1 at the place value_index, all 0 unknown
             """
         ),
         key=("item_index",),
