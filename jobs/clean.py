@@ -18,6 +18,7 @@ from tandemrec.clean.balance import Balance
 from tandemrec.clean.events import judge_events, settle_events
 from tandemrec.clean.items import judge_items, known_from_behaviour, settle_items
 from tandemrec.clean.parse import absent_columns
+from tandemrec.clean.relations import judge_relations, settle_relations
 from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.clean.times import NAMED, moment
 from tandemrec.clean.verdicts import count_verdicts, in_sources, kept, quarantined
@@ -28,7 +29,7 @@ from tandemrec.lake.spark import read, replace
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 
-SILVER = ("items", "events", "reviews")
+SILVER = ("items", "events", "reviews", "relations")
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:
@@ -55,7 +56,8 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     required = known if settings.clean.unknown_items == "reject" else None
     for table, judge, settle in (
         ("events", judge_events, settle_events),
-        ("reviews", judge_reviews, settle_reviews),
+        ("reviews", judge_reviews, lambda rows: settle_reviews(rows, settings.clean, lines=bronze["reviews"])),
+        ("relations", judge_relations, settle_relations),
     ):
         if table in bronze:
             rows = judge(bronze[table], sources[table], settings.clean, now=now, items=required)

@@ -22,8 +22,8 @@ class Stage:
     writes: tuple[str, ...]
 
 
-_RAW = ("events_raw", "items_raw", "reviews_raw")
-_SILVER = ("events", "items", "reviews")
+_RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw")
+_SILVER = ("events", "items", "reviews")  # what examples are made of
 _VOCABULARIES = ("users_vocabulary", "items_vocabulary", "texts_vocabulary", "attributes_vocabulary")
 _GOLD = (*_VOCABULARIES, "item_features", "user_features", "examples")
 
@@ -41,10 +41,10 @@ STAGES: tuple[Stage, ...] = (
         name="clean",
         module="jobs.clean",
         engine="spark",
-        does="bronze rows judged, converted and deduplicated into silver events, items, reviews and quarantine",
+        does="bronze rows judged, converted and deduplicated into silver tables and quarantine",
         settings=("sources", "clean"),
         reads=_RAW,
-        writes=(*_SILVER, "quarantine"),
+        writes=(*_SILVER, "relations", "quarantine"),
     ),
     Stage(
         name="embed",
