@@ -20,13 +20,11 @@ from tandemrec import console
 from tandemrec.clean import batches
 from tandemrec.clean.balance import Balance, verdicts_of
 from tandemrec.clean.batches import Batch
-from tandemrec.clean.behaviour import settle_events
 from tandemrec.clean.categories import as_in_tree, category_tree
-from tandemrec.clean.events import judge_events
+from tandemrec.clean.cleaners import CLEANERS
 from tandemrec.clean.history import history
-from tandemrec.clean.items import judge_items, known_from_behaviour, settle_items
+from tandemrec.clean.items import known_from_behaviour
 from tandemrec.clean.parse import absent_columns
-from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.clean.times import NAMED, moment
 from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, in_sources, kept, quarantined
 from tandemrec.config import Settings, Source
@@ -37,8 +35,7 @@ from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 from tandemrec.pipeline.harness import settings_hash
 
-SILVER = ("items", "events", "reviews")
-WRITTEN = (*SILVER, "items_history", "categories", "quarantine")
+WRITTEN = (*CLEANERS, "items_history", "categories", "quarantine")
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:
@@ -55,7 +52,7 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     """
     _refuse_unknown_patterns(spark, settings.sources)
     with _Cleaning(spark, settings) as cleaning:
-        for table in SILVER:
+        for table in CLEANERS:
             cleaning.settle(table)
         cleaning.write()
         return cleaning.balance()
@@ -68,6 +65,7 @@ class _Cleaning:
     spark: SparkSession
     settings: Settings
     settled: dict[str, DataFrame] = field(default_factory=dict)
+    moves: dict[str, batches.Moves] = field(default_factory=dict)
     held: dict[str, DataFrame] = field(default_factory=dict)
     bronze: dict[str, DataFrame] = field(default_factory=dict)
     on_disk: list[DataFrame] = field(default_factory=list)
@@ -94,24 +92,18 @@ class _Cleaning:
         fresh = batches.new_rows(self._judge(table, self.bronze[table]))
         if self.last:
             fresh = self._with_revised(table, fresh)
-            batch = self._batch(table, self._kept_on_disk(fresh))
+            cleaner, fresh = CLEANERS[table], self._kept_on_disk(fresh)
+            batch = cleaner.batch(fresh, read(self.spark, self.lake, cleaner.cleaned), self.settings.clean)
             if batch.held is not None:
                 self.held[table] = batch.held
         else:
             batch = Batch(rows=fresh)
-        rules = self.settings.clean.behaviour
-        if table == "events":
-            rows = settle_events(batch.rows, rules, since=batch.since, elsewhere=batch.elsewhere)
-        else:
-            rows = (settle_items if table == "items" else settle_reviews)(batch.rows)
-        self.settled[table] = self._kept_on_disk(rows)
+        self.settled[table] = self._kept_on_disk(CLEANERS[table].settle(batch, self.settings.clean))
+        self.moves[table] = batches.count_moves(self.settled[table])
 
     def _judge(self, table: str, lines: DataFrame) -> DataFrame:
-        sources, clean = self.sources(table), self.settings.clean
-        if table == "items":
-            return judge_items(lines, sources, clean)
-        judge = judge_events if table == "events" else judge_reviews
-        return judge(lines, sources, clean, now=self.now, items=None if self.any_item else self.known_items)
+        known = None if self.any_item else self.known_items
+        return CLEANERS[table].judge(lines, self.sources(table), self.settings.clean, self.now, known)
 
     @property
     def known_items(self) -> DataFrame:
@@ -139,7 +131,7 @@ class _Cleaning:
 
     def _with_revised(self, table: str, fresh: DataFrame) -> DataFrame:
         """With the rejected rows that may be accepted now."""
-        reasons = batches.REVISABLE[table]
+        reasons = CLEANERS[table].revisable
         where = (pc.field("table_name") == table) & pc.field("reason").isin(list(reasons))
         if not reasons or not self.lake.dataset("quarantine").count_rows(filter=where):
             return fresh
@@ -147,14 +139,6 @@ class _Cleaning:
         revised = quarantine.where((F.col("table_name") == table) & F.col("reason").isin(*reasons))
         lines = revised.select("source", "file", "line", "raw").distinct()
         return fresh.unionByName(batches.again(self._judge(table, lines), revised))
-
-    def _batch(self, table: str, fresh: DataFrame) -> Batch:
-        if table == "items":
-            return batches.item_batch(fresh, read(self.spark, self.lake, "items_history"))
-        silver = read(self.spark, self.lake, table)
-        if table == "events":
-            return batches.event_batch(fresh, silver, self.settings.clean.behaviour)
-        return batches.review_batch(fresh, silver)
 
     def _kept_on_disk(self, rows: DataFrame) -> DataFrame:
         """Computed once, read by the writes and the counts."""
@@ -170,7 +154,7 @@ class _Cleaning:
             rows["items_history"] = as_in_tree(history(self.settled["items"]), rows["categories"])
             rows["items"] = as_in_tree(rows["items"], rows["categories"])
         rejected = [quarantined(self.settled[table], table) for table in self.settled]
-        rows["quarantine"] = reduce(DataFrame.unionByName, rejected)
+        rows["quarantine"] = self._whole(reduce(DataFrame.unionByName, rejected))
         for table in WRITTEN:
             self.lake.ensure(table)
             if self.last and (table in self.held or table == "quarantine"):
@@ -191,10 +175,7 @@ class _Cleaning:
 
     def _merge(self, table: str, rows: DataFrame) -> None:
         key = list(self.lake.table(table).key)
-        if table == "quarantine":
-            rows, held = self._with_lines(rows), self._lifted()
-        else:
-            held = self.held[table].select(key)
+        held = self._lifted() if table == "quarantine" else self.held[table].select(key)
         merge(self.spark, self.lake, table, rows, gone=held.join(rows, key, "left_anti"))
 
     def _lifted(self) -> DataFrame:
@@ -202,12 +183,12 @@ class _Cleaning:
         was_rejected = F.col("was").isNotNull() & ~F.col("was").isin(*ACCEPTED)
         return reduce(DataFrame.union, [s.where(was_rejected).select(*ORIGIN) for s in self.settled.values()])
 
-    def _with_lines(self, rejected: DataFrame) -> DataFrame:
-        """Rejected rows whole: those that came from silver have their line in bronze."""
-        bare = rejected.where(F.col("raw").isNull())
-        if bare.isEmpty():
+    def _whole(self, rejected: DataFrame) -> DataFrame:
+        """Rejected rows with their lines, which bronze has of those that other rows have rejected."""
+        names = [f"{table}_raw" for table, moves in self.moves.items() if moves.without_line]
+        if not names:
             return rejected
-        names = [f"{table}_raw" for table in self.settled]
+        bare = rejected.where(F.col("raw").isNull())
         lines = reduce(DataFrame.union, [
             read(self.spark, self.lake, name).select("source", "file", "line", "raw") for name in names
         ])  # fmt: skip
@@ -217,10 +198,9 @@ class _Cleaning:
     def balance(self) -> runs.Figures:
         """Print and check that every row is accounted for."""
         figures: runs.Figures = {}
-        for table, rows in self.settled.items():
-            moves, lines = batches.count_moves(rows)
+        for table, moves in self.moves.items():
             before = verdicts_of(self.last.figures[table]) if self.last else {}
-            balance = Balance(table=table, moves=moves, lines=lines, before=before)
+            balance = Balance(table=table, moves=moves.counts, lines=moves.lines, before=before)
             console.line(f"  {balance.sentence()}")
             for reason, count in sorted(balance.new.items()):
                 if reason not in ACCEPTED:

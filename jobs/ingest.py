@@ -13,7 +13,7 @@ from tandemrec.lake import Lake, runs, sources
 from tandemrec.lake.spark import append_once, read
 from tandemrec.pipeline import run_identity, stage_main
 
-RAW = ("events_raw", "items_raw", "reviews_raw")
+RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw")
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:

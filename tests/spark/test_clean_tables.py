@@ -195,11 +195,8 @@ def test_reviews_that_say_the_same_are_one(spark):
     flat = [(verdict.strip(), line) for verdict, some in lines.items() for line in some]
     items = spark.createDataFrame([("1",)], "item_id string")
     asked = source(table="reviews", columns=REVIEWS)
-    rows = by_line(
-        settle_reviews(
-            judge_reviews(bronze(spark, [r for _, r in flat]), [asked], CleanSettings(), now=NOW, items=items)
-        )
-    )
+    clean, lines = CleanSettings(), bronze(spark, [line for _, line in flat])
+    rows = by_line(settle_reviews(judge_reviews(lines, [asked], clean, now=NOW, items=items), clean))
     assert [rows[line].verdict for line in range(1, len(flat) + 1)] == [verdict for verdict, _ in flat]
     assert rows[2].clean_text == "Great pedal. It's a good one"
     assert rows[2].text == good["body"] and rows[2].language == "en" and "pedal" in rows[2].tokens
@@ -210,7 +207,8 @@ def test_reviews_that_say_the_same_are_one(spark):
         good | {"id": "r1", "body": "Another", "at": "2025-03-01"},
         good | {"id": "r2", "u": "b"},
     ]
-    rows = by_line(settle_reviews(judge_reviews(bronze(spark, ids), [named], CleanSettings(), now=NOW, items=None)))
+    lines = bronze(spark, ids)
+    rows = by_line(settle_reviews(judge_reviews(lines, [named], clean, now=NOW, items=None), clean))
     assert [rows[line].verdict for line in (1, 2, 3)] == ["merged", "kept", "kept"]
 
 

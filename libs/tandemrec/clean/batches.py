@@ -9,18 +9,14 @@ from datetime import datetime, timedelta
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandemrec.clean.behaviour import OUTLIER, TOO_FAST, occurrences
+from tandemrec.clean.behaviour import TOO_FAST, occurrences
 from tandemrec.clean.history import records
-from tandemrec.clean.verdicts import KEPT, ORIGIN, REPEATED
+from tandemrec.clean.near_duplicates import NEAR_DUPLICATE
+from tandemrec.clean.verdicts import ACCEPTED, KEPT, ORIGIN, REPEATED
 from tandemrec.config.behaviour import BehaviourSettings
+from tandemrec.lake.contracts import TABLES
 
-# Reasons that time, the catalogue or other rows may lift; those of DORMANT only together with new rows close by.
-REVISABLE = {
-    "items": (),
-    "events": ("item_unknown", "time_in_future", OUTLIER, TOO_FAST),
-    "reviews": ("item_unknown", "time_in_future"),
-}
-DORMANT = (TOO_FAST,)
+DORMANT = (TOO_FAST, NEAR_DUPLICATE)  # lifted only together with new rows close by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +56,8 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
         fresh: new rows and those judged again.
         silver: the table.
     """
-    moving = fresh.where((F.col("verdict") == KEPT) & ~F.coalesce(F.col("was").isin(*DORMANT), F.lit(False)))
+    asleep = _asleep()
+    moving = fresh.where((F.col("verdict") == KEPT) & ~asleep)
     users = moving.select("user_id").distinct()
     since, elsewhere = None, 0
     if rules.max_user_share is None:
@@ -73,7 +70,6 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
         elsewhere = int(others[0] or 0) if others else 0
     held = silver.join(users, "user_id", "left_semi")
     near = F.lit(True) if since is None else F.col("event_time") >= F.lit(since)
-    asleep = F.coalesce(F.col("was").isin(*DORMANT), F.lit(False))
     woken = fresh.where(asleep & near).join(users, "user_id", "left_semi")
     was = F.when(F.col("is_repeat"), F.lit(REPEATED)).otherwise(F.lit(KEPT))
     held_rows = as_judged(occurrences(held), was).drop("is_repeat")
@@ -84,11 +80,21 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
 
 def review_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
     """With the reviews of the items that were reviewed anew, and those that have an id of the new ones."""
-    moving = fresh.where(F.col("verdict") == KEPT)
+    asleep = _asleep()
+    moving = fresh.where((F.col("verdict") == KEPT) & ~asleep)
     items = moving.select("item_id", F.lit(True).alias("_of_item")).distinct()
     ids = moving.select("review_id", F.lit(True).alias("_of_id")).distinct()
     marked = silver.join(items, "item_id", "left").join(ids, "review_id", "left")
     held = marked.where(F.coalesce("_of_item", "_of_id")).select(silver.columns)
+    woken = fresh.where(asleep).join(items.select("item_id"), "item_id", "left_semi")
+    rows = fresh.where(~asleep).unionByName(woken).unionByName(as_judged(held, F.lit(KEPT)))
+    return Batch(rows=rows, held=held)
+
+
+def relation_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
+    """With the relations of the same keys."""
+    key = list(TABLES["relations"].key)
+    held = silver.join(fresh.where(F.col("verdict") == KEPT).select(key).distinct(), key, "left_semi")
     return Batch(rows=fresh.unionByName(as_judged(held, F.lit(KEPT))), held=held)
 
 
@@ -101,14 +107,37 @@ def item_batch(fresh: DataFrame, history: DataFrame) -> Batch:
     return Batch(rows=fresh.unionByName(records(history)))
 
 
+def _asleep() -> Column:
+    return F.coalesce(F.col("was").isin(*DORMANT), F.lit(False))
+
+
 def as_judged(rows: DataFrame, was: Column) -> DataFrame:
     """Rows of silver as rows that were judged: kept, until other rows say otherwise."""
     return rows.withColumns({"raw": F.lit(None).cast("string"), "verdict": F.lit(KEPT), "was": was})
 
 
-def count_moves(settled: DataFrame) -> tuple[dict[tuple[str | None, str], int], int]:
-    """Rows by (was, verdict), and how many lines of files the new ones come from."""
+@dataclass(frozen=True, kw_only=True)
+class Moves:
+    """Rows of a batch by (was, verdict), how many lines of files the new ones come from, and how many rejected rows
+    have no line with them, because each by itself was good.
+    """
+
+    counts: dict[tuple[str | None, str], int]
+    lines: int
+    without_line: int
+
+
+def count_moves(settled: DataFrame) -> Moves:
+    """One action."""
     is_line = F.col("was").isNull() & (F.col("part") == 0)
-    counted = settled.groupBy("was", "verdict").agg(F.count("*").alias("rows"), F.count_if(is_line).alias("lines"))
+    counted = settled.groupBy("was", "verdict").agg(
+        F.count("*").alias("rows"),
+        F.count_if(is_line).alias("lines"),
+        F.count_if(~F.col("verdict").isin(*ACCEPTED) & F.col("raw").isNull()).alias("without_line"),
+    )
     rows = counted.collect()
-    return {(row.was, row.verdict): row.rows for row in rows}, sum(row.lines for row in rows)
+    return Moves(
+        counts={(row.was, row.verdict): row.rows for row in rows},
+        lines=sum(row.lines for row in rows),
+        without_line=sum(row.without_line for row in rows),
+    )

@@ -1,6 +1,6 @@
 """Behaviour: bronze lines into judged events."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import reduce
 
@@ -64,7 +64,7 @@ def _convert(rows: DataFrame, source: Source) -> DataFrame:
         "is_record",
         "user_id",
         "item_id",
-        event_type(F.col("event_type"), source).alias("event_type"),
+        renamed(F.col("event_type"), source.event_types).alias("event_type"),
         parse_time(F.col("event_time"), source.time_formats).alias("event_time"),
         F.lit("event_time" in mapped_columns(source)).alias("has_time"),
         F.col("value").try_cast("double").alias("value"),
@@ -72,10 +72,10 @@ def _convert(rows: DataFrame, source: Source) -> DataFrame:
     )
 
 
-def event_type(text: Column, source: Source) -> Column:
-    """Our name of an event type; what the source's mapping lacks is taken as it is."""
+def renamed(text: Column, names: Mapping[str, str]) -> Column:
+    """Our name of an event type or a relation for the source's; what its mapping lacks is taken as it is."""
     name = F.lower(text)
-    ours = [F.when(name == theirs.strip().lower(), F.lit(our)) for theirs, our in source.event_types.items()]
+    ours = [F.when(name == theirs.strip().lower(), F.lit(our)) for theirs, our in names.items()]
     return F.coalesce(*ours, name)
 
 

@@ -12,12 +12,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructType
 
-from tandemrec.config.sources import TARGET_COLUMNS, Source
+from tandemrec.config.sources import PAIRED_COLUMNS, TARGET_COLUMNS, Source
 
 AROUND = "^"  # names a field of the line around an exploded record
 NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
 _END = "end of line"
-_PAIRS = {"user_id": "user_id", "item_id": "item_id"}
 
 
 def parse(rows: DataFrame, source: Source) -> DataFrame:
@@ -57,7 +56,9 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
 
 def mapped_columns(source: Source) -> dict[str, str]:
     """Our column: the file's."""
-    return (_PAIRS if source.kind == "pairs" else {}) | source.columns
+    if source.kind != "pairs":
+        return source.columns
+    return dict(zip(PAIRED_COLUMNS[source.table], ("user_id", "item_id"), strict=True)) | source.columns
 
 
 def constants(source: Source) -> dict[str, str]:

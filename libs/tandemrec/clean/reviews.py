@@ -7,7 +7,9 @@ from functools import reduce
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tandemrec.clean.emoji import named
 from tandemrec.clean.events import known_split
+from tandemrec.clean.near_duplicates import reject_near_duplicates
 from tandemrec.clean.parse import mapped_columns, parse
 from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
@@ -38,6 +40,7 @@ def judge_reviews(
         *time_rules("review_time", F.col("has_time"), F.lit(now), F.lit(moment(clean.earliest))),
         Rule(name="rating_out_of_range", holds=F.col("given_rating").isNull() | in_range),
         Rule(name="text_empty", holds=F.col("clean_text").isNotNull()),
+        *_length_rules(clean),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
     identified = judge(reviews, rules).withColumn("text_hash", text_hash(F.col("clean_text")))
@@ -49,23 +52,35 @@ def judge_reviews(
     return worded.select(*TABLES["reviews"].column_names, "raw", "verdict")
 
 
-def settle_reviews(judged: DataFrame) -> DataFrame:
+def settle_reviews(judged: DataFrame, clean: CleanSettings) -> DataFrame:
     """The same rows with the verdicts that rows give each other.
 
     Two reviews are one where their id is the same, or their user, item and text but for case, space, punctuation and
-    markup: the earliest stays.
+    markup: the earliest stays. Of near duplicates by whomever, where the settings look for them, the earliest stays too
+    and the others are rejected.
     """
     order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
     spelled = judged.withColumn("spelling", F.md5(letters_and_digits(F.col("clean_text"))))
     merged = merge_duplicates(spelled, ["user_id", "item_id", "spelling"], order).drop("spelling")
-    return merge_duplicates(merged, ["review_id"], order)
+    merged = merge_duplicates(merged, ["review_id"], order)
+    if clean.near_duplicates is None:
+        return merged
+    return reject_near_duplicates(merged, ["review_time"], clean.near_duplicates)
+
+
+def _length_rules(clean: CleanSettings) -> list[Rule]:
+    if clean.min_review_length == 0:
+        return []
+    length = F.length(letters_and_digits(F.col("clean_text")))
+    return [Rule(name="text_too_short", holds=length >= clean.min_review_length)]
 
 
 def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame:
     parsed = parse(rows.where(F.col("source") == source.name), source)
     parsed = parsed.withColumn("clean_text", F.col("text"))
     parsed = plain(parsed, ["title", "clean_text"])
-    parsed = parsed.withColumns({name: masked(F.col(name), clean.mask) for name in ("title", "clean_text")})
+    read = {name: masked(F.col(name), clean.mask) for name in ("title", "clean_text")}
+    parsed = parsed.withColumns({name: named(text) if clean.emoji == "name" else text for name, text in read.items()})
     parsed = parsed.withColumns({name: trimmed(F.col(name)) for name in TARGET_COLUMNS["reviews"] - {"title", "text"}})
     return parsed.select(
         *ORIGIN,

@@ -10,10 +10,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StringType
 
+from tandemrec.clean.emoji import STRAY
+
 SPACES = " \t\n\r\u00a0\u3000\u200b\ufeff"
 _INLINE_TAG = r"(?i)</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u)(?:\s[^<>]*)?/?>"
 _TAG = r"</?[A-Za-z!][^<>]*>"
-_INVISIBLE = r"[\p{Cc}\p{Cf}&&[^\s\x{85}]]+"
+_INVISIBLE = rf"[\p{{Cc}}\p{{Cf}}&&[^\s\x{{85}}\x{{200D}}\x{{E0020}}-\x{{E007F}}]]+|{STRAY}"
 _SPACE = r"[\s\p{Z}\x{85}]+"
 
 _NUMBER_AFTER, _NUMBER_BEFORE = r"(?![\p{IsLatin}\p{N}]|[.-]\p{N})", r"(?<![\p{IsLatin}\p{N}+]|\p{N}[.-])"
@@ -38,7 +40,7 @@ def trimmed(text: Column) -> Column:
 
 def plain(rows: DataFrame, names: Sequence[str]) -> DataFrame:
     """The same rows with these columns readable: tags and entities resolved, NFKC, control and zero-width characters
-    removed, runs of space made one, null where nothing is left.
+    removed (but those that hold an emoji together), runs of space made one, null where nothing is left.
 
     A tag that sets a word in bold or the like joins what it stands between, every other tag parts it as a space does.
     """

@@ -1,5 +1,6 @@
 """The language of a text and its words. Stop words leave the words, never the text that a model reads."""
 
+import re
 from collections.abc import Sequence
 
 import pandas as pd
@@ -9,8 +10,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, StringType
 
+from tandemrec.clean.emoji import EMOJI, NAMED
+
 ZH_SHARE = 0.2  # a Chinese review of an iPhone is Chinese
-_WORD = r"[\p{L}\p{N}]+(?:'\p{L}+)*+"  # possessive: matched in a loop, whatever the length
+_SIGN = f"{EMOJI}|{NAMED}"
+_WORD = rf"{_SIGN}|[\p{{L}}\p{{N}}]+(?:'\p{{L}}+)*+"  # possessive: matched in a loop, whatever the length
 
 
 def language(text: Column) -> Column:
@@ -28,7 +32,7 @@ def language(text: Column) -> Column:
 
 
 def tokens(text: Column, language: Column, stop_words: Sequence[str]) -> Column:
-    """Words in lower case, in order, without stop words and punctuation.
+    """Words in lower case and emoji, each a token, in order, without stop words and punctuation.
 
     Args:
         stop_words: left out of every language, beside the library's of the text's own.
@@ -49,4 +53,13 @@ def _cut(texts: pd.Series) -> pd.Series:
         return texts
     import rjieba  # only where there is Chinese: its dictionary takes a moment to load
 
-    return texts.map(lambda text: [word for word in rjieba.cut(text) if word.isalnum()], na_action="ignore")
+    def cut(text: str) -> list[str]:
+        pieces = signs.split(text)  # every second one is a sign
+        return [
+            word
+            for number, piece in enumerate(pieces)
+            for word in ([piece] if number % 2 else filter(str.isalnum, rjieba.cut(piece)))
+        ]
+
+    signs = re.compile(f"({_SIGN})")
+    return texts.map(cut, na_action="ignore")

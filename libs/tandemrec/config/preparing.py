@@ -10,6 +10,33 @@ from tandemrec.config.base import Section
 from tandemrec.config.behaviour import BehaviourSettings
 
 
+class NearDuplicateSettings(Section):
+    """When two reviews of one item count as copies of each other, and how surely copies are found.
+
+    Two texts of similarity s are compared with probability 1 - (1 - s^rows)^bands: .9998 at .8 by the defaults.
+    """
+
+    similarity: float = Field(
+        default=0.8, gt=0, le=1, description="Jaccard similarity of the sets of shingles, at least"
+    )
+    shingle: int = Field(default=3, ge=1, le=20, description="words, or Chinese characters, in a row")
+    shortest: int = Field(
+        default=10, ge=1, description="shingles below which a text is let be: many people write `works as expected`"
+    )
+    bands: int = Field(default=16, ge=1, le=256)
+    rows: int = Field(default=4, ge=1, le=32, description="hash functions in a band")
+
+    @model_validator(mode="after")
+    def _are_found(self) -> "NearDuplicateSettings":
+        found = 1 - (1 - self.similarity**self.rows) ** self.bands
+        if found < 0.95:
+            raise ValueError(
+                f"{self.bands} bands of {self.rows} rows find {found:.0%} of the pairs of similarity "
+                f"{self.similarity}, expected at least 95%: more bands or fewer rows"
+            )
+        return self
+
+
 class CleanSettings(Section):
     now: str | None = Field(
         default=None, description="ISO time after which a date lies in the future; default: when the stage starts"
@@ -29,7 +56,16 @@ class CleanSettings(Section):
         description="what the title and clean_text of reviews show as [url], [email], [phone]; text stays as it came",
     )
     behaviour: BehaviourSettings = BehaviourSettings()
+    emoji: Literal["keep", "name"] = Field(
+        default="keep", description="name: the title and clean_text of reviews say :thumbs_up_sign: for the sign"
+    )
     stop_words: list[str] = Field(default_factory=list, description="beside the library's, for every language")
+    min_review_length: int = Field(
+        default=0, ge=0, description="letters and digits in clean_text; a review of fewer is rejected"
+    )
+    near_duplicates: NearDuplicateSettings | None = Field(
+        default=None, description="reject reviews that repeat an earlier one of the same item; null: keep them"
+    )
 
     @field_validator("now", "earliest")
     @classmethod
@@ -115,8 +151,8 @@ class ExamplesSettings(Section):
     min_category_items: int = Field(default=1, ge=1, description="rarer categories share one index")
     attributes: dict[str, Literal["index", "one_hot"]] = Field(
         default_factory=dict,
-        description="attributes of items that become features, {colour: one_hot}: index is the place in the vocabulary, "
-        "one_hot a 0 or 1 for each value in it",
+        description="attributes of items that become features, {colour: one_hot}: index is the place in the "
+        "vocabulary, one_hot a 0 or 1 for each value in it",
     )
     one_hot_values: int = Field(default=256, ge=1, description="an attribute with more values is refused as one_hot")
 

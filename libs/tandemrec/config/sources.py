@@ -14,13 +14,26 @@ TARGET_COLUMNS: dict[str, frozenset[str]] = {
     "reviews": frozenset(
         {"review_id", "user_id", "item_id", "rating", "title", "text", "review_time", "language", "split"}
     ),
+    "relations": frozenset({"user_id", "relation", "target_kind", "target_id", "since", "weight"}),
 }
 REQUIRED_COLUMNS: dict[str, frozenset[str]] = {
     "events": frozenset({"user_id", "item_id", "event_type", "event_time"}),
     "items": frozenset({"item_id"}),
     "reviews": frozenset({"user_id", "item_id", "text", "review_time"}),
+    "relations": frozenset({"user_id", "relation", "target_kind", "target_id"}),
+}
+PAIRED_COLUMNS: dict[str, tuple[str, str]] = {  # what the two of a line of kind pairs are
+    "events": ("user_id", "item_id"),
+    "relations": ("user_id", "target_id"),
 }
 SPLITS = ("train", "valid", "test")
+RELATIONS: dict[str, frozenset[str]] = {  # to which kinds of target a relation leads
+    "follow": frozenset({"user", "topic", "group", "item"}),
+    "friend": frozenset({"user"}),
+    "tag": frozenset({"topic", "item"}),
+    "member": frozenset({"group"}),
+}
+TARGET_KINDS = ("user", "topic", "group", "item")
 
 
 class Source(Section):
@@ -31,9 +44,10 @@ class Source(Section):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="unique; shown in quarantine and in the report")
-    table: Literal["events", "items", "reviews"]
+    table: Literal["events", "items", "reviews", "relations"]
     kind: Literal["json", "csv", "parquet", "delta", "pairs"] = Field(
-        description="json: one object a line; csv: with a header; pairs: `user item` a line, no header, no time"
+        description="json: one object a line; csv: with a header; pairs: `user item` (of relations `user target`) "
+        "a line, no header, no time"
     )
     path: str = Field(description="file, folder or glob below data.root; .gz and, for one file each, .zip are read")
     columns: dict[str, str] = Field(default_factory=dict, description="our column: the file's column")
@@ -52,6 +66,9 @@ class Source(Section):
         default_factory=dict,
         description="the file's name of an event type: ours; empty: the names are ours",
     )
+    relations: dict[str, str] = Field(
+        default_factory=dict, description="the file's name of a relation: ours; empty: the names are ours"
+    )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="csv only")
 
     @model_validator(mode="after")
@@ -63,11 +80,15 @@ class Source(Section):
             known = sorted(TARGET_COLUMNS[self.table])
             raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}")
         if self.kind == "pairs":
-            given |= {"user_id", "item_id", "event_time"}
+            if self.table not in PAIRED_COLUMNS:
+                raise ValueError(f"kind pairs is for {sorted(PAIRED_COLUMNS)}, found table {self.table}")
+            given |= {*PAIRED_COLUMNS[self.table], "event_time"}
         if missing := REQUIRED_COLUMNS[self.table] - given:
             raise ValueError(f"no column or constant for {sorted(missing)}, which {self.table} need")
         if self.explode and self.kind != "json":
             raise ValueError(f"explode is for kind json, found kind {self.kind}")
+        if unknown := set(self.relations.values()) - set(RELATIONS):
+            raise ValueError(f"relations leads to {sorted(unknown)}, expected some of {list(RELATIONS)}")
         if (split := self.constants.get("split")) is not None and split not in SPLITS:
             raise ValueError(f"constants.split is {split!r}, expected one of {list(SPLITS)}")
         return self

@@ -24,8 +24,8 @@ class Stage:
     reads_model: bool = False
 
 
-_RAW = ("events_raw", "items_raw", "reviews_raw")
-_SILVER = ("events", "items", "reviews")
+_RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw")
+_SILVER = ("events", "items", "reviews")  # what examples are made of
 _VOCABULARIES = ("users_vocabulary", "items_vocabulary", "texts_vocabulary", "attributes_vocabulary")
 _GOLD = (*_VOCABULARIES, "item_features", "user_features", "examples")
 
@@ -46,7 +46,7 @@ STAGES: tuple[Stage, ...] = (
         does="bronze rows judged, converted and deduplicated into silver tables, with the history of items",
         settings=("sources", "clean"),
         reads=_RAW,
-        writes=(*_SILVER, "items_history", "categories", "quarantine"),
+        writes=(*_SILVER, "relations", "items_history", "categories", "quarantine"),
     ),
     Stage(
         name="embed",

@@ -27,4 +27,5 @@ BRONZE = (
     _raw("events_raw", "Behaviour"),
     _raw("items_raw", "Items"),
     _raw("reviews_raw", "Reviews"),
+    _raw("relations_raw", "Tags, follows and friendships"),
 )

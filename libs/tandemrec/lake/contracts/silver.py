@@ -118,12 +118,35 @@ SILVER = (
         checks={"known_split": "split IS NULL OR split IN ('train', 'valid', 'test')"},
     ),
     Table(
+        name="relations",
+        layer="silver",
+        comment="Tags, follows, friendships and memberships; a friendship stands once, the lesser id as user_id",
+        columns=columns_of(
+            """
+            user_id     string!     who
+            relation    string!     follow, friend, tag or member
+            target_kind string!     user, topic, group or item
+            target_id   string!     identifier among those of its kind
+            since       timestamp   when it began, UTC; null where the source does not say
+            weight      double      how strong, where the source says so
+            """
+            + ORIGIN
+        ),
+        key=("user_id", "relation", "target_kind", "target_id"),
+        checks={
+            "known_relation": "relation IN ('follow', 'friend', 'tag', 'member')",
+            "known_target_kind": "target_kind IN ('user', 'topic', 'group', 'item')",
+            "not_to_oneself": "target_kind <> 'user' OR user_id <> target_id",
+            "friendship_once": "relation <> 'friend' OR user_id < target_id",
+        },
+    ),
+    Table(
         name="quarantine",
         layer="silver",
         comment="Every rejected row, whole, with the first rule that it broke",
         columns=columns_of(
             """
-            table_name  string!     events, items or reviews
+            table_name  string!     events, items, reviews or relations
             """
             + ORIGIN
             + """

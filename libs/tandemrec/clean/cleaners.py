@@ -1,0 +1,72 @@
+"""How each table of silver that has sources is cleaned, as data."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+
+from tandemrec.clean.batches import Batch, event_batch, item_batch, relation_batch, review_batch
+from tandemrec.clean.behaviour import OUTLIER, TOO_FAST, settle_events
+from tandemrec.clean.events import judge_events
+from tandemrec.clean.items import judge_items, settle_items
+from tandemrec.clean.near_duplicates import NEAR_DUPLICATE
+from tandemrec.clean.relations import judge_relations, settle_relations
+from tandemrec.clean.reviews import judge_reviews, settle_reviews
+from tandemrec.config.preparing import CleanSettings
+from tandemrec.config.sources import Source
+
+Judge = Callable[[DataFrame, Sequence[Source], CleanSettings, datetime, DataFrame | None], DataFrame]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cleaner:
+    """The three steps of a table.
+
+    Attributes:
+        judge: bronze rows of its sources, each by itself; the moment after which a time lies in the future; item_id of
+            the items that are known, or None where any item will do.
+        batch: judged rows and the rows of the table `cleaned`: which of these are settled together.
+        settle: the verdicts that rows of a batch give each other.
+        cleaned: the table that holds every record that was cleaned before.
+        revisable: reasons that the clock, the catalogue or other rows may lift.
+    """
+
+    judge: Judge
+    batch: Callable[[DataFrame, DataFrame, CleanSettings], Batch]
+    settle: Callable[[Batch, CleanSettings], DataFrame]
+    cleaned: str
+    revisable: tuple[str, ...] = ("item_unknown", "time_in_future")
+
+
+CLEANERS = {  # items first: the others ask which are known
+    "items": Cleaner(
+        judge=lambda rows, sources, clean, now, items: judge_items(rows, sources, clean),
+        batch=lambda fresh, cleaned, clean: item_batch(fresh, cleaned),
+        settle=lambda batch, clean: settle_items(batch.rows),
+        cleaned="items_history",
+        revisable=(),
+    ),
+    "events": Cleaner(
+        judge=lambda rows, sources, clean, now, items: judge_events(rows, sources, clean, now=now, items=items),
+        batch=lambda fresh, cleaned, clean: event_batch(fresh, cleaned, clean.behaviour),
+        settle=lambda batch, clean: settle_events(
+            batch.rows, clean.behaviour, since=batch.since, elsewhere=batch.elsewhere
+        ),
+        cleaned="events",
+        revisable=("item_unknown", "time_in_future", OUTLIER, TOO_FAST),
+    ),
+    "reviews": Cleaner(
+        judge=lambda rows, sources, clean, now, items: judge_reviews(rows, sources, clean, now=now, items=items),
+        batch=lambda fresh, cleaned, clean: review_batch(fresh, cleaned),
+        settle=lambda batch, clean: settle_reviews(batch.rows, clean),
+        cleaned="reviews",
+        revisable=("item_unknown", "time_in_future", NEAR_DUPLICATE),
+    ),
+    "relations": Cleaner(
+        judge=lambda rows, sources, clean, now, items: judge_relations(rows, sources, clean, now=now, items=items),
+        batch=lambda fresh, cleaned, clean: relation_batch(fresh, cleaned),
+        settle=lambda batch, clean: settle_relations(batch.rows),
+        cleaned="relations",
+    ),
+}
