@@ -84,7 +84,7 @@ GOLD = (
             text        int!        texts_vocabulary: title and description; 0 none
             reviews     array<int>! texts_vocabulary: the reviews of it in the training split, newest first
             interactions bigint!    positives in the training split; 0: no candidate of an evaluation
-            attributes  map<string,array<int>>! of examples.attributes: [value_index], 0 unknown, or one-hot over the values
+            attributes  map<string,array<int>>! of examples.attributes: [value_index], or a one-hot vector
             """
         ),
         key=("item_index",),
