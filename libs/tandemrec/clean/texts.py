@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StringType
 
-SPACES = " \t\n\r\u00a0\u3000\u200b\ufeff"
+from tandemrec.lake.pseudonyms import SPACES
+
 _INLINE_TAG = r"(?i)</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u)(?:\s[^<>]*)?/?>"
 _TAG = r"</?[A-Za-z!][^<>]*>"
 _INVISIBLE = r"[\p{Cc}\p{Cf}&&[^\s\x{85}]]+"

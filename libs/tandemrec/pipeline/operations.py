@@ -44,6 +44,19 @@ OPERATIONS: tuple[Operation, ...] = (
             "--dry-run": {"action": "store_true", "help": "report only"},
         },
     ),
+    Operation(
+        name="forget-user",
+        module="jobs.forget_user",
+        does="remove a person from every table and from the files below the lake, and prove it by reading them",
+        options={
+            "--user": {
+                "required": True,
+                "metavar": "USER",
+                "help": "user_id; with pseudonyms the plain id or its pseudonym",
+            },
+            "--yes": {"action": "store_true", "help": "do not ask"},
+        },
+    ),
 )
 
 
