@@ -31,6 +31,17 @@ def delta_type(text: str) -> PrimitiveType | ArrayType | MapType:
     return PrimitiveType(_DELTA.get(text, text))
 
 
+def type_text(type_: PrimitiveType | ArrayType | MapType) -> str:
+    """The text of a delta-rs type, as a contract writes it."""
+    if isinstance(type_, ArrayType):
+        return f"array<{type_text(type_.element_type)}>"
+    if isinstance(type_, MapType):
+        return f"map<{type_text(type_.key_type)},{type_text(type_.value_type)}>"
+    if not isinstance(type_, PrimitiveType):
+        return "struct"
+    return {name: text for text, name in _DELTA.items()}.get(type_.type, str(type_.type))
+
+
 def delta_schema(table: Table) -> Schema:
     return Schema(
         [
