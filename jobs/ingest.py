@@ -1,15 +1,18 @@
 """Files as they are into bronze tables, each file once: one atomic append a source."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec import console
+from tandemrec.clean import people
 from tandemrec.config import Settings, Source
 from tandemrec.lake import Lake, runs, sources
+from tandemrec.lake.pseudonyms import pseudonym_key
 from tandemrec.lake.spark import append_once, read
 from tandemrec.pipeline import run_identity, stage_main
 
@@ -23,16 +26,17 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
         By source: files and rows appended, and files that were in the lake already.
 
     Raises:
+        ConfigError: ids shall become pseudonyms and there is no key; nothing is written then.
         SourceError: a file is missing, unreadable, changed since it was ingested, or lacks a mapped column; nothing of
             its source is appended then.
     """
-    lake = Lake.of(settings.lake)
+    lake, named = Lake.of(settings.lake), _namer(settings)
     for table in RAW:
         lake.ensure(table)
     known = _known_files(spark, lake)
     run_id, started = run_identity(settings, "ingest"), runs.now()
     return {
-        source.name: _ingest(spark, lake, source, settings.data.root, known.get(source.name, {}), run_id, started)
+        source.name: _ingest(spark, lake, source, settings, known.get(source.name, {}), run_id, started, named)
         for source in settings.sources
     }
 
@@ -45,6 +49,22 @@ def depends_on(settings: Settings) -> object:
         source.name: [(file.name, file.size) for file in sources.list_files(source, settings.data.root)]
         for source in settings.sources
     }
+
+
+def _namer(settings: Settings) -> Callable[[DataFrame, Source], DataFrame]:
+    """What gives the people in a source's lines their pseudonyms; without the setting, lines as they are."""
+    chosen = settings.data.pseudonymise
+    if chosen is None:
+        return lambda rows, _: rows
+    key = pseudonym_key(chosen)
+
+    def named(rows: DataFrame, source: Source) -> DataFrame:
+        where = people.places(source, settings.sources, chosen.also)
+        return rows.withColumn(
+            "raw", people.on_lines(F.col("raw"), partial(people.pseudonymised, where=where, key=key))
+        )
+
+    return named
 
 
 def _known_files(spark: SparkSession, lake: Lake) -> dict[str, dict[str, int]]:
@@ -62,12 +82,13 @@ def _ingest(
     spark: SparkSession,
     lake: Lake,
     source: Source,
-    root: str,
+    settings: Settings,
     known: Mapping[str, int],
     run_id: str,
     started: datetime,
+    named: Callable[[DataFrame, Source], DataFrame],
 ) -> dict[str, int]:
-    table = f"{source.table}_raw"
+    table, root = f"{source.table}_raw", settings.data.root
     before = lake.info(table)
     files = sources.list_files(source, root, spark)
     fresh = sources.new_files(source, files, known)
@@ -75,7 +96,7 @@ def _ingest(
     if fresh:
         with sources.unpacked(fresh, f"{lake.root}/unpacked/{source.name}") as plain_files:
             with sources.readable(source, plain_files), sources.read_source(spark, source, plain_files, root) as rows:
-                rows = rows.select(
+                rows = named(rows, source).select(
                     F.lit(source.name).alias("source"),
                     "*",
                     F.lit(run_id).alias("ingest_run"),

@@ -21,8 +21,22 @@ def _absolute(root: str) -> str:
 Root = Annotated[str, AfterValidator(_absolute)]
 
 
+class PseudonymSettings(Section):
+    """Ids of people are replaced at ingest by a keyed hash; the key itself never stands in settings."""
+
+    key_env: str = Field(
+        default="TANDEMREC_PSEUDONYM_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the key",
+    )
+    also: list[str] = Field(
+        default=[], description="fields of the files that hold ids of people beside those mapped to user_id"
+    )
+
+
 class DataSettings(Section):
     root: Root = Field(description="folder or URL below which the sources lie")
+    pseudonymise: PseudonymSettings | None = Field(default=None, description="null: ids stay as they are")
 
 
 class LakeSettings(Section):

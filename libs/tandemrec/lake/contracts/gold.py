@@ -9,7 +9,7 @@ GOLD = (
         comment="Integer index of each user; a known user keeps it in every later run",
         columns=columns_of(
             """
-            user_id     string!     identifier
+            user_id     string!     identifier; [forgotten N] of somebody who was forgotten
             user_index  int!        from 1, contiguous; 0 stands for nobody
             """
         ),
@@ -35,7 +35,7 @@ GOLD = (
         comment="Integer index of each text: the row of its vector in memory",
         columns=columns_of(
             """
-            text_hash   string!     sha256 of the text
+            text_hash   string!     sha256 of the text; [forgotten N] where its writer was forgotten
             text_index  int!        from 1, contiguous; 0 stands for no text
             """
         ),
