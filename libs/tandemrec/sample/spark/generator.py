@@ -10,6 +10,7 @@ from tandemrec.errors import ConfigError
 from tandemrec.sample.behaviour import YEAR
 from tandemrec.sample.dirt import EVENT_RATES, EXACT, HTML, NEAR, REVIEW_RATES, UNSEEN
 from tandemrec.sample.files import MARKER, whole_or_nothing, write_text
+from tandemrec.sample.item_list import NO_PRICE
 from tandemrec.sample.listing import COLUMNS
 from tandemrec.sample.moments import FORMATS
 from tandemrec.sample.planted import Planted, TableCounts
@@ -119,7 +120,7 @@ def _catalogue() -> dict[str, Column]:
     """Items that stay: how many have no price, and a set of their brands' numbers as bits."""
     stays = F.col("defect").isNull()
     return {
-        "prices_unreadable": F.count_if(stays & F.col("price_usd").isin(*of_items.NO_PRICE)),
+        "prices_unreadable": F.count_if(stays & F.col("price_usd").isin(*NO_PRICE)),
         "brands": F.bit_or(F.when(stays, F.expr("shiftleft(1L, brand)"))),
     }
 
