@@ -28,7 +28,7 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
     Raises:
         ConfigError: nothing in the log is what examples.positives (or targets) calls an interaction.
     """
-    lake, options = Lake(settings.lake.root), settings.examples
+    lake, options = Lake.of(settings.lake), settings.examples
     with ExitStack() as stack:
 
         def kept(rows: DataFrame) -> DataFrame:
@@ -42,7 +42,7 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
 
         log = kept(examples.build_log(events, reviews, users, catalogue, texts, given=options.split == "given"))
         known = examples.look_at(log, settings)
-        contacts = kept(examples.first_contacts(log, options))
+        contacts = kept(examples.first_contacts(log, options, settings.clean.behaviour.event_types))
         splitter = examples.splitter(contacts, options, settings.seed)
         referred = kept(examples.first_reviews(splitter.split(examples.reviews_of(log))))
         attributes = kept(examples.item_attributes(items, catalogue, values, texts))

@@ -1,10 +1,12 @@
-"""Bronze rows judged, converted and deduplicated into silver events, items, reviews and quarantine.
+"""Bronze rows judged, converted and deduplicated into the tables of silver.
 
-All of bronze is cleaned in each run: the same rows again change nothing.
+New files are cleaned together with those rows of the lake that they may change, and merged. Everything is cleaned anew
+where the settings, the code or the tables themselves changed since the last run, and where nothing is new.
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 
 import pyarrow.compute as pc
@@ -13,114 +15,245 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+import tandemrec
 from tandemrec import console
-from tandemrec.clean.balance import Balance
-from tandemrec.clean.events import judge_events, settle_events
+from tandemrec.clean import batches
+from tandemrec.clean.balance import Balance, verdicts_of
+from tandemrec.clean.batches import Batch
+from tandemrec.clean.behaviour import settle_events
+from tandemrec.clean.categories import as_in_tree, category_tree
+from tandemrec.clean.events import judge_events
+from tandemrec.clean.history import history
 from tandemrec.clean.items import judge_items, known_from_behaviour, settle_items
 from tandemrec.clean.parse import absent_columns
 from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.clean.times import NAMED, moment
-from tandemrec.clean.verdicts import count_verdicts, in_sources, kept, quarantined
+from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, in_sources, kept, quarantined
 from tandemrec.config import Settings, Source
-from tandemrec.errors import ConfigError, SourceError
+from tandemrec.errors import ConfigError, SourceError, TableError
 from tandemrec.lake import Lake, runs
-from tandemrec.lake.spark import read, replace
+from tandemrec.lake.spark import merge, read, replace
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
+from tandemrec.pipeline.harness import settings_hash
 
 SILVER = ("items", "events", "reviews")
+WRITTEN = (*SILVER, "items_history", "categories", "quarantine")
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     """Clean every table that has a source; write silver and quarantine.
 
     Returns:
-        By table: rows in, kept, merged and, by reason, rejected; of items also those known from behaviour only.
+        By table, of all rows that ever came in: how many, kept, former, merged and, by reason, rejected; of items also
+        those known from behaviour only.
 
     Raises:
         ConfigError: a time format is no pattern.
         SourceError: no line of a json source has a mapped column.
         TableError: rows were lost or came twice.
     """
-    lake = Lake(settings.lake.root)
-    now = moment(settings.clean.now) if settings.clean.now else runs.now()
-    sources = {table: [source for source in settings.sources if source.table == table] for table in SILVER}
     _refuse_unknown_patterns(spark, settings.sources)
-    bronze = {table: _bronze(spark, lake, table, own) for table, own in sources.items() if own}
-    judged: dict[str, DataFrame] = {}
-    known = None
-    if "items" in bronze:
-        judged["items"] = _on_disk(settle_items(judge_items(bronze["items"], sources["items"], settings.clean)))
-        known = kept(judged["items"], "items")
-    required = known if settings.clean.unknown_items == "reject" else None
-    for table, judge, settle in (
-        ("events", judge_events, settle_events),
-        ("reviews", judge_reviews, settle_reviews),
-    ):
-        if table in bronze:
-            rows = judge(bronze[table], sources[table], settings.clean, now=now, items=required)
-            judged[table] = _on_disk(settle(rows))
-    try:
-        _write(spark, lake, judged, known, any_item=required is None)
-        return _balance(lake, bronze, judged)
-    finally:
-        for rows in judged.values():
+    with _Cleaning(spark, settings) as cleaning:
+        for table in SILVER:
+            cleaning.settle(table)
+        cleaning.write()
+        return cleaning.balance()
+
+
+@dataclass
+class _Cleaning:
+    """One run over all tables. `last` is the run that it goes on from; None: everything anew."""
+
+    spark: SparkSession
+    settings: Settings
+    settled: dict[str, DataFrame] = field(default_factory=dict)
+    held: dict[str, DataFrame] = field(default_factory=dict)
+    bronze: dict[str, DataFrame] = field(default_factory=dict)
+    on_disk: list[DataFrame] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.lake = Lake.of(self.settings.lake)
+        self.now = moment(self.settings.clean.now) if self.settings.clean.now else runs.now()
+        self.last = _continued(self.lake, self.settings)
+
+    def __enter__(self) -> "_Cleaning":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for rows in self.on_disk:
             rows.unpersist()
 
+    def sources(self, table: str) -> list[Source]:
+        return [source for source in self.settings.sources if source.table == table]
 
-def _bronze(spark: SparkSession, lake: Lake, table: str, sources: Sequence[Source]) -> DataFrame:
-    """The bronze rows of the sources of a table."""
-    name = f"{table}_raw"
-    rows = read(spark, lake, name, version=lake.version(name)).where(in_sources(sources))
-    for source in sources:
-        if absent := absent_columns(rows.where(F.col("source") == source.name), source):
-            raise SourceError(
-                f"source {source.name}: no line of {source.path} has {absent[0]!r}, which the source maps; "
-                "expected a field of the JSON objects"
-            )
-    return rows
+    def settle(self, table: str) -> None:
+        if not self.sources(table):
+            return
+        self.bronze[table] = self._new_lines(table)
+        fresh = batches.new_rows(self._judge(table, self.bronze[table]))
+        if self.last:
+            fresh = self._with_revised(table, fresh)
+            batch = self._batch(table, self._kept_on_disk(fresh))
+            if batch.held is not None:
+                self.held[table] = batch.held
+        else:
+            batch = Batch(rows=fresh)
+        rules = self.settings.clean.behaviour
+        if table == "events":
+            rows = settle_events(batch.rows, rules, since=batch.since, elsewhere=batch.elsewhere)
+        else:
+            rows = (settle_items if table == "items" else settle_reviews)(batch.rows)
+        self.settled[table] = self._kept_on_disk(rows)
 
+    def _judge(self, table: str, lines: DataFrame) -> DataFrame:
+        sources, clean = self.sources(table), self.settings.clean
+        if table == "items":
+            return judge_items(lines, sources, clean)
+        judge = judge_events if table == "events" else judge_reviews
+        return judge(lines, sources, clean, now=self.now, items=None if self.any_item else self.known_items)
 
-def _on_disk(rows: DataFrame) -> DataFrame:
-    """Judged once, read by the writes and the counts."""
-    return rows.persist(StorageLevel.DISK_ONLY)
+    @property
+    def known_items(self) -> DataFrame:
+        """Of the sources; those of this run where items came in."""
+        return kept(self.settled["items"], "items")
 
+    @property
+    def any_item(self) -> bool:
+        return "items" not in self.settled or self.settings.clean.unknown_items == "keep"
 
-def _write(
-    spark: SparkSession, lake: Lake, judged: Mapping[str, DataFrame], known: DataFrame | None, *, any_item: bool
-) -> None:
-    rows = {table: kept(judged[table], table) for table in judged}
-    if any_item:
+    def _new_lines(self, table: str) -> DataFrame:
+        """Bronze rows of the sources of a table; of the files that are not cleaned yet where a run is continued."""
+        name, sources = f"{table}_raw", self.sources(table)
+        rows = read(self.spark, self.lake, name, version=self.lake.version(name)).where(in_sources(sources))
+        if self.last:
+            cleaned = read(self.spark, self.lake, name, version=self.last.inputs[name])
+            rows = rows.join(cleaned.select("source", "file").distinct(), ["source", "file"], "left_anti")
+        for source in sources:
+            if absent := absent_columns(rows.where(F.col("source") == source.name), source):
+                raise SourceError(
+                    f"source {source.name}: no line of {source.path} has {absent[0]!r}, which the source maps; "
+                    "expected a field of the JSON objects"
+                )
+        return rows
+
+    def _with_revised(self, table: str, fresh: DataFrame) -> DataFrame:
+        """With the rejected rows that may be accepted now."""
+        reasons = batches.REVISABLE[table]
+        where = (pc.field("table_name") == table) & pc.field("reason").isin(list(reasons))
+        if not reasons or not self.lake.dataset("quarantine").count_rows(filter=where):
+            return fresh
+        quarantine = read(self.spark, self.lake, "quarantine")
+        revised = quarantine.where((F.col("table_name") == table) & F.col("reason").isin(*reasons))
+        lines = revised.select("source", "file", "line", "raw").distinct()
+        return fresh.unionByName(batches.again(self._judge(table, lines), revised))
+
+    def _batch(self, table: str, fresh: DataFrame) -> Batch:
+        if table == "items":
+            return batches.item_batch(fresh, read(self.spark, self.lake, "items_history"))
+        silver = read(self.spark, self.lake, table)
+        if table == "events":
+            return batches.event_batch(fresh, silver, self.settings.clean.behaviour)
+        return batches.review_batch(fresh, silver)
+
+    def _kept_on_disk(self, rows: DataFrame) -> DataFrame:
+        """Computed once, read by the writes and the counts."""
+        self.on_disk.append(rows.persist(StorageLevel.DISK_ONLY))
+        return rows
+
+    def write(self) -> None:
+        rows = {table: kept(self.settled[table], table) for table in self.settled}
+        if self.any_item:
+            rows = self._with_bare_items(rows)
+        if "items" in self.settled:
+            rows["categories"] = category_tree(self.settled["items"])
+            rows["items_history"] = as_in_tree(history(self.settled["items"]), rows["categories"])
+            rows["items"] = as_in_tree(rows["items"], rows["categories"])
+        rejected = [quarantined(self.settled[table], table) for table in self.settled]
+        rows["quarantine"] = reduce(DataFrame.unionByName, rejected)
+        for table in WRITTEN:
+            self.lake.ensure(table)
+            if self.last and (table in self.held or table == "quarantine"):
+                self._merge(table, rows[table])
+            elif table in rows or (not self.last and self.lake.info(table).files):
+                nothing = self.spark.createDataFrame([], ddl(self.lake.table(table)))
+                replace(self.spark, self.lake, table, rows.get(table, nothing))
+
+    def _with_bare_items(self, rows: dict[str, DataFrame]) -> dict[str, DataFrame]:
         behaviour = [rows[table].select("item_id") for table in ("events", "reviews") if table in rows]
-        if behaviour:
-            bare = known_from_behaviour(reduce(DataFrame.union, behaviour), known)
-            rows["items"] = rows["items"].unionByName(bare) if "items" in rows else bare
-    rejected = [quarantined(judged[table], table) for table in judged]
-    rows["quarantine"] = reduce(DataFrame.unionByName, rejected)
-    for table in (*SILVER, "quarantine"):
-        lake.ensure(table)
-        if table in rows or lake.info(table).files:
-            nothing = spark.createDataFrame([], ddl(lake.table(table)))
-            replace(spark, lake, table, rows.get(table, nothing))
+        if self.last:
+            bare = read(self.spark, self.lake, "items").where(F.col("source").isNull())
+            behaviour.append(bare.select("item_id"))
+        if not behaviour:
+            return rows
+        bare = known_from_behaviour(reduce(DataFrame.union, behaviour), rows.get("items"))
+        return rows | {"items": rows["items"].unionByName(bare) if "items" in rows else bare}
+
+    def _merge(self, table: str, rows: DataFrame) -> None:
+        key = list(self.lake.table(table).key)
+        if table == "quarantine":
+            rows, held = self._with_lines(rows), self._lifted()
+        else:
+            held = self.held[table].select(key)
+        merge(self.spark, self.lake, table, rows, gone=held.join(rows, key, "left_anti"))
+
+    def _lifted(self) -> DataFrame:
+        """Origins of the rows that were in quarantine and were judged again."""
+        was_rejected = F.col("was").isNotNull() & ~F.col("was").isin(*ACCEPTED)
+        return reduce(DataFrame.union, [s.where(was_rejected).select(*ORIGIN) for s in self.settled.values()])
+
+    def _with_lines(self, rejected: DataFrame) -> DataFrame:
+        """Rejected rows whole: those that came from silver have their line in bronze."""
+        bare = rejected.where(F.col("raw").isNull())
+        if bare.isEmpty():
+            return rejected
+        names = [f"{table}_raw" for table in self.settled]
+        lines = reduce(DataFrame.union, [
+            read(self.spark, self.lake, name).select("source", "file", "line", "raw") for name in names
+        ])  # fmt: skip
+        whole = bare.drop("raw").join(lines, ["source", "file", "line"], "left")
+        return rejected.where(F.col("raw").isNotNull()).unionByName(whole)
+
+    def balance(self) -> runs.Figures:
+        """Print and check that every row is accounted for."""
+        figures: runs.Figures = {}
+        for table, rows in self.settled.items():
+            moves, lines = batches.count_moves(rows)
+            before = verdicts_of(self.last.figures[table]) if self.last else {}
+            balance = Balance(table=table, moves=moves, lines=lines, before=before)
+            console.line(f"  {balance.sentence()}")
+            for reason, count in sorted(balance.new.items()):
+                if reason not in ACCEPTED:
+                    console.line(f"    {reason:<20} {count:>10,}")
+            described = self.lake.dataset(table).count_rows(filter=pc.field("source").is_valid())
+            rejected = self.lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
+            versions = self.lake.dataset("items_history").count_rows() if table == "items" else None
+            bronze = self.bronze[table].count()
+            balance.check(bronze=bronze, silver=described, quarantine=rejected, history=versions)
+            figures[table] = balance.figures()
+        if from_behaviour := self.lake.dataset("items").count_rows(filter=pc.field("source").is_null()):
+            console.line(f"  items: {from_behaviour:,} known from behaviour only")
+            figures.setdefault("items", {})["from_behaviour"] = from_behaviour
+        return figures
 
 
-def _balance(lake: Lake, bronze: Mapping[str, DataFrame], judged: Mapping[str, DataFrame]) -> runs.Figures:
-    """Print and check that every row is accounted for."""
-    figures: runs.Figures = {}
-    for table, rows in judged.items():
-        counts = count_verdicts(rows)
-        balance = Balance(table=table, lines=counts.pop("lines"), records=counts)
-        console.line(f"  {balance.sentence()}")
-        for reason, count in balance.rejected.items():
-            console.line(f"    {reason:<20} {count:>10,}")
-        described = lake.dataset(table).count_rows(filter=pc.field("source").is_valid())
-        rejected = lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
-        balance.check(bronze=bronze[table].count(), silver=described, quarantine=rejected)
-        figures[table] = balance.figures()
-    if from_behaviour := lake.dataset("items").count_rows(filter=pc.field("source").is_null()):
-        console.line(f"  items: {from_behaviour:,} known from behaviour only")
-        figures.setdefault("items", {})["from_behaviour"] = from_behaviour
-    return figures
+def _continued(lake: Lake, settings: Settings) -> runs.Run | None:
+    """The last run where only bronze grew since: same settings and code, and the tables as that run left them."""
+    last = runs.latest(lake, "clean")
+    code = (settings_hash(settings, "clean"), tandemrec.__version__)
+    if last is None or (last.config_hash, last.code_version) != code:
+        return None
+    if any(lake.data_version(table) != version for table, version in last.outputs.items()):
+        return None
+    versions = [(version, lake.data_version(table) or 0) for table, version in last.inputs.items()]
+    if any(now < then for then, now in versions) or not any(now > then for then, now in versions):
+        return None  # --as-of; --force
+    try:
+        for table, version in last.inputs.items():
+            lake.refuse_vacuumed(table, version)
+    except TableError:  # which files were cleaned is not known any more
+        return None
+    return last
 
 
 def _refuse_unknown_patterns(spark: SparkSession, sources: Sequence[Source]) -> None:

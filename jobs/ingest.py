@@ -26,7 +26,7 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
         SourceError: a file is missing, unreadable, changed since it was ingested, or lacks a mapped column; nothing of
             its source is appended then.
     """
-    lake = Lake(settings.lake.root)
+    lake = Lake.of(settings.lake)
     for table in RAW:
         lake.ensure(table)
     known = _known_files(spark, lake)

@@ -19,7 +19,7 @@ from tandemrec.pipeline import stage_main
 
 
 def run(session: SparkSession, settings: Settings) -> Figures:
-    lake = Lake(settings.lake.root)
+    lake = Lake.of(settings.lake)
     figures: Figures = {}
     for name in ("predictions", "recommendations"):
         merged = publish(session, lake, name)

@@ -16,7 +16,7 @@ from tandemrec.report import render
 def run(settings: Settings) -> runs.Figures:
     """Write the report to report.path; a reader never sees half of it."""
     path = Path(settings.report.path)
-    page = render(Lake(settings.lake.root), settings).encode()
+    page = render(Lake.of(settings.lake), settings).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     unfinished.write_bytes(page)
@@ -27,7 +27,7 @@ def run(settings: Settings) -> runs.Figures:
 
 def depends_on(settings: Settings) -> Any:
     """The newest run of every other stage: the report tells of all of them."""
-    newest = runs.newest(Lake(settings.lake.root))
+    newest = runs.newest(Lake.of(settings.lake))
     return {name: [run.run_id, run.started_at.isoformat()] for name, run in newest.items() if name != "report"}
 
 

@@ -44,7 +44,7 @@ def depends_on(settings: Settings) -> str:
 
 def run(settings: Settings) -> Figures:
     """Encode what has no vector; counts, and the hashes of the texts that the encoder fails on."""
-    lake, embed = Lake(settings.lake.root), settings.embed
+    lake, embed = Lake.of(settings.lake), settings.embed
     identity = encoder_identity(embed.encoder, device=_device(embed))
     threads = _threads(embed)
     lake.ensure("text_vectors")

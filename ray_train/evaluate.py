@@ -30,12 +30,12 @@ MODEL = "tandemrec"
 
 def depends_on(settings: Settings) -> str | None:
     """The model lies outside the tables."""
-    return newest_run_id(Lake(settings.lake.root))
+    return newest_run_id(Lake.of(settings.lake))
 
 
 def run(settings: Settings) -> Figures:
     """The figures of the model by task and metric, beside those of the baselines."""
-    lake = Lake(settings.lake.root)
+    lake = Lake.of(settings.lake)
     trained = newest(lake)
     splits = {name: trained.examples(name) for name in SPLITS}
     _, features = trained.model()

@@ -29,12 +29,12 @@ from tandemrec.rank.trained import Trained, newest, newest_run_id
 
 def depends_on(settings: Settings) -> str | None:
     """The model lies outside the tables."""
-    return newest_run_id(Lake(settings.lake.root))
+    return newest_run_id(Lake.of(settings.lake))
 
 
 def run(settings: Settings) -> Figures:
     """Counts of users, recommendations, those with a reason of the user's own, and pairs."""
-    lake = Lake(settings.lake.root)
+    lake = Lake.of(settings.lake)
     trained = newest(lake)
     users, items = (identifiers(lake, name, trained.inputs[f"{name}_vocabulary"]) for name in ("users", "items"))
     return {

@@ -26,7 +26,8 @@ from tandemrec.config import Settings, parse_settings
 from tandemrec.engines.ray import cpus
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
-from tandemrec.lake.runs import Figures, Run, latest
+from tandemrec.lake.runs import Figures, Run, finished
+from tandemrec.lake.store import address
 from tandemrec.learn import workers
 from tandemrec.learn.checkpoint import (
     Metadata,
@@ -48,7 +49,7 @@ READS = ("examples", "item_features", "users_vocabulary", "attributes_vocabulary
 
 def run(settings: Settings) -> Figures:
     """Train and put the best model in its place; the learning curve and what the model is."""
-    lake, run_id = Lake(settings.lake.root), run_identity(settings, "train")
+    lake, run_id = Lake.of(settings.lake), run_identity(settings, "train")
     versions = {name: version for name in READS if (version := lake.version(name)) is not None}
     encoder = _encoder(lake, settings)
     # What is wrong with the tables is told here, in one line, and not by a worker.
@@ -104,7 +105,7 @@ def work(config: Mapping[str, Any]) -> None:
     settings = parse_settings(config["settings"])
     torch.set_num_threads(config["threads"])
     device = get_device()
-    lake, versions = Lake(settings.lake.root), config["versions"]
+    lake, versions = Lake.of(settings.lake), config["versions"]
     splits = load_examples(lake, version=versions["examples"])
     features = load_features(lake, encoder=config["encoder"], versions=versions).to(device)
     torch.manual_seed(settings.seed)
@@ -155,7 +156,7 @@ def _train(settings: Settings, run_id: str, config: dict[str, Any]) -> Checkpoin
             scaling_config=ScalingConfig(num_workers=train.workers, use_gpu=train.gpu, resources_per_worker=resources),
             run_config=RunConfig(
                 name=run_id,
-                storage_path=_address(f"{settings.lake.root}/models"),
+                storage_path=address(f"{settings.lake.root}/models"),
                 checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
                 failure_config=FailureConfig(max_failures=train.max_failures),
                 callbacks=[announce],
@@ -205,7 +206,8 @@ def _last_line(error: BaseException) -> str:
 
 
 def _encoder(lake: Lake, settings: Settings) -> str | None:
-    """Whose vectors to read: the newest embed run's, or None where nothing reads text or there is none.
+    """Whose vectors to read: those of the newest embed run up to the version of the table; None where nothing reads
+    text or there is none.
 
     Raises:
         ModelError: there are texts and no vectors.
@@ -214,7 +216,11 @@ def _encoder(lake: Lake, settings: Settings) -> str | None:
     texts = lake.info("texts_vocabulary").rows if lake.exists("texts_vocabulary") else 0
     if not reads_text or texts == 0:
         return None
-    embedded = latest(lake, "embed")
+    vectors = lake.version("text_vectors")
+    written = (
+        run for run in finished(lake, "embed") if vectors is None or run.outputs.get("text_vectors", 0) <= vectors
+    )
+    embedded = next(written, None)
     if embedded is None:
         raise ModelError(f"the examples refer to {texts:,} texts and there is no finished embed run: run embed first")
     encoder: str = embedded.figures["encoder"]
@@ -238,13 +244,8 @@ def _threads(settings: Settings) -> int:
 
 def _place(settings: Settings, run_id: str) -> tuple[fs.FileSystem, str]:
     """File system and path of a run's models."""
-    files, folder = fs.FileSystem.from_uri(_address(models_folder(settings.lake.root, run_id)))
+    files, folder = fs.FileSystem.from_uri(address(models_folder(settings.lake.root, run_id)))
     return files, folder
-
-
-def _address(path: str) -> str:
-    """A URL as it is, a path from the root of the file system."""
-    return path if "://" in path else str(Path(path).absolute())
 
 
 def _has(files: fs.FileSystem, path: str) -> bool:

@@ -17,6 +17,10 @@ class TableError(TandemRecError):
     """A table of the lake is absent, of another contract, or was refused a write."""
 
 
+class QualityError(TandemRecError):
+    """A table does not meet what the settings expect of it."""
+
+
 class ModelError(TandemRecError):
     """A model's inputs, checkpoint or encoder do not fit."""
 

@@ -11,6 +11,7 @@ from tandemrec.errors import ConfigError, SourceError, TableError
 from tandemrec.lake import Lake
 
 AT = "2025-03-01T12:34:56Z"
+WRITTEN = ("events", "items", "items_history", "categories", "reviews", "quarantine")
 GOOD = {"u": "a", "i": "1", "t": "click", "at": AT}
 
 
@@ -62,7 +63,7 @@ def test_a_run_balances_and_a_second_changes_no_row(spark, tmp_path, capsys):
         ("logs.json", 4, "user_id_missing"),
     }
     assert json.loads(next(row["raw"] for row in quarantine if row["line"] == 3)) == GOOD | {"i": "zzz"}
-    before = {table: rows(tmp_path, table) for table in ("events", "items", "reviews", "quarantine")}
+    before = {table: rows(tmp_path, table) for table in WRITTEN}
     versions = {table: Lake(str(tmp_path / "lake")).version(table) for table in before}
     assert clean.run(spark, chosen) == figures
     assert {table: rows(tmp_path, table) for table in before} == before
@@ -102,13 +103,16 @@ def test_wrong_columns_and_patterns_are_named(spark, tmp_path):
 @pytest.mark.parametrize(
     ("held", "message"),
     [
-        ({"bronze": 5}, "events: 4 lines of bronze were judged, expected 5"),
+        ({"bronze": 6}, "events: 5 lines of bronze were judged, expected 6"),
         ({"silver": 1}, "events: 1 rows are in silver, expected 2"),
         ({"quarantine": 0}, "events: 0 rows are in quarantine, expected 1"),
+        ({"history": 2}, "events: 2 versions are in the history, expected 3"),
     ],
 )
 def test_an_imbalance_is_an_error(held, message):
-    balance = Balance(table="events", records={"kept": 2, "merged": 1, "broken_json": 1}, lines=4)
-    balance.check(bronze=4, silver=2, quarantine=1)
+    moves = {(None, "kept"): 2, (None, "former"): 1, (None, "merged"): 1, (None, "broken_json"): 1}
+    balance = Balance(table="events", moves=moves, lines=5)
+    balance.check(bronze=5, silver=2, quarantine=1, history=3)
+    assert balance.sentence() == "events: 5 in = 2 kept + 1 former + 1 merged + 1 rejected"
     with pytest.raises(TableError, match=message):
-        balance.check(**({"bronze": 4, "silver": 2, "quarantine": 1} | held))
+        balance.check(**({"bronze": 5, "silver": 2, "quarantine": 1, "history": 3} | held))

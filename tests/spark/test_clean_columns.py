@@ -143,3 +143,15 @@ def test_prices_and_categories(spark):
     }
     found = values(spark, list(paths)).select("n", category(text).alias("path")).orderBy("n").collect()
     assert {written: row.path for written, row in zip(paths, found, strict=True)} == paths
+
+
+def test_texts_of_any_length_are_matched(spark):
+    """Java matches a repeated group by recursion unless it is possessive; a full stack ends the whole process."""
+    long = values(spark, ["1" + " 000" * 50_000, "a" + "'a" * 50_000, "May" + " May" * 50_000])
+    cells = [
+        amount(F.col("text")).isNull(),
+        F.length(F.get(tokens(F.col("text"), F.lit("other"), []), 0)),
+        parse_time(F.col("text"), ["MMM d, yyyy", "iso"]).isNull(),
+    ]
+    found = [tuple(row) for row in long.select(*cells).collect()]
+    assert found == [(True, 1, True), (True, 100_001, True), (True, 3, True)]

@@ -23,6 +23,7 @@ def test_what_was_planted_is_what_is_found(spark, tmp_path):
         assert figures[table] == {
             "in": expected.rows,
             "kept": expected.kept,
+            **({"former": expected.former} if table == "items" else {}),
             "merged": sum(expected.merged.values()),
             "rejected": dict(expected.rejected),
         }, table

@@ -4,16 +4,22 @@ import json
 import random
 from datetime import UTC, datetime
 
-from tandemrec.clean.events import judge_events, settle_events
+from tandemrec.clean import behaviour
+from tandemrec.clean.events import judge_events
 from tandemrec.clean.items import judge_items, settle_items
 from tandemrec.clean.parse import absent_columns, parse
 from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.config import CleanSettings, Source
+from tandemrec.config.behaviour import BehaviourSettings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EVENTS = {"user_id": "u", "item_id": "i", "event_type": "t", "event_time": "at", "value": "stars"}
 REVIEWS = {"user_id": "u", "item_id": "i", "rating": "stars", "title": "head", "text": "body", "review_time": "at"}
 AT = "2025-03-01T12:34:56Z"
+
+
+def settle_events(judged):
+    return behaviour.settle_events(judged, BehaviourSettings())
 
 
 def source(**changes) -> Source:
@@ -37,6 +43,10 @@ def test_only_a_whole_json_object_is_a_record(spark):
         '{"u": 1} {"u": 2}',
         '{"u": 1}, {"u": 2}',
         '{"u": 1} x',
+        '{"u": 1}]',
+        '{"u": 1}] x',
+        '{"u": 1}, {}] x',
+        '{"u": 1}], [{"u": 2}',
         '[{"u": 1}]',
         '"u"',
         "7",

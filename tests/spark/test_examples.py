@@ -11,6 +11,7 @@ from examples_oracle import LABELS, expected_examples, pair_hash
 from pyspark.sql import functions as F
 
 from tandemrec import examples
+from tandemrec.config.behaviour import STRENGTHS
 from tandemrec.errors import ConfigError
 from tandemrec.examples.exposures import exposures
 from tandemrec.examples.interactions import interactions
@@ -50,7 +51,7 @@ def build(spark, events, reviews, settings, categories=None):
     names = sorted(set((categories or {}).values()))
     coded = [(index, names.index(categories[i]) + 1 if i in (categories or {}) else 0) for i, index in items.items()]
     with ExitStack() as stack:
-        contacts = examples.first_contacts(log, settings.examples)
+        contacts = examples.first_contacts(log, settings.examples, settings.clean.behaviour.event_types)
         splitter = examples.splitter(contacts, settings.examples, settings.seed)
         referred = examples.first_reviews(splitter.split(examples.reviews_of(log)))
         for frame in (log, contacts, referred):
@@ -146,7 +147,7 @@ def test_a_rating_and_the_review_written_with_it_are_one_rating(spark):
     ]
     reviews = [review("u", "both", 2, 4.0, "good"), review("u", "only reviewed", 4, 5.0, "best")]
     log, _, items, _ = log_of(spark, events, reviews)
-    rows = interactions(log, examples.first_contacts(log, settings_of().examples)).collect()
+    rows = interactions(log, examples.first_contacts(log, settings_of().examples, tuple(STRENGTHS))).collect()
     names = {index: name for name, index in items.items()} | {None: None}
     rated = [(names[row["item"]], row["rating"], names[row["next_item"]]) for row in rows if row["rating"]]
     assert sorted(rated, key=str) == [

@@ -13,7 +13,7 @@ from jobs import ingest
 from tandemrec.config import Settings, parse_settings
 from tandemrec.errors import SourceError
 from tandemrec.lake import Lake, sources
-from tandemrec.lake.sources import archives
+from tandemrec.lake.sources import bounds
 
 EVENTS = {"user_id": "u", "item_id": "i", "event_type": "t", "event_time": "at"}
 
@@ -56,11 +56,13 @@ def test_lines_are_exact_over_blocks_shared_partitions_and_compression(spark, tm
         "logs/deep/er/short.json": '{"u": 4}\n' * 7,
         "logs/packed.json.gz": long,
     }
+    write(tmp_path, "logs/latin.json", b'{"u": "caf\xe9"}\n')
     for name, text in texts.items():
         write(tmp_path, name, gzip.compress(text.encode()) if name.endswith("gz") else text)
     write(tmp_path, "logs/_SUCCESS", "no row")
     write(tmp_path, "logs/.hidden/x.json", "no row")
     expected = {key: line for name, text in texts.items() for key, line in numbered(name, text).items()}
+    expected["logs/latin.json", 1] = '{"u": "caf\ufffd"}'
     spark.conf.set("spark.sql.files.maxPartitionBytes", "2500")
     spark.conf.set("spark.sql.files.openCostInBytes", "10")
     try:
@@ -69,7 +71,7 @@ def test_lines_are_exact_over_blocks_shared_partitions_and_compression(spark, tm
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
         spark.conf.unset("spark.sql.files.openCostInBytes")
     assert bronze(tmp_path) == expected
-    assert figures == {"logs": {"files": 4, "rows": len(expected), "known_files": 0}}
+    assert figures == {"logs": {"files": 5, "rows": len(expected), "known_files": 0}}
 
 
 def test_csv_records_are_those_of_pythons_reader(spark, tmp_path):
@@ -213,7 +215,7 @@ def test_bad_input_is_one_line_that_names_it(spark, tmp_path, files, source, mes
 
 
 def test_an_archive_that_unpacks_beyond_its_bound_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(archives, "PIECE", 1000)
+    monkeypatch.setattr(bounds, "PIECE", 1000)
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("bomb.json", "0" * 1_000_000)

@@ -5,10 +5,20 @@ import pytest
 from tandemrec.cli import main
 from tandemrec.cli.parser import build_parser
 from tandemrec.pipeline import STAGES
+from tandemrec.pipeline.operations import OPERATIONS
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["sample"], ["run"], ["tables"], ["show"], ["show", "recommendations"], *[[s.name] for s in STAGES]]
+    "words",
+    [
+        [],
+        ["sample"],
+        ["run"],
+        ["tables"],
+        ["show"],
+        ["show", "recommendations"],
+        *[[s.name] for s in (*STAGES, *OPERATIONS)],
+    ],
 )
 def test_help_on_every_level(words, capsys):
     with pytest.raises(SystemExit) as stop:

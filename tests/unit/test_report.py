@@ -140,7 +140,10 @@ def full(tmp_path_factory) -> tuple[Lake, Settings]:
     write_results(lake)
     counts = {"in": 61_243, "kept": 59_900, "merged": 104, "rejected": REJECTED}
     items = {"in": 30, "kept": 29, "merged": 0, "rejected": {}, "from_behaviour": 4_321}
-    record(lake, "clean", 1, {"events": counts, "items": items}, outputs=("events", "items"))
+    judged = {"table": "events", "metric": "null_share brand <b>", "found": "0.4", "expected": "at most 0.2"}
+    quality = [judged | {"verdict": verdict} for verdict in ("warn", "holds")]
+    figures = {"events": counts, "items": items, "quality": quality}
+    record(lake, "clean", 1, figures, outputs=("events", "items"))
     losses = ("next_item", "rating", "sentiment")
     curve = [
         {"epoch": n, "seconds": 2.0, "losses": dict.fromkeys(losses, 3 / n),
@@ -193,6 +196,10 @@ def text(full) -> str:
 @pytest.fixture(scope="module")
 def page(text) -> Page:
     return Page(text)
+
+
+def test_what_is_expected_of_tables_is_told_with_what_was_found(page):
+    assert "events null_share brand <b> 0.4 at most 0.2 no events null_share brand <b> 0.4 at most 0.2 yes" in page.text
 
 
 def test_the_page_is_whole_and_asks_no_host(text, page):

@@ -7,12 +7,13 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tandemrec.clean.behaviour import unrepeated
 from tandemrec.clean.parse import mapped_columns, parse
 from tandemrec.clean.texts import trimmed
 from tandemrec.clean.times import moment, parse_time
-from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
+from tandemrec.clean.verdicts import ORIGIN, Rule, judge, time_rules
 from tandemrec.config.preparing import CleanSettings
-from tandemrec.config.sources import EVENT_TYPES, SPLITS, TARGET_COLUMNS, Source
+from tandemrec.config.sources import SPLITS, TARGET_COLUMNS, Source
 from tandemrec.lake.contracts import TABLES
 
 
@@ -33,7 +34,7 @@ def judge_events(
         Rule(name="broken_json", holds=F.col("is_record")),
         Rule(name="user_id_missing", holds=F.col("user_id").isNotNull()),
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
-        Rule(name="event_type_unknown", holds=F.col("event_type").isin(*EVENT_TYPES)),
+        Rule(name="event_type_unknown", holds=F.col("event_type").isin(*clean.behaviour.strengths)),
         *time_rules("event_time", F.col("has_time"), F.lit(now), F.lit(moment(clean.earliest))),
         Rule(
             name="rating_out_of_range",
@@ -41,13 +42,17 @@ def judge_events(
         ),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
-    judged = judge(events, rules).withColumn("value", F.when(is_rating, F.col("value")))
+    judged = judge(events, rules).withColumns(
+        {
+            "value": F.when(is_rating, F.col("value")),
+            "strength": F.coalesce(
+                *(F.when(F.col("event_type") == name, F.lit(s)) for name, s in clean.behaviour.strengths.items())
+            ),
+            "session_start": F.lit(None).cast("timestamp"),
+            **unrepeated(),
+        }
+    )
     return judged.select(*TABLES["events"].column_names, "raw", "verdict")
-
-
-def settle_events(judged: DataFrame) -> DataFrame:
-    """The same rows with the verdicts that rows give each other: of one key the first by origin stays."""
-    return merge_duplicates(judged, TABLES["events"].key, [F.col(name) for name in ORIGIN])
 
 
 def _convert(rows: DataFrame, source: Source) -> DataFrame:

@@ -1,16 +1,20 @@
-"""Items: bronze lines into judged, standardised items; the newest description of an item wins."""
+"""Items: bronze lines into judged, standardised items; the newest description of an item wins, former ones are kept."""
 
 from collections.abc import Sequence
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tandemrec.clean.brands import one_spelling
+from tandemrec.clean.categories import category_code
+from tandemrec.clean.history import versions
 from tandemrec.clean.parse import parse
 from tandemrec.clean.prices import amount, currency
 from tandemrec.clean.texts import joined, plain, text_hash, trimmed
 from tandemrec.clean.times import parse_time
-from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates
+from tandemrec.clean.units import in_base_unit
+from tandemrec.clean.verdicts import ORIGIN, Rule, judge
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import Source
 from tandemrec.lake.contracts import TABLES
@@ -31,10 +35,17 @@ def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings
 
 
 def settle_items(judged: DataFrame) -> DataFrame:
-    """The same rows with the verdicts that rows give each other: of one item the latest stays."""
-    last = [F.col(name).desc() for name in ("file", "line", "part", "source")]
-    merged = merge_duplicates(judged, ["item_id"], [F.col("updated_at").desc_nulls_last(), *last])
-    return _one_spelling_of_brands(merged)
+    """The same rows with the verdicts that rows give each other: of one item the latest stays, its earlier versions are
+    former, and what says nothing new is merged. One spelling of each brand.
+
+    Adds the columns that silver.items_history has beside those of silver.items; `category` is still as given.
+
+    Args:
+        judged: of `judge_items`, and of `history.records` where there are earlier runs: all at once or in parts and in
+            any order, the versions are the same.
+    """
+    given = judged.withColumns({f"given_{name}": F.col(name) for name in ("brand", "category")})
+    return one_spelling(versions(given))
 
 
 def known_from_behaviour(behaviour: DataFrame, described: DataFrame | None) -> DataFrame:
@@ -67,11 +78,12 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
         price.alias("price"),
         F.when(price.isNotNull(), currency(F.col("price"), F.col("currency"), clean.currency)).alias("currency"),
         "description",
-        F.from_json("attributes", "map<string,string>").alias("attributes"),
+        _attributes(F.col("attributes"), clean).alias("attributes"),
         parse_time(F.col("updated_at"), source.time_formats).alias("updated_at"),
     )
     text = joined(F.col("title"), F.col("description"))
-    return converted.withColumns({"text": text, "text_hash": text_hash(text)})
+    code = category_code(F.col("category"))
+    return converted.withColumns({"text": text, "text_hash": text_hash(text), "category_code": code})
 
 
 def category(text: Column) -> Column:
@@ -85,9 +97,6 @@ def category(text: Column) -> Column:
     return F.when(F.size(clean_steps) > 0, clean_steps)
 
 
-def _one_spelling_of_brands(judged: DataFrame) -> DataFrame:
-    """Brands that differ in case only are shown as most kept items spell them; of equals, the first in the alphabet."""
-    is_kept = F.col("verdict") == KEPT
-    alone = F.when(F.col("brand").isNull(), F.col("item_id"))  # spreads what has no brand over the partitions
-    spelling = F.mode(F.when(is_kept, F.col("brand")), True).over(Window.partitionBy(F.lower("brand"), alone))
-    return judged.withColumn("brand", F.when(is_kept, spelling))
+def _attributes(text: Column, clean: CleanSettings) -> Column:
+    attributes = F.from_json(text, "map<string,string>")
+    return F.transform_values(attributes, lambda _, value: in_base_unit(value)) if clean.units else attributes

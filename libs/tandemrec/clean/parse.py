@@ -15,7 +15,8 @@ from pyspark.sql.types import ArrayType, StringType, StructType
 from tandemrec.config.sources import TARGET_COLUMNS, Source
 
 AROUND = "^"  # names a field of the line around an exploded record
-NO_TIME = "1970-01-01T00:00:00Z"
+NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
+_END = "end of line"
 _PAIRS = {"user_id": "user_id", "item_id": "item_id"}
 
 
@@ -115,12 +116,15 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
 
 
 def _with_object(rows: DataFrame, name: str, paths: Iterable[str], source: Source) -> DataFrame:
-    """Add the JSON object that the line `raw` is, or null. Read as the one element of a list, so that what follows the
-    object on the line (another object, half a line) is not passed over.
+    """Add the JSON object that the line `raw` is, or null. Read as the first element of a list whose second is ours,
+    the line's hash, so that what follows the object (another object, half a line, a bracket) is not passed over.
     """
+    hash_ = F.xxhash64("raw").cast("string")
+    listed = F.concat(F.lit("["), F.col("raw"), F.lit(f', {{"{_END}": "'), hash_, F.lit('"}]'))
     # In two steps: as one expression that uses the list twice, Spark would parse every line twice.
-    listed = F.from_json(F.concat(F.lit("["), F.col("raw"), F.lit("]")), _schema(paths, source))
-    return rows.withColumn("_objects", listed).withColumn(name, F.when(F.size("_objects") == 1, F.get("_objects", 0)))
+    parsed = rows.withColumn("_objects", F.from_json(listed, _schema([*paths, _END], source)))
+    whole = F.get("_objects", 1).getField(_END) == hash_
+    return parsed.withColumn(name, F.when(whole, F.get("_objects", 0)))
 
 
 def _records(field: Column, paths: Iterable[str], source: Source) -> Column:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+MAX_LENGTH = 100  # characters; no time is longer, and matching a text of any length by recursion ends the process
 NAMED = frozenset({"iso", "epoch_s", "epoch_ms"})  # formats that are no pattern
 
 _RUN = re.compile(r"'(?P<quoted>[^']*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL)
@@ -23,7 +24,8 @@ def parse_time(text: Column, formats: Sequence[str]) -> Column:
         formats: tried in this order: epoch_s (9 to 11 digits), epoch_ms (12 to 14 digits), iso (a date, or a date and a
             time, with or without a zone; UTC where there is none), or a pattern of Spark's.
     """
-    return F.coalesce(*[_read(text, format_) for format_ in formats])
+    short = F.when(F.length(text) <= MAX_LENGTH, text)
+    return F.coalesce(*[_read(short, format_) for format_ in formats])
 
 
 def moment(text: str) -> datetime:

@@ -1,4 +1,4 @@
-"""Judge rows by named rules and merge those of one key: each row is kept, merged or rejected for one reason."""
+"""Judge rows by named rules and merge those of one key: each row is kept, former, merged or rejected for one reason."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +10,9 @@ from tandemrec.config.sources import Source
 from tandemrec.lake.contracts import TABLES
 
 KEPT, MERGED = "kept", "merged"
+FORMER = "former"  # a good record that a later one of the same item supersedes: it stays readable in the history
+REPEATED = "repeated"  # merged into the event that it repeats, which counts it
+ACCEPTED = (KEPT, FORMER, MERGED, REPEATED)  # every other verdict is the reason of a rejection
 ORIGIN = ("source", "file", "line", "part")
 
 
@@ -49,15 +52,8 @@ def kept(judged: DataFrame, table: str) -> DataFrame:
 
 def quarantined(judged: DataFrame, table: str) -> DataFrame:
     """The rejected rows as rows of the table quarantine."""
-    rejected = judged.where(~F.col("verdict").isin(KEPT, MERGED))
+    rejected = judged.where(~F.col("verdict").isin(*ACCEPTED))
     return rejected.select(F.lit(table).alias("table_name"), *ORIGIN, F.col("verdict").alias("reason"), "raw")
-
-
-def count_verdicts(judged: DataFrame) -> dict[str, int]:
-    """Rows by verdict, and `lines`: how many lines of files they come from."""
-    counted = judged.groupBy("verdict").agg(F.count("*").alias("rows"), F.count_if(F.col("part") == 0).alias("lines"))
-    rows = counted.collect()
-    return {row.verdict: row.rows for row in rows} | {"lines": sum(row.lines for row in rows)}
 
 
 def time_rules(time: str, has_time: Column, now: Column, earliest: Column) -> list[Rule]:

@@ -10,7 +10,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, StringType
 
 ZH_SHARE = 0.2  # a Chinese review of an iPhone is Chinese
-_WORD = r"[\p{L}\p{N}]+(?:'\p{L}+)*"
+_WORD = r"[\p{L}\p{N}]+(?:'\p{L}+)*+"  # possessive: matched in a loop, whatever the length
 
 
 def language(text: Column) -> Column:

@@ -8,7 +8,14 @@ import tandemrec
 from tandemrec.config import Settings, load_settings
 from tandemrec.errors import ConfigError
 from tandemrec.pipeline import STAGES, run_all, run_stage, stage
-from tandemrec.pipeline.harness import add_config_arguments, add_debug_argument, add_force_argument, guarded
+from tandemrec.pipeline.harness import (
+    add_as_of_argument,
+    add_config_arguments,
+    add_debug_argument,
+    add_force_argument,
+    guarded,
+)
+from tandemrec.pipeline.operations import OPERATIONS, add_operation_arguments, operation, run_operation
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,8 +53,14 @@ def build_parser() -> argparse.ArgumentParser:
     for chosen in STAGES:
         one = commands.add_parser(chosen.name, help=f"stage: {chosen.does}", description=f"Stage: {chosen.does}.")
         add_config_arguments(one)
+        add_as_of_argument(one)
         add_force_argument(one)
-        one.set_defaults(run=lambda a: run_stage(_settings(a), stage(a.command), force=a.force))
+        one.set_defaults(run=lambda a: run_stage(_settings(a), stage(a.command), force=a.force, as_of=a.as_of))
+
+    for done in OPERATIONS:
+        some = commands.add_parser(done.name, help=done.does, description=f"{done.name}: {done.does}.")
+        add_operation_arguments(some, done)
+        some.set_defaults(run=lambda a: run_operation(_settings(a), operation(a.command), a))
 
     tables = commands.add_parser("tables", help="every table of the lake: rows, version, size, last run")
     add_config_arguments(tables)

@@ -4,6 +4,7 @@ from tandemrec.config.base import Section
 from tandemrec.config.learning import ModelSettings, Task, TrainSettings
 from tandemrec.config.load import load_settings, parse_settings
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, EncoderSettings, ExamplesSettings
+from tandemrec.config.quality import Expectation
 from tandemrec.config.root import Settings
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
@@ -14,6 +15,7 @@ __all__ = [
     "EncoderSettings",
     "EvaluateSettings",
     "ExamplesSettings",
+    "Expectation",
     "ModelSettings",
     "PredictSettings",
     "ReportSettings",

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from tandemrec.config.base import Section
-from tandemrec.config.sources import EVENT_TYPES
+from tandemrec.config.behaviour import BehaviourSettings
 
 
 class CleanSettings(Section):
@@ -21,10 +21,14 @@ class CleanSettings(Section):
         default="reject", description="events and reviews of items that no items source describes, where there is one"
     )
     currency: str = Field(default="USD", description="of prices that name none")
+    units: bool = Field(
+        default=True, description="attributes that are wholly NUMBER UNIT in one unit a dimension: 12 in as 30.48 cm"
+    )
     mask: list[Literal["url", "email", "phone"]] = Field(
         default=["url", "email", "phone"],
         description="what the title and clean_text of reviews show as [url], [email], [phone]; text stays as it came",
     )
+    behaviour: BehaviourSettings = BehaviourSettings()
     stop_words: list[str] = Field(default_factory=list, description="beside the library's, for every language")
 
     @field_validator("now", "earliest")
@@ -111,11 +115,7 @@ class ExamplesSettings(Section):
     min_category_items: int = Field(default=1, ge=1, description="rarer categories share one index")
 
     @model_validator(mode="after")
-    def _types_are_known(self) -> "ExamplesSettings":
-        known = {*EVENT_TYPES, "review"}
-        for key in ("positives", "targets"):
-            if unknown := set(getattr(self, key)) - known:
-                raise ValueError(f"{key} has {sorted(unknown)}, expected some of {sorted(known)}")
+    def _targets_are_positives(self) -> "ExamplesSettings":
         if extra := set(self.targets) - set(self.positives):
             raise ValueError(f"targets has {sorted(extra)}, which positives lacks")
         return self

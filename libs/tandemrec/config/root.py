@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from tandemrec.config.base import Section
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
+from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
 
@@ -26,6 +27,11 @@ class DataSettings(Section):
 
 class LakeSettings(Section):
     root: Root = Field(description="folder or URL of the tables")
+    versions: dict[str, int | None] = Field(
+        default_factory=dict,
+        description="tables read at a version of the past, null: as if not there; a stage sets its own, see --as-of",
+    )
+    model: str | None = Field(default=None, description="training run whose model is read; default: the newest")
 
 
 class SparkSettings(Section):
@@ -49,6 +55,7 @@ class Settings(Section):
     ray: RaySettings = RaySettings()
     sources: list[Source] = Field(min_length=1)
     clean: CleanSettings = CleanSettings()
+    quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
     embed: EmbedSettings = EmbedSettings()
     examples: ExamplesSettings = ExamplesSettings()
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
@@ -60,9 +67,14 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Settings":
-        for what, names in (("sources", [s.name for s in self.sources]), ("tasks", [t.name for t in self.tasks])):
+        for what, names in (
+            ("sources", [s.name for s in self.sources]),
+            ("tasks", [t.name for t in self.tasks]),
+            ("quality", [f"{e.table}: {e.metric}" for e in self.quality]),
+        ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
+        self._event_types_fit()
         task_name, _, metric = self.train.stop_on.partition("/")
         task = next((task for task in self.tasks if task.name == task_name), None)
         if task is None:
@@ -78,3 +90,12 @@ class Settings(Section):
                 f"{[name + at for name in METRICS[task.kind]]}"
             )
         return self
+
+    def _event_types_fit(self) -> None:
+        ours = list(self.clean.behaviour.strengths)
+        for source in self.sources:
+            if unknown := sorted(set(source.event_types.values()) - set(ours)):
+                raise ValueError(f"sources.{source.name}.event_types leads to {unknown}, expected some of {ours}")
+        for key in ("positives", "targets"):
+            if unknown := sorted(set(getattr(self.examples, key)) - {*ours, "review"}):
+                raise ValueError(f"examples.{key} has {unknown}, expected some of {[*ours, 'review']}")

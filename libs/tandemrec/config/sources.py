@@ -20,7 +20,6 @@ REQUIRED_COLUMNS: dict[str, frozenset[str]] = {
     "items": frozenset({"item_id"}),
     "reviews": frozenset({"user_id", "item_id", "text", "review_time"}),
 }
-EVENT_TYPES = ("view", "click", "favourite", "cart", "purchase", "rating")
 SPLITS = ("train", "valid", "test")
 
 
@@ -69,8 +68,6 @@ class Source(Section):
             raise ValueError(f"no column or constant for {sorted(missing)}, which {self.table} need")
         if self.explode and self.kind != "json":
             raise ValueError(f"explode is for kind json, found kind {self.kind}")
-        if unknown := set(self.event_types.values()) - set(EVENT_TYPES):
-            raise ValueError(f"event_types leads to {sorted(unknown)}, expected some of {list(EVENT_TYPES)}")
         if (split := self.constants.get("split")) is not None and split not in SPLITS:
             raise ValueError(f"constants.split is {split!r}, expected one of {list(SPLITS)}")
         return self

@@ -1,25 +1,29 @@
 """First contacts of user and item: what histories, candidates and next item rest on."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tandemrec.config import ExamplesSettings
-from tandemrec.config.sources import EVENT_TYPES
 from tandemrec.examples.log import REVIEW, moment, position
 
 
-def first_contacts(log: DataFrame, settings: ExamplesSettings) -> DataFrame:
+def first_contacts(log: DataFrame, settings: ExamplesSettings, event_types: Sequence[str]) -> DataFrame:
     """One row a pair of user and item that has a positive.
 
     Of contacts at the same time the split's order decides (given splits only), then that of the event types, a review
     last: a rating and the review written with it count as the rating.
+
+    Args:
+        event_types: in their order, reviews left out.
 
     Returns:
         user, item, pair; first: the first positive, target: the first of a target type or null, each a struct
         (event_time, given, order, event_type).
     """
     contact = F.struct(
-        "event_time", "given", position((*EVENT_TYPES, REVIEW), F.col("event_type")).alias("order"), "event_type"
+        "event_time", "given", position((*event_types, REVIEW), F.col("event_type")).alias("order"), "event_type"
     )
     is_target = F.col("event_type").isin(settings.targets or settings.positives)
     return (

@@ -18,6 +18,7 @@ def markdown(tables: Iterable[Table] = tuple(TABLES.values())) -> str:
 def _section(table: Table) -> str:
     facts = [f"Key: {_names(table.key)}."]
     facts += [f"Partitioned by {_names(table.partition_by)}."] if table.partition_by else []
+    facts += [f"Clustered by {_names(table.cluster_by)} in maintenance."] if table.cluster_by else []
     facts += [f"Holds for every row: {', '.join(f'`{sql}`' for sql in table.checks.values())}."] if table.checks else []
     rows = [
         f"| {f'**{column.name}**' if column.required else column.name} | `{column.type}` | {_cell(column.comment)} |"

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tandemrec.errors import TableError
 from tandemrec.lake.store import Lake
 from tandemrec.lake.types import arrow_schema
 
@@ -54,17 +55,42 @@ def record(lake: Lake, run: Run) -> None:
     lake.merge("runs", pa.Table.from_pylist([row], arrow_schema(lake.table("runs"))))
 
 
-def latest(lake: Lake, stage: str, *, run_id: str | None = None) -> Run | None:
-    """The newest finished run of a stage (with this identity), or None."""
+def finished(lake: Lake, stage: str) -> list[Run]:
+    """The finished runs of a stage, the newest first."""
+    return _found(lake, (pc.field("stage") == stage) & (pc.field("status") == "done"))
+
+
+def latest(lake: Lake, stage: str) -> Run | None:
+    """The newest finished run of a stage, or None."""
+    return next(iter(finished(lake, stage)), None)
+
+
+def every(lake: Lake) -> list[Run]:
+    """All runs, finished or failed, the newest first."""
+    return _found(lake, pc.scalar(True))
+
+
+def with_id(lake: Lake, run_id: str) -> Run:
+    """The run of this identity, finished or failed.
+
+    Raises:
+        TableError: there is none.
+    """
+    for run in _found(lake, pc.field("run_id") == run_id):
+        return run
+    raise TableError(f"table runs has no run {run_id}, expected a run_id of {lake.path('runs')}")
+
+
+def of_model(lake: Lake) -> Run | None:
+    """The training run whose model is read: the one that the lake names, else the newest finished one."""
+    return with_id(lake, lake.model) if lake.model is not None else latest(lake, "train")
+
+
+def _found(lake: Lake, where: pc.Expression) -> list[Run]:
     if not lake.exists("runs"):
-        return None
-    where = (pc.field("stage") == stage) & (pc.field("status") == "done")
-    if run_id is not None:
-        where &= pc.field("run_id") == run_id
+        return []
     rows = lake.read("runs", where=where)
-    if rows.num_rows == 0:
-        return None
-    return _run(rows.sort_by([("started_at", "descending")]).slice(0, 1).to_pylist()[0])
+    return [_run(row) for row in rows.sort_by([("started_at", "descending")]).to_pylist()]
 
 
 def newest(lake: Lake) -> dict[str, Run]:

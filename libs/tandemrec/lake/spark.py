@@ -32,27 +32,44 @@ def conform(rows: DataFrame, contract: Table) -> DataFrame:
 
 
 def merge(
-    spark: SparkSession, lake: Lake, name: str, rows: DataFrame, *, update: bool = True, replace: bool | str = False
+    spark: SparkSession,
+    lake: Lake,
+    name: str,
+    rows: DataFrame,
+    *,
+    update: bool = True,
+    replace: bool | str = False,
+    gone: DataFrame | None = None,
 ) -> Merged:
     """Merge rows by the table's key: new keys are inserted, known ones updated where a value differs.
 
     `rows` carries each key once. With `replace` the rows are all that the table shall hold: keys that are not among
     them are deleted, in the same commit; a condition on the table's rows `t` in place of True spares the others.
-    The same rows twice change nothing.
+    `gone` has the key columns of rows to delete, in the same commit too. The same rows twice change nothing.
     """
     contract = lake.table(name)
     lake.ensure(name)
     rows = conform(rows, contract)
     if lake.info(name).files == 0:  # nothing to compare with, and MERGE would compute the rows twice
+        if rows.isEmpty():
+            return Merged(inserted=0, updated=0)
         rows.write.format("delta").mode("append").save(lake.path(name))
         return Merged(inserted=lake.info(name).rows, updated=0)
     on = " AND ".join(f"t.{key} <=> s.{key}" for key in contract.key)
     others = [c for c in contract.column_names if c not in contract.key]
+    if gone is not None:
+        absent = {c.name: F.lit(None).cast(c.type) for c in contract.columns if c.name not in contract.key}
+        rows = rows.withColumn("_gone", F.lit(False)).unionByName(
+            gone.select(*contract.key).withColumns(absent | {"_gone": F.lit(True)})
+        )
     merger = DeltaTable.forPath(spark, lake.path(name)).alias("t").merge(rows.alias("s"), on)
+    if gone is not None:
+        merger = merger.whenMatchedDelete("s._gone")
     if update and others:
         differs = " OR ".join(_differs(contract, c) for c in others)
         merger = merger.whenMatchedUpdate(differs, {c: f"s.{c}" for c in others})
-    merger = merger.whenNotMatchedInsertAll()
+    every = {c: f"s.{c}" for c in contract.column_names}
+    merger = merger.whenNotMatchedInsert("NOT s._gone" if gone is not None else None, every)
     if replace:
         merger = merger.whenNotMatchedBySourceDelete(None if replace is True else replace)
     before = lake.open(name).version()

@@ -3,18 +3,24 @@
 Spark's part is in lake.spark. Both make the same tables: creation is here only.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import TableNotFoundError
+from pyarrow import fs
 
+from tandemrec.config.root import LakeSettings
 from tandemrec.errors import TableError
 from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
 from tandemrec.lake.types import arrow_schema, delta_schema
+from tandemrec.lake.versions import data_version
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +45,22 @@ class TableInfo:
 
 
 class Lake:
-    """The tables below one root: a folder or an object store URL."""
+    """The tables below one root: a folder or an object store URL.
 
-    def __init__(self, root: str) -> None:
+    `versions` are tables that are read at a version of the past (None: as if they did not exist) and refuse writes;
+    the others are read at their newest. `model` is the training run whose model is read in place of the newest.
+    """
+
+    def __init__(
+        self, root: str, *, versions: Mapping[str, int | None] = MappingProxyType({}), model: str | None = None
+    ) -> None:
         self.root = root.rstrip("/")
+        self.versions = dict(versions)
+        self.model = model
+
+    @classmethod
+    def of(cls, settings: LakeSettings) -> "Lake":
+        return cls(settings.root, versions=settings.versions, model=settings.model)
 
     def table(self, name: str) -> Table:
         """The contract of a table; `NAME_staging` is the staging twin of NAME."""
@@ -55,26 +73,52 @@ class Lake:
         return f"{self.root}/{self.table(name).path}"
 
     def exists(self, name: str) -> bool:
-        return bool(DeltaTable.is_deltatable(self.path(name)))
+        pinned_absent = self.versions.get(name, 0) is None
+        return not pinned_absent and bool(DeltaTable.is_deltatable(self.path(name)))
 
     def version(self, name: str) -> int | None:
-        """The newest version, or None for a table that does not exist."""
+        """The version that is read, or None for a table that does not exist."""
+        if name in self.versions:
+            return self.versions[name]
         return self.open(name).version() if self.exists(name) else None
 
+    def data_version(self, name: str) -> int | None:
+        """The first version that holds the newest one's rows, or None for a table that does not exist.
+
+        It stays through maintenance, so that stages which depend on a table are told apart by its rows. Of a table that
+        is read at a version of the past it is that one.
+        """
+        if name in self.versions:
+            return self.versions[name]
+        return data_version(self.open(name)) if self.exists(name) else None
+
     def open(self, name: str, version: int | None = None) -> DeltaTable:
-        """The table through delta-rs.
+        """The table through delta-rs, at the version given, else the one it is pinned to, else the newest.
+
+        A version that holds the rows of the newest one is opened as the newest: after OPTIMIZE the files of the older
+        one are there no longer than the retention of VACUUM.
 
         Raises:
             TableError: it does not exist, lacks that version, or was made by a newer contract.
         """
+        path = self.path(name)
+        absent = f"table {name} does not exist at {path}: run the stage that writes it"
+        if version is None and name in self.versions:
+            version = self.versions[name]
+            if version is None:
+                raise TableError(absent)
         try:
-            table = DeltaTable(self.path(name), version=version)
+            table = DeltaTable(path)
+            if version is not None and not data_version(table) <= version <= table.version():
+                table.load_as_version(version)
         except TableNotFoundError as error:
-            raise TableError(
-                f"table {name} does not exist at {self.path(name)}: run the stage that writes it"
-            ) from error
+            raise TableError(absent) from error
         except Exception as error:
-            raise TableError(f"table {name} cannot be opened at version {version}: {error}") from error
+            if version is None or not DeltaTable.is_deltatable(path):
+                raise TableError(f"table {name} cannot be opened: {error}") from error
+            newest = DeltaTable(path).version()
+            reason = f"expected at most {newest}" if version > newest else "what its log held of it was cleaned up"
+            raise TableError(f"table {name} has no version {version}: {reason}") from error
         found = table.metadata().configuration.get(VERSION_PROPERTY, "0")
         if int(found) > int(CONTRACT_VERSION):
             raise TableError(
@@ -84,8 +128,12 @@ class Lake:
         return table
 
     def ensure(self, name: str) -> None:
-        """Create the table by its contract where it does not exist; refuse one that is not of this contract."""
+        """Create the table by its contract where it does not exist; refuse one that is not of this contract, or that
+        is read at a version of the past here. Every write begins with this.
+        """
         contract = self.table(name)
+        if name in self.versions:
+            raise TableError(f"table {name} is read at version {self.versions[name]} here, expected no write to it")
         if not self.exists(name):
             created = DeltaTable.create(
                 self.path(name),
@@ -138,6 +186,33 @@ class Lake:
     def dataset(self, name: str, *, version: int | None = None) -> ds.Dataset:
         """The table as an Arrow dataset, to be scanned in batches."""
         return self.open(name, version).to_pyarrow_dataset()
+
+    def refuse_vacuumed(self, name: str, version: int) -> None:
+        """Raise a TableError where data files of a version are no longer there."""
+        rows = self.dataset(name, version=version)
+        gone = sum(info.type == fs.FileType.NotFound for info in rows.filesystem.get_file_info(rows.files))
+        if gone:
+            raise TableError(
+                f"table {name} cannot be read at version {version}: {gone:,} of its {len(rows.files):,} files were "
+                "vacuumed"
+            )
+
+    def version_at(self, name: str, moment: datetime) -> int | None:
+        """The newest version that was committed by then, or None where the table was not there yet.
+
+        Raises:
+            TableError: the log reaches back to later commits only.
+        """
+        if not self.exists(name):
+            return None
+        commits = {commit["version"]: commit["timestamp"] for commit in self.open(name).history()}
+        milliseconds = moment.timestamp() * 1000
+        version = max((version for version, committed in commits.items() if committed <= milliseconds), default=None)
+        if version is None and (first := min(commits)) > 0:
+            raise TableError(
+                f"table {name}: its log begins with version {first}, expected one of {moment.isoformat()} or before"
+            )
+        return version
 
     def merge(self, name: str, rows: pa.Table, *, update: bool = True) -> Merged:
         """Merge rows by the table's key: new keys are inserted, known ones updated where a value differs.
@@ -198,9 +273,18 @@ class Lake:
             files=actions.num_rows,
         )
 
+    def names(self) -> list[str]:
+        """Every table that exists in the order of the flow, staging ones last."""
+        return [name for name in (*TABLES, *(f"{name}_staging" for name in TABLES)) if self.exists(name)]
+
     def tables(self) -> list[TableInfo]:
-        """Every table that exists, in the order of the flow."""
+        """Every table that exists but staging ones, in the order of the flow."""
         return [self.info(name) for name in TABLES if self.exists(name)]
+
+
+def address(path: str) -> str:
+    """A URL as it is, a path from the root of the file system: what pyarrow takes for a place."""
+    return path if "://" in path else str(Path(path).absolute())
 
 
 def _rows(scanner: ds.Scanner, limit: int | None) -> pa.Table:

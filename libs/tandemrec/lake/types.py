@@ -4,7 +4,7 @@ import re
 
 import pyarrow as pa
 from deltalake import Field, Schema
-from deltalake.schema import ArrayType, MapType, PrimitiveType
+from deltalake.schema import ArrayType, MapType, PrimitiveType, StructType
 
 from tandemrec.lake.contracts import Table
 
@@ -22,13 +22,21 @@ _ARROW = {
 }
 
 
-def delta_type(text: str) -> PrimitiveType | ArrayType | MapType:
-    """A delta-rs type of Spark's text: int, decimal(12,2), array<int>, map<string,double>."""
+def delta_type(text: str) -> PrimitiveType | ArrayType | MapType | StructType:
+    """A delta-rs type of Spark's text: int, decimal(12,2), array<int>, map<string,double>, struct<a:int,b:string>."""
     if inner := re.fullmatch(r"array<(.+)>", text):
         return ArrayType(delta_type(inner[1]), contains_null=True)
     if inner := re.fullmatch(r"map<(\w+),(.+)>", text):
         return MapType(delta_type(inner[1]), delta_type(inner[2]), value_contains_null=True)
+    if fields := _fields(text):
+        return StructType([Field(name, delta_type(inner), True) for name, inner in fields])
     return PrimitiveType(_DELTA.get(text, text))
+
+
+def _fields(text: str) -> list[tuple[str, str]]:
+    """Names and types of a struct without structs in it; none of any other type."""
+    inner = re.fullmatch(r"struct<(.+)>", text)
+    return re.findall(r"(\w+):(.+?)(?:,(?=\w+:)|$)", inner[1]) if inner else []
 
 
 def delta_schema(table: Table) -> Schema:
@@ -45,6 +53,8 @@ def arrow_type(text: str) -> pa.DataType:
         return pa.list_(arrow_type(inner[1]))
     if inner := re.fullmatch(r"map<(\w+),(.+)>", text):
         return pa.map_(arrow_type(inner[1]), arrow_type(inner[2]))
+    if fields := _fields(text):
+        return pa.struct([pa.field(name, arrow_type(inner)) for name, inner in fields])
     if inner := re.fullmatch(r"decimal\((\d+),(\d+)\)", text):
         return pa.decimal128(int(inner[1]), int(inner[2]))
     return _ARROW[text]

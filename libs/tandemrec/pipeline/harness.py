@@ -15,24 +15,35 @@ from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
 from tandemrec.errors import TandemRecError
 from tandemrec.lake import Lake, runs
+from tandemrec.pipeline import gate
+from tandemrec.pipeline.as_of import pinned
 from tandemrec.pipeline.stages import STAGES, Stage, stage
 
 
 def run_stage(
-    settings: Settings, chosen: Stage, *, force: bool = False, spark: Any = None, engines: ExitStack | None = None
+    settings: Settings,
+    chosen: Stage,
+    *,
+    force: bool = False,
+    as_of: Sequence[str] = (),
+    spark: Any = None,
+    engines: ExitStack | None = None,
 ) -> runs.Figures | None:
     """Run one stage, or skip it and return None where nothing it depends on has changed.
 
     Args:
+        as_of: what to read in place of the newest versions, as of --as-of.
         spark: a session to use (a notebook's); default: the stage's own.
         engines: where an engine that the stage starts is left open for the next one; default: it ends with the stage.
     """
-    lake = Lake(settings.lake.root)
+    settings = pinned(settings, chosen, as_of)
+    lake = Lake.of(settings.lake)
     module = importlib.import_module(chosen.module)
     identity, config_hash, inputs = _identity(settings, chosen, lake, module)
     if not force and _up_to_date(settings, lake, chosen, module, identity):
         console.line(f"{chosen.name}: up to date")
         return None
+    gate.refuse_unfit(lake, chosen)
     console.line(f"{chosen.name}: {chosen.does}")
     started, clock = runs.now(), time.monotonic()
 
@@ -51,11 +62,17 @@ def run_stage(
         )
         runs.record(lake, run)
 
+    told: runs.Figures = {}
     with ExitStack() as own:
         opened = own if engines is None else engines
         try:
             if chosen.engine == "spark":
-                figures = module.run(spark or opened.enter_context(spark_session(settings.spark)), settings)
+                session = spark or opened.enter_context(spark_session(settings.spark))
+                figures = module.run(session, settings)
+                if gate.expectations_of(settings, chosen):
+                    judged = gate.judge(session, settings, chosen, identity)
+                    told = {"quality": gate.figures(judged)}
+                    gate.refuse_failed(judged)
             elif chosen.engine == "ray":
                 opened.enter_context(ray_cluster(settings.ray))
                 figures = module.run(settings)
@@ -63,10 +80,10 @@ def run_stage(
                 figures = module.run(settings)
         except Exception as error:
             if lake.exists("runs"):
-                log("failed", {"error": str(error).splitlines()[0] if str(error) else type(error).__name__})
+                log("failed", {"error": str(error).splitlines()[0] if str(error) else type(error).__name__, **told})
             raise
-    log("done", figures)
-    return dict(figures)
+    log("done", {**figures, **told})
+    return {**figures, **told}
 
 
 def run_all(settings: Settings, *, force: bool = False) -> None:
@@ -77,14 +94,17 @@ def run_all(settings: Settings, *, force: bool = False) -> None:
 
 
 def stage_main(name: str, argv: Sequence[str] | None = None) -> int:
-    """The command line of one stage's job file: --config, --set, --force, --debug. Returns the exit code."""
+    """The command line of one stage's job file: --config, --set, --as-of, --force, --debug. Returns the exit code."""
     chosen = stage(name)
     parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=f"{chosen.name}: {chosen.does}")
     add_config_arguments(parser)
+    add_as_of_argument(parser)
     add_force_argument(parser)
     arguments = parser.parse_args(argv)
     return guarded(
-        lambda: run_stage(load_settings(arguments.config, arguments.set), chosen, force=arguments.force),
+        lambda: run_stage(
+            load_settings(arguments.config, arguments.set), chosen, force=arguments.force, as_of=arguments.as_of
+        ),
         debug=arguments.debug,
     )
 
@@ -96,6 +116,17 @@ def add_config_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="override one setting; may be repeated"
     )
     add_debug_argument(parser)
+
+
+def add_as_of_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--as-of",
+        action="append",
+        default=[],
+        metavar="WHEN",
+        help="read older versions: TABLE=VERSION (may be repeated), RUN_ID (what that run read or wrote), an ISO time, "
+        "or VERSION where one table is read",
+    )
 
 
 def add_force_argument(parser: argparse.ArgumentParser) -> None:
@@ -135,18 +166,31 @@ def peak_memory_mb() -> int:
 def run_identity(settings: Settings, name: str) -> str:
     """The identity under which a stage would run now; that of `train` is the model's and stands in predictions."""
     chosen = stage(name)
-    return _identity(settings, chosen, Lake(settings.lake.root), importlib.import_module(chosen.module))[0]
+    settings = pinned(settings, chosen)
+    return _identity(settings, chosen, Lake.of(settings.lake), importlib.import_module(chosen.module))[0]
+
+
+def settings_hash(settings: Settings, name: str) -> str:
+    """Of the settings that a stage depends on, as gold.runs records it."""
+    return runs.fingerprint(sections(settings, stage(name)))
+
+
+def sections(settings: Settings, chosen: Stage) -> dict[str, Any]:
+    """The settings that a stage depends on, as plain values."""
+    every = settings.model_dump(mode="json")
+    return {section: every[section] for section in chosen.settings}
 
 
 def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
-    """What a stage depends on: its settings, its inputs' versions, the code's version and, where the module says so
-    with `depends_on(settings)`, things outside the lake (files).
+    """What a stage depends on: its settings, its inputs' versions, the code's version, what is expected of its tables
+    and, where the module says so with `depends_on(settings)`, things outside the lake (files).
     """
-    sections = {name: settings.model_dump(mode="json")[name] for name in chosen.settings}
     outside = module.depends_on(settings) if hasattr(module, "depends_on") else None
-    config_hash = runs.fingerprint(sections)
+    config_hash = settings_hash(settings, chosen.name)
     inputs = _versions(lake, chosen.reads)
-    return runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__), config_hash, inputs
+    expected = [one.model_dump(mode="json") for one in gate.expectations_of(settings, chosen)]
+    run_id = runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__, *expected)
+    return run_id, config_hash, inputs
 
 
 def _up_to_date(settings: Settings, lake: Lake, chosen: Stage, module: Any, identity: str) -> bool:
@@ -163,4 +207,5 @@ def _up_to_date(settings: Settings, lake: Lake, chosen: Stage, module: Any, iden
 
 
 def _versions(lake: Lake, names: tuple[str, ...]) -> dict[str, int]:
-    return {name: version for name in names if (version := lake.version(name)) is not None}
+    """The versions that tell tables' rows apart: maintenance makes newer ones of the same rows."""
+    return {name: version for name in names if (version := lake.data_version(name)) is not None}

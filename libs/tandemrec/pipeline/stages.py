@@ -11,6 +11,7 @@ class Stage:
     """A stage. `module` has `run(spark, settings)` or, without Spark, `run(settings)`, and returns its figures.
 
     `settings` are the sections that a change of makes the stage run again; `reads` are tables whose new version does.
+    `reads_model`: the stage reads the newest model, and its tables at the versions that this model was trained on.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Stage:
     settings: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    reads_model: bool = False
 
 
 _RAW = ("events_raw", "items_raw", "reviews_raw")
@@ -41,10 +43,10 @@ STAGES: tuple[Stage, ...] = (
         name="clean",
         module="jobs.clean",
         engine="spark",
-        does="bronze rows judged, converted and deduplicated into silver events, items, reviews and quarantine",
+        does="bronze rows judged, converted and deduplicated into silver tables, with the history of items",
         settings=("sources", "clean"),
         reads=_RAW,
-        writes=(*_SILVER, "quarantine"),
+        writes=(*_SILVER, "items_history", "categories", "quarantine"),
     ),
     Stage(
         name="embed",
@@ -81,6 +83,7 @@ STAGES: tuple[Stage, ...] = (
         settings=("seed", "tasks", "model", "train", "embed", "evaluate"),
         reads=(*_GOLD, "text_vectors"),
         writes=("metrics",),
+        reads_model=True,
     ),
     Stage(
         name="predict",
@@ -90,6 +93,7 @@ STAGES: tuple[Stage, ...] = (
         settings=("seed", "tasks", "model", "train", "embed", "predict"),
         reads=(*_GOLD, "text_vectors"),
         writes=("predictions_staging", "recommendations_staging"),
+        reads_model=True,
     ),
     Stage(
         name="publish",

@@ -38,18 +38,18 @@ class Trained:
 
 
 def newest_run_id(lake: Lake) -> str | None:
-    """Identity of the newest finished training run; None before the first."""
-    run = runs.latest(lake, "train")
+    """Identity of the training run whose model is read; None before the first."""
+    run = runs.of_model(lake)
     return None if run is None else run.run_id
 
 
 def newest(lake: Lake) -> Trained:
-    """The newest finished training run.
+    """The training run whose model is read: the newest finished one, or the one that the lake names.
 
     Raises:
         ModelError: there is none, or its model is gone.
     """
-    run = runs.latest(lake, "train")
+    run = runs.of_model(lake)
     if run is None:
         raise ModelError(f"lake {lake.root} has no finished training run, expected one: run train first")
     model, metadata = load_model(_best(lake.root, run.run_id))

@@ -45,16 +45,17 @@ def durations(stages: Sequence[runs.Run]) -> Markup:
 def intake(found: Sequence[Intake]) -> Markup:
     """What became of the rows of each table, as shares: the tables differ in size by orders of magnitude."""
     total, rejected = sum(i.rows_in for i in found), sum(i.rejected_rows for i in found)
-    parts = ("kept", "merged", "rejected")
     with canvas("intake", (7.0, 1.1 + 0.35 * len(found))) as plot:
         axes = plot.axes
         left = np.zeros(len(found))
-        values = {"kept": [i.kept for i in found], "merged": [i.merged for i in found]}
-        values["rejected"] = [i.rejected_rows for i in found]
-        for part, colour in zip(parts, (SERIES[0], SERIES[5], SERIES[3]), strict=True):
-            shares = np.array(
-                [100 * v / i.rows_in if i.rows_in else 0 for v, i in zip(values[part], found, strict=True)]
-            )
+        parts = {
+            "kept": ([i.kept for i in found], SERIES[0]),
+            "former": ([i.former for i in found], SERIES[2]),
+            "merged": ([i.merged for i in found], SERIES[5]),
+            "rejected": ([i.rejected_rows for i in found], SERIES[3]),
+        }
+        for part, (values, colour) in parts.items():
+            shares = np.array([100 * v / i.rows_in if i.rows_in else 0 for v, i in zip(values, found, strict=True)])
             axes.barh([i.table for i in found], shares, left=left, color=colour, label=part, height=0.6)
             left += shares
         axes.invert_yaxis()
@@ -63,8 +64,8 @@ def intake(found: Sequence[Intake]) -> Markup:
         axes.set_xlabel("share of the rows that came in, %")
         says = f"{words.share(rejected, total)} of {words.count(total)} rows were rejected"
         axes.set_title(says)
-        axes.legend(ncols=3, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
-        return plot.svg(f"Stacked bars: share of rows kept, merged and rejected by table. {says}.")
+        axes.legend(ncols=4, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+        return plot.svg(f"Stacked bars: share of rows kept, former, merged and rejected by table. {says}.")
 
 
 def reasons(found: Sequence[Rejection]) -> Markup:

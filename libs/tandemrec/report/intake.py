@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from tandemrec.lake import Lake
+from tandemrec.lake import Lake, runs
 from tandemrec.report.words import visible
 
 TABLES = ("events", "items", "reviews")
@@ -15,12 +15,15 @@ SAMPLES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Intake:
-    """Rows of one table on their way from bronze to silver; `rejected` counts them by reason."""
+    """Rows of one table from bronze to silver; `former` are superseded versions,
+    `merged` duplicates and counted repeats; `rejected` counts by reason.
+    """
 
     table: str
     rows_in: int
     kept: int
     merged: int
+    former: int = 0
     rejected: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -28,8 +31,12 @@ class Intake:
         return sum(self.rejected.values())
 
     @property
+    def accounted_for(self) -> int:
+        return self.kept + self.former + self.merged + self.rejected_rows
+
+    @property
     def conserved(self) -> bool:
-        return self.rows_in == self.kept + self.merged + self.rejected_rows
+        return self.rows_in == self.accounted_for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +56,8 @@ def intakes(clean: Mapping[str, Any]) -> list[Intake]:
             table=table,
             rows_in=figures["in"],
             kept=figures.get("kept", 0),
-            merged=figures.get("merged", 0),
+            merged=figures.get("merged", 0) + figures.get("repeated", 0),
+            former=figures.get("former", 0),
             rejected=dict(sorted(figures.get("rejected", {}).items(), key=lambda entry: (-entry[1], entry[0]))),
         )
         for table in TABLES
@@ -65,6 +73,15 @@ def rejections(lake: Lake, found: Sequence[Intake]) -> list[Rejection]:
         for reason, rows in intake.rejected.items()
         if rows
     ]
+
+
+def judgements(lake: Lake) -> list[Mapping[str, Any]]:
+    """What was expected of tables and what was found, by the newest run of each stage, be it finished or failed."""
+    newest: dict[str, runs.Run] = {}
+    for run in runs.every(lake):
+        newest.setdefault(run.stage, run)
+    by_start = sorted(newest.values(), key=lambda run: run.started_at)
+    return [judged for run in by_start for judged in run.figures.get("quality", ())]
 
 
 def _lines(lake: Lake, table: str, reason: str) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import tandemrec
 from tandemrec.config import Settings
 from tandemrec.lake import Lake, runs
 from tandemrec.report import data_plots, model_plots, words
-from tandemrec.report.intake import intakes, rejections
+from tandemrec.report.intake import intakes, judgements, rejections
 from tandemrec.report.learning import learning
 from tandemrec.report.people import people, recommending_run, spread
 from tandemrec.report.reproduce import libraries, settings_text
@@ -70,6 +70,7 @@ def _came_in(lake: Lake, found: dict[str, runs.Run]) -> dict[str, Any]:
         "from_behaviour": (figures.get("items") or {}).get("from_behaviour", 0),
         "intake_plot": data_plots.intake(came_in) if came_in else None,
         "rejections": rejected,
+        "judgements": judgements(lake),
         "reasons": data_plots.reasons(rejected) if rejected else None,
     }
 

@@ -22,8 +22,9 @@ def summary_lines(settings: Settings) -> list[str]:
     lines = []
     for intake in intakes(found["clean"].figures) if "clean" in found else []:
         holds = "" if intake.conserved else "; THE COUNTS DO NOT ADD UP"
+        former = f"{words.count(intake.former)} former, " if intake.former else ""
         lines.append(
-            f"{intake.table}: {words.count(intake.rows_in)} rows in, {words.count(intake.kept)} kept, "
+            f"{intake.table}: {words.count(intake.rows_in)} rows in, {words.count(intake.kept)} kept, {former}"
             f"{words.count(intake.merged)} merged, {words.count(intake.rejected_rows)} rejected{holds}"
         )
     tables = lake.tables()

@@ -8,7 +8,7 @@ from rich.table import Table as Grid
 from tandemrec import console
 from tandemrec.config import Settings
 from tandemrec.errors import TableError
-from tandemrec.lake import TABLES, Lake, TableInfo, runs
+from tandemrec.lake import Lake, TableInfo, runs
 from tandemrec.report import words
 
 
@@ -33,9 +33,7 @@ def listed(lake: Lake) -> list[Listed]:
     """Every table that exists in the order of the flow, staging ones last."""
     writers = {table: run for run in runs.newest(lake).values() for table in run.outputs}
     found = []
-    for name in (*TABLES, *(f"{name}_staging" for name in TABLES)):
-        if not lake.exists(name):
-            continue
+    for name in lake.names():
         contract = lake.table(name)
         found.append(
             Listed(

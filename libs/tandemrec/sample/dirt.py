@@ -21,7 +21,7 @@ from tandemrec.sample.planted import TableCounts
 Record = dict[str, Any]
 Spoil = Callable[[random.Random, Record], Record]
 
-EXACT, NEAR, BROKEN_JSON = "exact", "near", "broken_json"
+EXACT, NEAR, FORMER, BROKEN_JSON = "exact", "near", "former", "broken_json"
 
 # Lines written for each good row. At least LEAST of each, so that a small sample has them all.
 EVENT_RATES = {
@@ -50,7 +50,7 @@ REVIEW_RATES = {
     "text_empty": 0.006,
     "item_unknown": 0.004,
 }
-ITEM_RATES = {EXACT: 0.01, NEAR: 0.05, "item_id_missing": 0.008, "price_unreadable": 0.015}
+ITEM_RATES = {EXACT: 0.01, FORMER: 0.05, "item_id_missing": 0.008, "price_unreadable": 0.015}
 LEAST = 2
 OTHER_PROGRAM = "WARN collector: upstream timed out, retrying"
 
@@ -73,8 +73,9 @@ def counted(kept: int, defects: Mapping[int, str], rates: Mapping[str, float]) -
     return TableCounts(
         rows=kept + by_code.total(),
         kept=kept,
-        merged={code: by_code[code] for code in (EXACT, NEAR)},
-        rejected={code: by_code[code] for code in rates if code not in (EXACT, NEAR)},
+        former=by_code[FORMER],
+        merged={code: by_code[code] for code in rates if code in (EXACT, NEAR)},
+        rejected={code: by_code[code] for code in rates if code not in (EXACT, NEAR, FORMER)},
     )
 
 

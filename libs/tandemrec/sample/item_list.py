@@ -33,7 +33,7 @@ def write_items(rng: np.random.Generator, folder: Path, catalogue: Catalogue) ->
         records.append(record)
         if code == dirt.EXACT:
             records.append(record)
-        elif code == dirt.NEAR:
+        elif code == dirt.FORMER:
             records.append(earlier_listing(draw, record))
         elif code == "item_id_missing":
             records.append(record | {"sku": draw.choice(("", "  "))})

@@ -12,16 +12,17 @@ NOW = "2026-01-01T00:00:00Z"
 
 @dataclass(frozen=True, kw_only=True)
 class TableCounts:
-    """Lines or records written for a table; rows = kept + merged + rejected.
+    """Lines or records written for a table; rows = kept + former + merged + rejected.
 
     `merged` counts the rows that fall together with a kept one: `exact` (the same line again) and `near` (the same
-    event or review written otherwise; an item described again, of which the latest wins). `rejected` is by reason.
+    event or review written otherwise). `former` counts items as they were described before. `rejected` is by reason.
     """
 
     rows: int
     kept: int
     merged: Mapping[str, int]
     rejected: Mapping[str, int]
+    former: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

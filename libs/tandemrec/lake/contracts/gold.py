@@ -69,6 +69,7 @@ GOLD = (
         ),
         key=("text_hash", "encoder"),
         partition_by=("encoder",),
+        cluster_by=("text_hash",),
     ),
     Table(
         name="item_features",
@@ -144,6 +145,7 @@ GOLD = (
             """
         ),
         key=("run_id", "user_id", "item_id"),
+        cluster_by=("user_id",),
     ),
     Table(
         name="recommendations",
@@ -161,23 +163,24 @@ GOLD = (
             """
         ),
         key=("run_id", "user_id", "rank"),
+        cluster_by=("user_id",),
         checks={"rank_from_1": "rank >= 1"},
     ),
     Table(
         name="metrics",
         layer="gold",
-        comment="Every figure of an evaluation",
+        comment="Every figure of an evaluation, and of the quality of tables",
         columns=columns_of(
             """
-            run_id      string!     the training run
-            model       string!     tandemrec or the name of a baseline
-            split       string!     valid or test
-            task        string!     name of the task
-            metric      string!     name, with @k where it has a cut-off
+            run_id      string!     the training run; of quality the run that wrote the table
+            model       string!     tandemrec, the name of a baseline, or quality
+            split       string!     valid or test; of quality all
+            task        string!     name of the task; of quality of the table
+            metric      string!     name, with @k where it has a cut-off; of quality check and column
             value       double!     the figure
             low         double      lower end of its 95% interval
             high        double      upper end of its 95% interval
-            rows        bigint!     examples or users it rests on
+            rows        bigint!     examples, users or rows it rests on
             """
         ),
         key=("run_id", "model", "split", "task", "metric"),

@@ -24,7 +24,9 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """What a table promises. `key` columns are unique together; `checks` are SQL that holds for every row."""
+    """What a table promises. `key` columns are unique together; `checks` are SQL that holds for every row;
+    `cluster_by` are the columns by which maintenance puts rows that are looked up together side by side.
+    """
 
     name: str
     layer: str
@@ -33,6 +35,7 @@ class Table:
     key: tuple[str, ...]
     checks: dict[str, str] = field(default_factory=dict)
     partition_by: tuple[str, ...] = ()
+    cluster_by: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:

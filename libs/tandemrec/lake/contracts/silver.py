@@ -2,25 +2,49 @@
 
 from tandemrec.lake.contracts.model import ORIGIN, Table, columns_of
 
+_ITEM = """
+    item_id     string!         identifier
+    title       string          as shown to people
+    brand       string          as most items spell it; case, signs and legal forms (Inc., Ltd) make no difference
+    category    array<string>   path from the root, as the tree of categories spells it
+    category_code string        categories: code of the path
+    price       decimal(12,2)   in currency
+    currency    string          ISO 4217
+    description string          plain text
+    attributes  map<string,string>  what else the source says; quantities in one unit a dimension
+    text        string          title and description as the language model reads them
+    text_hash   string          sha256 of text, key of its vector
+    updated_at  timestamp       when the source described it so
+    source      string          name of the source; null for an item known from behaviour only
+    file        string          file below data.root
+    line        bigint          line or record of the file, from 1
+"""
+
 SILVER = (
     Table(
         name="events",
         layer="silver",
-        comment="What people did: click, favourite, cart, purchase, rating; cleaned and deduplicated",
+        comment="What people did: view, click, purchase and so on; cleaned, deduplicated, in sessions",
         columns=columns_of(
             """
             user_id     string!     who
             item_id     string!     what
-            event_type  string!     view, click, favourite, cart, purchase or rating
+            event_type  string!     one of clean.behaviour.strengths
             event_time  timestamp!  when, UTC; 1970-01-01 where the source has no time
             value       double      of a rating: the stars
+            strength    double!     how much an event of this type says of a preference, by the settings
+            session_start timestamp first event of the user's session; null where the source has no time
+            count       int!        1, and 1 more for each repeat that was merged into it
+            last_time   timestamp!  of the last repeat; event_time where there is none
+            repeats     array<struct<event_time:timestamp,source:string,file:string,line:bigint,part:int>> those merged
             split       string      train, valid or test where the source says so
             """
             + ORIGIN
         ),
         key=("user_id", "item_id", "event_type", "event_time"),
+        cluster_by=("user_id",),
         checks={
-            "known_event_type": "event_type IN ('view', 'click', 'favourite', 'cart', 'purchase', 'rating')",
+            "counted": "count >= 1 AND last_time >= event_time",
             "known_split": "split IS NULL OR split IN ('train', 'valid', 'test')",
         },
     ),
@@ -28,26 +52,45 @@ SILVER = (
         name="items",
         layer="silver",
         comment="What is on offer, standardised; the latest description of an item wins",
-        columns=columns_of(
-            """
-            item_id     string!         identifier
-            title       string          as shown to people
-            brand       string          case and spaces unified
-            category    array<string>   path from the root, unified
-            price       decimal(12,2)   in currency
-            currency    string          ISO 4217
-            description string          plain text
-            attributes  map<string,string>  what else the source says
-            text        string          title and description as the language model reads them
-            text_hash   string          sha256 of text, key of its vector
-            updated_at  timestamp       when the source described it so
-            source      string          name of the source; null for an item known from behaviour only
-            file        string          file below data.root
-            line        bigint          line or record of the file, from 1
-            """
-        ),
+        columns=columns_of(_ITEM),
         key=("item_id",),
         checks={"price_not_negative": "price IS NULL OR price >= 0"},
+    ),
+    Table(
+        name="items_history",
+        layer="silver",
+        comment="Every version of every item that a source describes, the current one too: what was said of it when",
+        columns=columns_of(
+            _ITEM
+            + """
+            part        int!            record within the line where one line holds several, from 0
+            given_brand string          brand as this version spells it
+            given_category array<string> category as this version spells it
+            confirmed   array<struct<updated_at:timestamp,source:string,file:string,line:bigint,part:int>>! said again
+            valid_from  timestamp!      updated_at; 1970-01-01 where the source has no time
+            valid_to    timestamp       when the next version begins; null for the current one
+            """
+        ),
+        key=("item_id", "valid_from"),
+        checks={
+            "price_not_negative": "price IS NULL OR price >= 0",
+            "is_an_interval": "valid_to IS NULL OR valid_to > valid_from",
+        },
+    ),
+    Table(
+        name="categories",
+        layer="silver",
+        comment="Every category that an item has or had, and all above it, as a tree",
+        columns=columns_of(
+            """
+            code        string!         first 16 hex digits of sha256 of the path in lower case: never changes
+            parent_code string          null at the root
+            name        string!         last step of the path, as most items spell it
+            path        array<string>!  names from the root
+            depth       int!            length of the path, from 1
+            """
+        ),
+        key=("code",),
     ),
     Table(
         name="reviews",
@@ -71,6 +114,7 @@ SILVER = (
             + ORIGIN
         ),
         key=("review_id",),
+        cluster_by=("user_id",),
         checks={"known_split": "split IS NULL OR split IN ('train', 'valid', 'test')"},
     ),
     Table(

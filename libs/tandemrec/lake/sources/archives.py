@@ -12,11 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from tandemrec.errors import SourceError
+from tandemrec.lake.sources import bounds
 from tandemrec.lake.sources.listing import MEMBER, SourceFile, is_local, plain_path
-
-MAX_BYTES = 256 * 2**30
-MAX_RATIO = 200  # text shrinks 3 to 30 times; what shrinks more is built to fill a disk
-PIECE = 2**20
 
 
 @contextmanager
@@ -65,10 +62,10 @@ def _members(archive: SourceFile, folder: Path) -> Iterator[SourceFile]:
 
 
 def _copy(opened: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, archive: SourceFile) -> None:
-    allowed = min(MAX_BYTES, MAX_RATIO * max(member.compress_size, PIECE))
+    allowed = bounds.allowed_bytes(member.compress_size)
     copied = 0
     with opened.open(member) as inside, target.open("wb") as out:
-        while piece := inside.read(PIECE):
+        while piece := inside.read(bounds.PIECE):
             copied += len(piece)
             if copied > allowed:
                 raise SourceError(

@@ -16,9 +16,11 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from tandemrec.config import Source
 from tandemrec.errors import SourceError
+from tandemrec.lake.sources import bounds
 from tandemrec.lake.sources.listing import SourceFile, plain_path, plain_path_column
 
 _BAD = "_bad_record"
+_LINES = ("json", "pairs")  # read as lines, exact to the byte
 
 
 @contextmanager
@@ -26,10 +28,12 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     """Rows `file string, file_size long, line long, raw string` of the files, which are read when the rows are.
 
     raw is the line as it came (json), or a JSON object of strings (csv, parquet, delta, pairs); a csv record with
-    too many or too few cells and a pairs line without exactly two are as they came.
+    too many or too few cells and a pairs line without exactly two are as they came. Bytes that are no UTF-8 become
+    U+FFFD.
 
     Raises:
-        SourceError: a mapped column is in no file (csv, parquet, delta), or headers of csv files differ.
+        SourceError: a mapped column is in no file (csv, parquet, delta), headers of csv files differ, or a file unpacks
+            to too much or has too long a line.
     """
     named = spark.createDataFrame(
         [(plain_path(file.path), file.name, file.size) for file in files], "path string, file string, file_size long"
@@ -39,15 +43,16 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     records = records.select(
         plain_path_column(F.col("_metadata.file_path")).alias("path"),
         F.col("_metadata.file_block_start").alias("block"),
+        F.col("_metadata.file_size").alias("size"),
         F.monotonically_increasing_id().alias("id"),
         "*",
     )
-    blocks = _blocks(records, cells if source.kind == "csv" else []).join(F.broadcast(named), "path").persist()
+    blocks = _blocks(records, source, cells).join(F.broadcast(named), "path").persist()
     try:
-        blocks.count()  # what cannot be read shows here, before anything is written
+        _check_bounds(source, files, blocks)  # what cannot be read shows here, before anything is written
         raw = _raw(source, records.select(*cells).schema, blocks)
         line = F.col("before") + F.col("id") - F.col("first_id") + first_line
-        numbered = records.join(F.broadcast(blocks.drop("header")), ["path", "block"])
+        numbered = records.join(F.broadcast(blocks.drop("header", "bytes", "size")), ["path", "block"])
         yield numbered.select("file", "file_size", line.alias("line"), raw.alias("raw")).where("line > 0")
     finally:
         blocks.unpersist()
@@ -62,15 +67,17 @@ def _records(spark: SparkSession, source: Source, files: Sequence[SourceFile], r
         return spark.read.format("delta").load(f"{root.rstrip('/')}/{source.path}")
     if source.kind == "parquet":
         return spark.read.option("mergeSchema", "true").parquet(*paths)
-    return spark.read.text(paths, lineSep="\n")
+    reader = spark.read
+    if all(map(bounds.is_measurable, files)):
+        reader = reader.option(bounds.MAX_LINE_OPTION, str(bounds.MAX_LINE))
+    return reader.text(paths, lineSep="\n")
 
 
 def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
     """The column raw over the records of a source."""
-    if source.kind == "json":
-        return F.col("value")
-    if source.kind == "pairs":
-        return _pair(F.col("value"))
+    if source.kind in _LINES:
+        line = F.make_valid_utf8("value")  # Delta's strings are UTF-8, and readers other than Spark refuse what is none
+        return line if source.kind == "json" else _pair(line)
     if source.kind == "csv":
         names = _common_header(source, blocks)
         cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(names)])
@@ -80,18 +87,34 @@ def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
     return F.to_json(values, {"ignoreNullFields": "false"})
 
 
-def _blocks(records: DataFrame, header_cells: list[str]) -> DataFrame:
-    """One row a block of a file: path, block, first_id, before (lines of the file's earlier blocks) and, of csv,
-    header: the cells of the first record as a JSON array.
+def _blocks(records: DataFrame, source: Source, cells: list[str]) -> DataFrame:
+    """One row a block of a file: path, size (of the file), block, first_id, before (lines of the file's earlier
+    blocks), bytes (of its lines; null where the layout has none) and, of csv, header: the cells of the first record as
+    a JSON array.
     """
-    first = F.min_by(F.struct(*header_cells), "id") if header_cells else F.lit(None)
-    counted = records.groupBy("path", "block").agg(
-        F.count("*").alias("lines"), F.min("id").alias("first_id"), first.alias("first")
+    is_csv = source.kind == "csv"
+    first = F.min_by(F.struct(*cells), "id") if is_csv else F.lit(None)
+    line = F.concat_ws(source.delimiter, *cells) if is_csv else F.lit(None).cast("string")
+    if source.kind in _LINES:
+        line = F.col("value")
+    counted = records.groupBy("path", "size", "block").agg(
+        F.count("*").alias("lines"),
+        F.min("id").alias("first_id"),
+        F.sum(F.octet_length(line) + F.lit(1)).alias("bytes"),
+        first.alias("first"),
     )
-    header = F.to_json(F.array(*[F.col("first")[cell] for cell in header_cells])) if header_cells else F.lit(None)
+    header = F.to_json(F.array(*[F.col("first")[cell] for cell in cells])) if is_csv else F.lit(None)
     earlier = Window.partitionBy("path").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
     before = F.coalesce(F.sum("lines").over(earlier), F.lit(0))
-    return counted.select("path", "block", "first_id", before.alias("before"), header.alias("header"))
+    return counted.select("path", "size", "block", "first_id", before.alias("before"), "bytes", header.alias("header"))
+
+
+def _check_bounds(source: Source, files: Sequence[SourceFile], blocks: DataFrame) -> None:
+    measured = blocks.groupBy("path").agg(F.sum("bytes").alias("bytes"), F.first("size").alias("size")).collect()
+    lines = {row.path: bounds.Lines(read=row.bytes or 0, size=row.size) for row in measured}
+    bounds.check_bombs(source, files, lines)
+    if source.kind in _LINES and all(map(bounds.is_measurable, files)):
+        bounds.check_long_lines(source, files, lines)
 
 
 def _pair(line: Column) -> Column:
@@ -104,7 +127,9 @@ def _csv_records(spark: SparkSession, source: Source, paths: list[str]) -> DataF
     """All records, the header's too, as columns _c0, _c1, ... of strings and the record itself where it has another
     number of cells.
     """
-    reader = spark.read.options(sep=source.delimiter, quote='"', escape='"', multiLine=True)
+    reader = spark.read.options(
+        sep=source.delimiter, quote='"', escape='"', multiLine=True, maxCharsPerColumn=bounds.MAX_LINE
+    )
     width = next((width for path in paths if (width := len(reader.csv(path).columns))), 0)
     if width == 0:
         raise SourceError(f"source {source.name}: the files at {source.path} are empty, expected a header")

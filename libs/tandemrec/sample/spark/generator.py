@@ -14,9 +14,8 @@ from tandemrec.sample.item_list import NO_PRICE
 from tandemrec.sample.listing import COLUMNS
 from tandemrec.sample.moments import FORMATS
 from tandemrec.sample.planted import Planted, TableCounts
-from tandemrec.sample.spark import items as of_items
 from tandemrec.sample.spark.events import event_lines
-from tandemrec.sample.spark.items import item_rows
+from tandemrec.sample.spark.items import RATES, item_rows
 from tandemrec.sample.spark.reviews import review_lines
 
 LINES_PER_FILE = 500_000
@@ -56,12 +55,12 @@ def generate(
         lines = event_lines(numbered(events), users=users, items=items, events=events, seed=seed)
         of_events = _write_lines(lines, folder / "events", EVENT_RATES, _time_formats())
         rows = item_rows(numbered(items), items=items, seed=seed)
-        described = _write_table(rows, folder / "items", of_items.RATES, _marks("details") | _catalogue())
+        described = _write_table(rows, folder / "items", RATES, _marks("details") | _catalogue())
         lines = review_lines(numbered(reviews), users=users, items=items, reviews=reviews, seed=seed)
         of_reviews = _write_lines(lines, folder / "reviews", REVIEW_RATES, _marks("body"))
         planted = Planted(
             events=_counts(of_events, EVENT_RATES),
-            items=_counts(described, of_items.RATES),
+            items=_counts(described, RATES),
             reviews=_counts(of_reviews, REVIEW_RATES),
             time_formats={form: of_events[form] for form in FORMATS},
             html=described["html"] + of_reviews["html"],

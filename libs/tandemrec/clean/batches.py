@@ -1,0 +1,114 @@
+"""Which rows of the lake a batch of new ones may change: these are judged with it, all others stay untouched.
+
+Every row has a column `was`: null for a new row, else its verdict before this run.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tandemrec.clean.behaviour import OUTLIER, TOO_FAST, occurrences
+from tandemrec.clean.history import records
+from tandemrec.clean.verdicts import KEPT, ORIGIN, REPEATED
+from tandemrec.config.behaviour import BehaviourSettings
+
+# Reasons that time, the catalogue or other rows may lift; those of DORMANT only together with new rows close by.
+REVISABLE = {
+    "items": (),
+    "events": ("item_unknown", "time_in_future", OUTLIER, TOO_FAST),
+    "reviews": ("item_unknown", "time_in_future"),
+}
+DORMANT = (TOO_FAST,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """New rows and those of the lake that are settled with them.
+
+    Attributes:
+        rows: as a table's settle function takes them, and `was`.
+        held: the rows of silver that are among them; null: all of its table.
+        since: see settle_events.
+        elsewhere: see settle_events.
+    """
+
+    rows: DataFrame
+    held: DataFrame | None = None
+    since: datetime | None = None
+    elsewhere: int = 0
+
+
+def new_rows(judged: DataFrame) -> DataFrame:
+    return judged.withColumn("was", F.lit(None).cast("string"))
+
+
+def again(judged: DataFrame, quarantine: DataFrame) -> DataFrame:
+    """Lines of quarantined rows judged anew: the records among them that were rejected.
+
+    Args:
+        quarantine: the rows of the table that are judged anew.
+    """
+    return judged.join(quarantine.select(*ORIGIN, F.col("reason").alias("was")), list(ORIGIN))
+
+
+def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -> Batch:
+    """With the events of the users who did something new, back to where a session or a minute may reach them.
+
+    Args:
+        fresh: new rows and those judged again.
+        silver: the table.
+    """
+    moving = fresh.where((F.col("verdict") == KEPT) & ~F.coalesce(F.col("was").isin(*DORMANT), F.lit(False)))
+    users = moving.select("user_id").distinct()
+    since, elsewhere = None, 0
+    if rules.max_user_share is None:
+        first = moving.agg(F.min("event_time")).first()
+        reach = max(rules.session_gap_minutes * 60, *rules.repeat_seconds.values(), 0) + 120  # two whole minutes
+        since = first[0] - timedelta(seconds=reach) if first and first[0] else datetime.max
+        silver = silver.where(F.col("last_time") >= F.lit(since))
+    else:
+        others = silver.join(users, "user_id", "left_anti").agg(F.sum("count")).first()
+        elsewhere = int(others[0] or 0) if others else 0
+    held = silver.join(users, "user_id", "left_semi")
+    near = F.lit(True) if since is None else F.col("event_time") >= F.lit(since)
+    asleep = F.coalesce(F.col("was").isin(*DORMANT), F.lit(False))
+    woken = fresh.where(asleep & near).join(users, "user_id", "left_semi")
+    was = F.when(F.col("is_repeat"), F.lit(REPEATED)).otherwise(F.lit(KEPT))
+    held_rows = as_judged(occurrences(held), was).drop("is_repeat")
+    return Batch(
+        rows=fresh.where(~asleep).unionByName(woken).unionByName(held_rows), held=held, since=since, elsewhere=elsewhere
+    )
+
+
+def review_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
+    """With the reviews of the items that were reviewed anew, and those that have an id of the new ones."""
+    moving = fresh.where(F.col("verdict") == KEPT)
+    items = moving.select("item_id", F.lit(True).alias("_of_item")).distinct()
+    ids = moving.select("review_id", F.lit(True).alias("_of_id")).distinct()
+    marked = silver.join(items, "item_id", "left").join(ids, "review_id", "left")
+    held = marked.where(F.coalesce("_of_item", "_of_id")).select(silver.columns)
+    return Batch(rows=fresh.unionByName(as_judged(held, F.lit(KEPT))), held=held)
+
+
+def item_batch(fresh: DataFrame, history: DataFrame) -> Batch:
+    """With all records of all items: a catalogue is bounded, and spellings are chosen over all of it.
+
+    Args:
+        history: silver.items_history.
+    """
+    return Batch(rows=fresh.unionByName(records(history)))
+
+
+def as_judged(rows: DataFrame, was: Column) -> DataFrame:
+    """Rows of silver as rows that were judged: kept, until other rows say otherwise."""
+    return rows.withColumns({"raw": F.lit(None).cast("string"), "verdict": F.lit(KEPT), "was": was})
+
+
+def count_moves(settled: DataFrame) -> tuple[dict[tuple[str | None, str], int], int]:
+    """Rows by (was, verdict), and how many lines of files the new ones come from."""
+    is_line = F.col("was").isNull() & (F.col("part") == 0)
+    counted = settled.groupBy("was", "verdict").agg(F.count("*").alias("rows"), F.count_if(is_line).alias("lines"))
+    rows = counted.collect()
+    return {(row.was, row.verdict): row.rows for row in rows}, sum(row.lines for row in rows)

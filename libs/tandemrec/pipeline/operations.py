@@ -1,0 +1,80 @@
+"""What is done to a lake now and then, beside the stages: maintenance, forgetting somebody, migration.
+
+An operation is data. Its job has `run(spark, settings, ...)`, which takes the options by their names.
+"""
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tandemrec.config import Settings, load_settings
+from tandemrec.engines.spark import spark_session
+from tandemrec.errors import ConfigError
+from tandemrec.pipeline.harness import add_config_arguments, guarded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """An operation. `options` are what argparse's add_argument takes, by the name of the option."""
+
+    name: str
+    module: str
+    does: str
+    options: dict[str, dict[str, Any]]
+
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="maintain",
+        module="jobs.maintain",
+        does="pack small files, remove files that no recent version needs; a report of files before and after",
+        options={
+            "--retain-hours": {
+                "type": int,
+                "default": 168,
+                "metavar": "N",
+                "help": "files of versions younger than this stay; default: %(default)s",
+            },
+            "--unsafe-retention": {
+                "action": "store_true",
+                "help": "allow less than 168 hours: breaks readers of older versions, and writers at work lose files",
+            },
+            "--dry-run": {"action": "store_true", "help": "report only"},
+        },
+    ),
+)
+
+
+def operation(name: str) -> Operation:
+    for candidate in OPERATIONS:
+        if candidate.name == name:
+            return candidate
+    raise ConfigError(f"no operation {name!r}, expected one of {[o.name for o in OPERATIONS]}")
+
+
+def add_operation_arguments(parser: argparse.ArgumentParser, chosen: Operation) -> None:
+    add_config_arguments(parser)
+    for name, how in chosen.options.items():
+        parser.add_argument(name, **how)
+
+
+def run_operation(settings: Settings, chosen: Operation, arguments: argparse.Namespace) -> Any:
+    """Run an operation with the options that stand in the arguments."""
+    names = [name.removeprefix("--").replace("-", "_") for name in chosen.options]
+    module = importlib.import_module(chosen.module)
+    with spark_session(settings.spark) as spark:
+        return module.run(spark, settings, **{name: getattr(arguments, name) for name in names})
+
+
+def operation_main(name: str, argv: Sequence[str] | None = None) -> int:
+    """The command line of one operation's job file. Returns the exit code."""
+    chosen = operation(name)
+    parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=f"{chosen.name}: {chosen.does}")
+    add_operation_arguments(parser, chosen)
+    arguments = parser.parse_args(argv)
+    return guarded(
+        lambda: run_operation(load_settings(arguments.config, arguments.set), chosen, arguments),
+        debug=arguments.debug,
+    )
