@@ -2,9 +2,10 @@
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec import console
@@ -14,6 +15,16 @@ from tandemrec.lake.spark import append_once, read
 from tandemrec.pipeline import run_identity, stage_main
 
 RAW = ("events_raw", "items_raw", "reviews_raw")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """One append to bronze: Delta takes each version of an application once."""
+
+    application: str
+    version: int
+    run_id: str
+    started: datetime
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:
@@ -67,25 +78,48 @@ def _ingest(
     run_id: str,
     started: datetime,
 ) -> dict[str, int]:
+    if any(sources.is_change(file) for file in known):
+        console.line(f"  {source.name}: its changes are streamed")
+        return {"files": 0, "rows": 0, "known_files": len(known)}
     table = f"{source.table}_raw"
     before = lake.info(table)
     files = sources.list_files(source, root, spark)
     fresh = sources.new_files(source, files, known)
     appended = 0
     if fresh:
-        with sources.unpacked(fresh, f"{lake.root}/unpacked/{source.name}") as plain_files:
-            with sources.readable(source, plain_files), sources.read_source(spark, source, plain_files, root) as rows:
-                rows = rows.select(
-                    F.lit(source.name).alias("source"),
-                    "*",
-                    F.lit(run_id).alias("ingest_run"),
-                    F.lit(started).alias("ingested_at"),
-                )
-                # A retry of this append finds its version taken; a later run sees a newer table, thus a newer version.
-                append_once(rows, lake, table, application=f"ingest {source.name}", version=before.version)
+        # A retry of this append finds its version taken; a later run sees a newer table, thus a newer version.
+        commit = Commit(application=f"ingest {source.name}", version=before.version, run_id=run_id, started=started)
+        append_files(spark, lake, source, root, fresh, commit)
         appended = lake.info(table).rows - before.rows
     console.line(f"  {source.name}: {appended:,} rows of {len(fresh):,} new files, {len(files) - len(fresh):,} known")
     return {"files": len(fresh), "rows": appended, "known_files": len(files) - len(fresh)}
+
+
+def append_files(
+    spark: SparkSession, lake: Lake, source: Source, root: str, files: Sequence[sources.SourceFile], commit: Commit
+) -> None:
+    """Append the rows of these files to the source's bronze table, all of them or none.
+
+    Raises:
+        SourceError: a file is unreadable or lacks a mapped column.
+    """
+    with sources.unpacked(files, f"{lake.root}/unpacked/{source.name}") as plain_files:
+        with sources.readable(source, plain_files), sources.read_source(spark, source, plain_files, root) as rows:
+            append_rows(rows, lake, source, commit)
+
+
+def append_rows(rows: DataFrame, lake: Lake, source: Source, commit: Commit) -> None:
+    """Append rows `file, file_size, line, raw` to the source's bronze table, unless this commit was made before."""
+    rows = rows.select(
+        F.lit(source.name).alias("source"),
+        "file",
+        "file_size",
+        "line",
+        "raw",
+        F.lit(commit.run_id).alias("ingest_run"),
+        F.lit(commit.started).alias("ingested_at"),
+    )
+    append_once(rows, lake, f"{source.table}_raw", application=commit.application, version=commit.version)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

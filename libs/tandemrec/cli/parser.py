@@ -43,6 +43,13 @@ def build_parser() -> argparse.ArgumentParser:
         add_force_argument(one)
         one.set_defaults(run=lambda a: run_stage(_settings(a), stage(a.command), force=a.force))
 
+    stream = commands.add_parser("stream", help="what arrives in the sources into bronze, once or until interrupted")
+    add_config_arguments(stream)
+    stream.add_argument(
+        "--follow", action="store_true", help="go on until interrupted; default: end with what is there"
+    )
+    stream.set_defaults(run=_stream)
+
     tables = commands.add_parser("tables", help="every table of the lake: rows, version, size, last run")
     add_config_arguments(tables)
     tables.set_defaults(run=_tables)
@@ -89,6 +96,12 @@ def _sample(arguments: argparse.Namespace) -> None:
         reviews=arguments.reviews,
         seed=arguments.seed,
     )
+
+
+def _stream(arguments: argparse.Namespace) -> None:
+    from jobs.stream import command
+
+    command(_settings(arguments), follow=arguments.follow)
 
 
 def _tables(arguments: argparse.Namespace) -> None:

@@ -9,7 +9,7 @@ from tandemrec.config.base import Section
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
-from tandemrec.config.sources import Source
+from tandemrec.config.sources import Source, StreamSettings
 
 
 def _absolute(root: str) -> str:
@@ -48,6 +48,7 @@ class Settings(Section):
     spark: SparkSettings = SparkSettings()
     ray: RaySettings = RaySettings()
     sources: list[Source] = Field(min_length=1)
+    stream: StreamSettings = StreamSettings()
     clean: CleanSettings = CleanSettings()
     embed: EmbedSettings = EmbedSettings()
     examples: ExamplesSettings = ExamplesSettings()
