@@ -13,7 +13,7 @@ from threading import Lock
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming import StreamingQuery
+from pyspark.sql.streaming.query import StreamingQuery
 
 from jobs.ingest import RAW, Commit, append_files, append_rows
 from tandemrec import console
