@@ -10,7 +10,7 @@ from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Tas
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
-from tandemrec.config.sources import Source
+from tandemrec.config.sources import Source, StreamSettings
 
 
 def _absolute(root: str) -> str:
@@ -68,6 +68,7 @@ class Settings(Section):
     spark: SparkSettings = SparkSettings()
     ray: RaySettings = RaySettings()
     sources: list[Source] = Field(min_length=1)
+    stream: StreamSettings = StreamSettings()
     clean: CleanSettings = CleanSettings()
     quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
     embed: EmbedSettings = EmbedSettings()

@@ -1,4 +1,4 @@
-"""What is done to a lake now and then, beside the stages: maintenance, forgetting somebody, migration.
+"""What is done to a lake beside the stages: streams, maintenance, forgetting somebody, migration.
 
 An operation is data. Its job has `run(spark, settings, ...)` or, without Spark, `run(settings, ...)`, which takes
 the options by their names.
@@ -28,6 +28,16 @@ class Operation:
 
 
 OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        name="stream",
+        module="jobs.stream",
+        engine="spark",
+        does="what arrives in the sources, files and changes of Delta tables, into bronze tables, exactly once",
+        options={
+            "--follow": {"action": "store_true", "help": "go on until interrupted"},
+            "--clean": {"action": "store_true", "help": "clean what a batch has brought"},
+        },
+    ),
     Operation(
         name="maintain",
         module="jobs.maintain",

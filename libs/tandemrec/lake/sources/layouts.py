@@ -82,6 +82,15 @@ def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
         names = _common_header(source, blocks)
         cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(names)])
         return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
+    return record(source, schema)
+
+
+def record(source: Source, schema: StructType) -> Column:
+    """A row of a table as a JSON object of strings.
+
+    Raises:
+        SourceError: the table lacks a mapped column.
+    """
     _require_columns(source, schema.names, source.path)
     values = F.struct(*[_as_text(field.name, field.dataType) for field in schema])
     return F.to_json(values, {"ignoreNullFields": "false"})
