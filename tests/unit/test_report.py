@@ -235,7 +235,7 @@ def test_what_was_counted_stands_on_the_page(page):
     for count in ("61,243", "59,900", "104", "1,234", "1,239", "4,321 items are described by no source"):
         assert count in page.text
     assert "user id missing" in page.text
-    assert "items 30 29 0 0 no: 1 rows unaccounted for" in page.text
+    assert "items 30 29 0 0 0 no: 1 rows unaccounted for" in page.text
     for value in ("0.0812", "0.0568", "0.0780", "0.0772 to 0.0852", "0.8734", "1.0200", "0.9700"):
         assert value in page.text
     assert "Epoch 5 was kept" in page.text
