@@ -114,8 +114,8 @@ class ExamplesSettings(Section):
     min_category_items: int = Field(default=1, ge=1, description="rarer categories share one index")
     attributes: dict[str, Literal["index", "one_hot"]] = Field(
         default_factory=dict,
-        description="attributes of items that become features, {colour: one_hot}: index is the place in the vocabulary, "
-        "one_hot a 0 or 1 for each value in it",
+        description="attributes of items that become features, {colour: one_hot}: index is the place in the "
+        "vocabulary, one_hot a 0 or 1 for each value in it",
     )
     one_hot_values: int = Field(default=256, ge=1, description="an attribute with more values is refused as one_hot")
 
