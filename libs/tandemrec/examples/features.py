@@ -27,11 +27,11 @@ def item_attributes(
 ) -> DataFrame:
     """Rows (item, category, brand, price, text, attributes), one for every item of the vocabulary; 0 where unknown.
 
+    Price is its decile among the items of the same currency, from 1: one more than the decile bounds below it.
+
     Args:
         encodings: of attributes beside category and brand, by name: index or one_hot.
         sizes: of the vocabulary of each of these.
-
-    Price is its decile among the items of the same currency, from 1: one more than the decile bounds below it.
     """
     indexed = {CATEGORY: "category", BRAND: "brand"} | {name: f"attribute_{n}" for n, name in enumerate(encodings)}
     described = items.select(

@@ -84,7 +84,8 @@ GOLD = (
             text        int!        texts_vocabulary: title and description; 0 none
             reviews     array<int>! texts_vocabulary: the reviews of it in the training split, newest first
             interactions bigint!    positives in the training split; 0: no candidate of an evaluation
-            attributes  map<string,array<int>>! of examples.attributes: [value_index], or a one-hot vector
+            attributes  map<string,array<int>>! of examples.attributes. index: [value_index], [0] unknown; \
+one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0 unknown
             """
         ),
         key=("item_index",),
