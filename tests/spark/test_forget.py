@@ -137,7 +137,7 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     }  # fmt: skip
     for name in ("events", "reviews", "user_features", "predictions", "recommendations", "recommendations_staging"):
         others = [row for row in before[name] if GONE not in row.values() and row.get("user_index") != 2]
-        assert lake.read(name).to_pylist() == others
+        assert sorted(map(str, lake.read(name).to_pylist())) == sorted(map(str, others))
         assert spark.read.format("delta").load(lake.path(name)).count() == len(others)
     raw = [row["raw"] for row in lake.read("events_raw").to_pylist()]
     assert sorted(raw) == sorted(r["raw"] for r in before["events_raw"] if STAYS in r["raw"])
@@ -157,10 +157,8 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     told = json.loads(lake.read("runs")["figures"][0].as_py())
     assert (told["error"], told["failed_hashes"][1]) == ("the first is {'user_id': '[forgotten]'}", text[OTHER])
     model = Path(lake.root) / "models" / "m"
-    assert load_file(model / "best" / "model.safetensors")["user.id.own.weight"].tolist() == [[1] * 2] * 2 + [
-        [0] * 2,
-        [1] * 2,
-    ]
+    own_vectors = load_file(model / "best" / "model.safetensors")["user.id.own.weight"]
+    assert own_vectors.tolist() == [[1, 1], [1, 1], [0, 0], [1, 1]]
     assert not (model / "checkpoint_1").exists()
     assert not Path(settings.report.path).exists()
 

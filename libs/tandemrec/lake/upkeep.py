@@ -16,6 +16,7 @@ from deltalake import CommitProperties
 from pyarrow import fs
 from pyspark.sql import SparkSession
 
+from tandemrec.lake.contracts import CONTRACT_VERSION, VERSION_PROPERTY
 from tandemrec.lake.store import Lake, address
 from tandemrec.lake.versions import OPTIMIZE, mark, since_data
 
@@ -97,9 +98,8 @@ def shorten_log(lake: Lake, name: str) -> None:
     table = lake.open(name)
     if since_data(table)[0] not in ("VACUUM END", "SET TBLPROPERTIES"):  # the newest commit stays: one without files
         properties = CommitProperties(custom_metadata={"userMetadata": mark(table)})
-        table.alter.set_table_properties(
-            dict(table.metadata().configuration), raise_if_not_exists=False, commit_properties=properties
-        )
+        version = {VERSION_PROPERTY: table.metadata().configuration.get(VERSION_PROPERTY, CONTRACT_VERSION)}
+        table.alter.set_table_properties(version, raise_if_not_exists=False, commit_properties=properties)
         table = lake.open(name)
     table.create_checkpoint()
     files, folder = fs.FileSystem.from_uri(address(f"{lake.path(name)}/_delta_log"))
