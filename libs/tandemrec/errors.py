@@ -17,6 +17,10 @@ class TableError(TandemRecError):
     """A table of the lake is absent, of another contract, or was refused a write."""
 
 
+class LockError(TandemRecError):
+    """Another process runs the same stage on the same lake."""
+
+
 class QualityError(TandemRecError):
     """A table does not meet what the settings expect of it."""
 

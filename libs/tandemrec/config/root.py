@@ -45,6 +45,7 @@ class LakeSettings(Section):
         default_factory=dict,
         description="tables read at a version of the past, null: as if not there; a stage sets its own, see --as-of",
     )
+    wait_s: float = Field(default=60.0, ge=0, description="seconds to wait for another run of the same stage")
     model: str | None = Field(default=None, description="training run whose model is read; default: the newest")
 
 

@@ -1,4 +1,7 @@
-"""The only place that builds a SparkSession."""
+"""The only place that builds a SparkSession.
+
+`python -m tandemrec.engines.spark` prints the Maven coordinates of Delta, for `spark-submit --packages`.
+"""
 
 import os
 import sys
@@ -6,9 +9,11 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pyspark
 from delta import configure_spark_with_delta_pip
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from tandemrec.config.root import SparkSettings
@@ -52,9 +57,30 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
         builder = configure_spark_with_delta_pip(builder)
     with standard_error_in_a_file("spark") as log:
         try:
-            return builder.getOrCreate()
+            session = builder.getOrCreate()
         except Exception as error:
             raise MissingDependencyError(f"Spark did not start: {_last_line(log)} (all it said: {log})") from error
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        _refuse_without_delta(session)
+    return session
+
+
+def delta_package() -> str:
+    """Maven coordinates of the Delta that goes with the installed pyspark and delta-spark."""
+    package: str = configure_spark_with_delta_pip(SparkSession.Builder())._options["spark.jars.packages"]
+    return package
+
+
+def _refuse_without_delta(session: SparkSession) -> None:
+    """spark-submit starts Java before the settings are read: the packages that they name come too late."""
+    java: Any = session.sparkContext._jvm
+    loader = java.java.lang.Thread.currentThread().getContextClassLoader()
+    try:
+        loader.loadClass("io.delta.sql.DeltaSparkSessionExtension")
+    except Py4JJavaError as error:
+        raise MissingDependencyError(
+            f"spark-submit started Java without Delta, expected --packages {delta_package()} (or its jars in --jars)"
+        ) from error
 
 
 @contextmanager
@@ -78,3 +104,7 @@ def _last_line(log: Path) -> str:
 def _on_a_cluster() -> bool:
     """On Databricks the session and Delta are there already."""
     return "DATABRICKS_RUNTIME_VERSION" in os.environ
+
+
+if __name__ == "__main__":
+    print(delta_package())

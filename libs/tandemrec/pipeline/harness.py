@@ -16,6 +16,7 @@ from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
 from tandemrec.errors import TableError, TandemRecError
 from tandemrec.lake import Lake, runs
+from tandemrec.lake.lock import locked
 from tandemrec.pipeline import gate
 from tandemrec.pipeline.as_of import pinned
 from tandemrec.pipeline.stages import STAGES, Stage, stage
@@ -39,7 +40,13 @@ def run_stage(
         spark: a session to use (a notebook's); default: the stage's own.
         engines: where an engine that the stage starts is left open for the next one; default: it ends with the stage.
     """
-    settings = pinned(settings, chosen, as_of)
+    with locked(Lake.of(settings.lake), chosen.name, wait_s=settings.lake.wait_s):
+        return _run_stage(pinned(settings, chosen, as_of), chosen, force, spark, engines)
+
+
+def _run_stage(
+    settings: Settings, chosen: Stage, force: bool, spark: Any, engines: ExitStack | None
+) -> runs.Figures | None:
     lake = Lake.of(settings.lake)
     module = importlib.import_module(chosen.module)
     identity, config_hash, inputs = _identity(settings, chosen, lake, module)
