@@ -69,7 +69,7 @@ def _records(spark: SparkSession, source: Source, files: Sequence[SourceFile], r
         return spark.read.option("mergeSchema", "true").parquet(*paths)
     reader = spark.read
     if all(map(bounds.is_measurable, files)):
-        reader = reader.option(bounds.MAX_LINE_OPTION, str(bounds.MAX_LINE))
+        reader = reader.option(bounds.MAX_LINE_OPTION, str(bounds.MAX_LINE + 1))  # with its end
     return reader.text(paths, lineSep="\n")
 
 
