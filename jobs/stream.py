@@ -19,6 +19,7 @@ from tandemrec import console
 from tandemrec.config import Settings, Source
 from tandemrec.errors import SourceError
 from tandemrec.lake import Lake, runs, sources
+from tandemrec.lake.lock import locked
 from tandemrec.lake.spark import read
 from tandemrec.pipeline import run_stage, stage
 from tandemrec.pipeline.operations import operation_main
@@ -89,6 +90,7 @@ class _Stream:
         self.named = namer(settings)
         self.figures = {"files": 0, "rows": 0}
         self.failure: Exception | None = None
+        self.brought = False
         self.query = ""
 
     def start(self, *, follow: bool) -> StreamingQuery:
@@ -116,7 +118,11 @@ class _Stream:
     def _batch(self, batch: DataFrame, number: int) -> None:
         try:
             with self.batches:
-                self._append(batch, number)
+                # `ingest` looks at which files are in bronze, too: one of both at a time.
+                with locked(self.lake, "ingest", wait_s=self.settings.lake.wait_s):
+                    self._append(batch, number)
+                for call in self.calls if self.brought else ():
+                    call(self.spark, self.settings)
         except Exception as error:
             self.failure = error  # the query ends with it, as a text of fifty lines
             raise
@@ -143,8 +149,7 @@ class _Stream:
             self.figures["files"] += len(fresh)
         appended = self.lake.info(table).rows - before
         self.figures["rows"] += appended
-        for call in self.calls if appended else ():
-            call(self.spark, self.settings)
+        self.brought = appended > 0
 
     def _known(self, names: Sequence[str]) -> dict[str, int]:
         """Size by name of those of the files that are in bronze, members of archives included."""
