@@ -27,8 +27,8 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
         validation and test begin.
 
     Raises:
-        ConfigError: an attribute has too many values to be one_hot, or nothing in the log is what examples.positives
-            (or targets) calls an interaction.
+        ConfigError: an attribute has too many values to be one_hot, or nothing in the log is what
+            examples.positives (or targets) calls an interaction.
     """
     lake = Lake.of(settings.lake)
     with ExitStack() as stack:
