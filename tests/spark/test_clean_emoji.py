@@ -70,7 +70,9 @@ def test_an_emoji_is_a_token_kept_or_named_in_every_language(spark):
     asked = Source(name="s", table="reviews", kind="json", path="x", columns=columns)
     now = datetime(2026, 1, 1, tzinfo=UTC)
     judged = {
-        emoji: judge_reviews(rows, [asked], CleanSettings(emoji=emoji), now=now, items=None).orderBy("line").collect()
+        emoji: judge_reviews(rows, [asked], CleanSettings(emoji=emoji, min_review_length=5), now=now, items=None)
+        .orderBy("line")
+        .collect()
         for emoji in ("keep", "name")
     }
     for (body, (kept, named)), as_it_is, by_name in zip(bodies.items(), judged["keep"], judged["name"], strict=True):
@@ -79,9 +81,12 @@ def test_an_emoji_is_a_token_kept_or_named_in_every_language(spark):
     assert judged["name"][0].clean_text == "Lovely sound :man_woman_girl: :thumbs_up_sign:"
     assert judged["name"][1].clean_text == "质量 :thumbs_up_sign: 非常清晰 :heavy_black_heart_fire:"
     assert judged["name"][1].language == "zh"
+    # A name is no letters that somebody wrote.
+    verdicts = [[row.verdict for row in judged[emoji]] for emoji in ("keep", "name")]
+    assert verdicts == [["kept", "kept", "text_too_short", "kept"]] * 2
 
 
 def test_the_title_is_joined_to_a_name(spark):
-    text = values(spark, [":thumbs_up_sign:. Good :fire: :x:y"])
+    text = values(spark, [":thumbs_up_sign:. Lovely :fire: :x:y"])
     found = text.select(tokens(F.col("text"), language(F.col("text")), [])).first()
-    assert found[0][:3] == [":thumbs_up_sign:", "good", ":fire:"]
+    assert found[0][:3] == [":thumbs_up_sign:", "lovely", ":fire:"]

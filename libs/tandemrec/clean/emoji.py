@@ -39,6 +39,11 @@ def named(text: Column) -> Column:
     return F.coalesce(_named(F.when(found, text)), text)
 
 
+def without_names(text: Column) -> Column:
+    """The text as it was said, without the names of emoji: their letters are English in every language."""
+    return F.regexp_replace(text, NAMED, "")
+
+
 @pandas_udf(StringType())  # type: ignore[call-overload,untyped-decorator]
 def _named(texts: pd.Series) -> pd.Series:
     pattern = re.compile(EMOJI)

@@ -42,8 +42,9 @@ def _copies(kept: DataFrame, order: Sequence[str], settings: NearDuplicateSettin
     """ORIGIN of the rows that have a near duplicate before them."""
     place = list(dict.fromkeys([*order, *ORIGIN]))
     sets = kept.select("item_id", *place, shingles(F.col("clean_text"), settings.shingle).alias("shingles"))
-    sets = sets.where(F.size("shingles") >= settings.shortest)
-    buckets = sets.select("*", F.posexplode(band_hashes(F.col("shingles"), settings)).alias("band", "bucket"))
+    # Not a filter: Spark would push it below the shingles and compute them twice.
+    bands = F.when(F.size("shingles") >= settings.shortest, band_hashes(F.col("shingles"), settings))
+    buckets = sets.select("*", F.posexplode(bands).alias("band", "bucket"))
     window = Window.partitionBy("item_id", "band", "bucket").orderBy(*place)
     mates = {"first": F.first("shingles").over(window), "previous": F.lag("shingles").over(window)}
     ranked = buckets.withColumns({"rank": F.row_number().over(window), **mates})
@@ -55,12 +56,17 @@ def shingles(text: Column, length: int) -> Column:
     """The distinct runs of `length` words or Chinese characters, in lower case, each hashed to 31 bits (as the book's
     3.2.3 does); empty where the text is shorter.
     """
+
+    def runs(units: Column) -> Column:
+        starts = F.sequence(F.lit(1), F.greatest(F.size(units) - (length - 1), F.lit(1)))
+        hashed = F.transform(starts, lambda start: F.xxhash64(F.slice(units, start, F.lit(length))))
+        short = F.array().cast("array<int>")
+        distinct = F.array_distinct(F.transform(hashed, lambda h: F.pmod(h, F.lit(_PRIME)).cast("int")))
+        return F.when(F.size(units) >= length, distinct).otherwise(short)
+
+    # A column named within a lambda is computed anew for each element, a variable of a lambda around it once.
     units = F.regexp_extract_all(F.lower(text), F.lit(_UNIT), 0)
-    runs = F.transform(
-        F.sequence(F.lit(1), F.size(units) - (length - 1)),
-        lambda start: F.pmod(F.xxhash64(F.slice(units, start, F.lit(length))), F.lit(_PRIME)).cast("int"),
-    )
-    return F.when(F.size(units) >= length, F.array_distinct(runs)).otherwise(F.array().cast("array<int>"))
+    return F.get(F.transform(F.array(units), runs), 0)
 
 
 def band_hashes(hashed: Column, settings: NearDuplicateSettings) -> Column:

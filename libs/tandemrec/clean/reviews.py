@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandemrec.clean.emoji import named
+from tandemrec.clean.emoji import named, without_names
 from tandemrec.clean.events import known_split
 from tandemrec.clean.near_duplicates import reject_near_duplicates
 from tandemrec.clean.parse import mapped_columns, parse
@@ -32,6 +32,7 @@ def judge_reviews(
     reviews = reduce(DataFrame.unionByName, [_convert(rows, source, clean) for source in sources])
     if items is not None:
         reviews = reviews.join(items.select("item_id", F.lit(True).alias("item_known")), "item_id", "left")
+    said = without_names(F.col("clean_text")) if clean.emoji == "name" else F.col("clean_text")
     in_range = F.col("rating").between(clean.rating_min, clean.rating_max)
     rules = [
         Rule(name="broken_json", holds=F.col("is_record")),
@@ -40,14 +41,14 @@ def judge_reviews(
         *time_rules("review_time", F.col("has_time"), F.lit(now), F.lit(moment(clean.earliest))),
         Rule(name="rating_out_of_range", holds=F.col("given_rating").isNull() | in_range),
         Rule(name="text_empty", holds=F.col("clean_text").isNotNull()),
-        *_length_rules(clean),
+        *_length_rules(said, clean),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
     identified = judge(reviews, rules).withColumn("text_hash", text_hash(F.col("clean_text")))
     second = F.unix_timestamp("review_time").cast("string")
     own_id = F.md5(F.concat_ws("|", "user_id", "item_id", second, "text_hash"))
     identified = identified.withColumn("review_id", F.coalesce("review_id", own_id))
-    spoken = identified.withColumn("language", language(F.col("clean_text")))
+    spoken = identified.withColumn("language", language(said))
     worded = spoken.withColumn("tokens", tokens(F.col("clean_text"), F.col("language"), clean.stop_words))
     return worded.select(*TABLES["reviews"].column_names, "raw", "verdict")
 
@@ -68,10 +69,10 @@ def settle_reviews(judged: DataFrame, clean: CleanSettings) -> DataFrame:
     return reject_near_duplicates(merged, ["review_time"], clean.near_duplicates)
 
 
-def _length_rules(clean: CleanSettings) -> list[Rule]:
+def _length_rules(said: Column, clean: CleanSettings) -> list[Rule]:
     if clean.min_review_length == 0:
         return []
-    length = F.length(letters_and_digits(F.col("clean_text")))
+    length = F.length(letters_and_digits(said))
     return [Rule(name="text_too_short", holds=length >= clean.min_review_length)]
 
 
