@@ -19,6 +19,7 @@ from tandemrec.errors import ConfigError, TableError
 from tandemrec.forget.proof import Person, scan
 from tandemrec.lake import TABLES, Lake, runs
 from tandemrec.lake.types import arrow_schema
+from tandemrec.lake.upkeep import shorten_log, vacuum
 
 GONE, STAYS = "user-7", "user-77"
 OWN, SHARED, OTHER = "Quite an unusual lamp, I say", "Works as it should, thank you", "Nothing to say about it really"
@@ -168,7 +169,7 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     assert GONE not in lake.read("events")["user_id"].to_pylist()
 
 
-def test_the_scan_finds_what_delta_no_longer_shows(lake, tmp_path):
+def test_the_scan_finds_what_delta_no_longer_shows(lake):
     contract = TABLES["recommendations"]
     row = {"run_id": "r", "rank": 1, "item_id": "i", "score": 1.0, "reason": "popular", "model_version": "m"}
 
@@ -183,6 +184,15 @@ def test_the_scan_finds_what_delta_no_longer_shows(lake, tmp_path):
     assert all(STAYS not in place for place in found)
     assert scan(lake.root, Person(user="user-1"), []).found == []
     assert scan(lake.root, Person(user=STAYS), []).found != []
+    vacuum(lake, "recommendations", retain_hours=0)
+    logs = scan(lake.root, Person(user=GONE), []).found
+    assert logs != []
+    assert all("/_delta_log/" in place for place in logs)
+    shorten_log(lake, "recommendations")
+    assert scan(lake.root, Person(user=GONE), []).found == []
+    assert mentions(lake.root, GONE) == []
+    hold("user-1")  # the table is whole: it is written and read on
+    assert lake.read("recommendations")["user_id"].to_pylist() == ["user-1"]
 
 
 def test_lines_lose_one_persons_records_only():

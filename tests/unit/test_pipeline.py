@@ -3,11 +3,13 @@
 import sys
 import types
 
+import pyarrow as pa
 import pytest
 
 from tandemrec.config import parse_settings
 from tandemrec.errors import SourceError
 from tandemrec.lake import Lake, runs
+from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import STAGES, Stage, run_identity, run_stage, stage
 
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
@@ -58,6 +60,24 @@ def test_a_second_run_is_up_to_date_until_something_changes(settings, counting):
     assert module.calls == 3
     run_stage(settings(report={"users": 3}), chosen, force=True)
     assert module.calls == 4
+
+
+def test_packed_files_make_no_stage_run_again(settings, counting):
+    _, chosen = counting
+    lake = Lake(settings().lake.root)
+    schema = arrow_schema(lake.table("items"))
+    for item in "abc":
+        lake.merge("items", pa.Table.from_pylist([{"item_id": item}], schema))
+    run_stage(settings(), chosen)
+    recorded, rows = lake.data_version("items"), lake.read("items").sort_by("item_id")
+    table = lake.open("items")
+    table.optimize.compact()
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    assert lake.version("items") > recorded == lake.data_version("items")
+    assert run_stage(settings(), chosen) is None
+    assert lake.read("items", version=recorded).sort_by("item_id").equals(rows)  # its own files are gone
+    lake.merge("items", pa.Table.from_pylist([{"item_id": "d"}], schema))
+    assert run_stage(settings(), chosen) == {"calls": 2}
 
 
 def test_an_output_that_is_gone_is_made_again(settings, counting, tmp_path):
