@@ -88,6 +88,12 @@ bench-demo: $(VENV)/.installed $(DEMO_DATA)/planted.json ## seconds and peak mem
 bench-encode: $(VENV)/.installed ## the encoder against the textbook and sentence-transformers, on real reviews
 	@$(PY) bench/encode.py
 
+ROWS := 1000000 5000000 20000000
+
+.PHONY: bench-spark
+bench-spark: $(VENV)/.installed ## how ingest, clean and examples grow; clean against others (ROWS="1000000 2000000": smaller)
+	@$(PY) bench/spark.py --rows $(ROWS)
+
 .PHONY: clean
 clean: ## remove what was built here: data, lake, reports, caches (not .venv)
 	@rm -rf data lake reports dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

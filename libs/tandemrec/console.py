@@ -10,6 +10,8 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from tandemrec.errors import ConfigError
+
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -67,6 +69,20 @@ def table(rows: Table) -> None:
     if not out.is_terminal:
         rows.width = Measurement.get(out, out.options.update(max_width=10_000), rows).maximum
     out.print(rows)
+
+
+def confirmed(question: str, *, otherwise: str) -> bool:
+    """Whether a person at the terminal says yes.
+
+    Args:
+        otherwise: what does without a question, named where nobody can be asked.
+
+    Raises:
+        ConfigError: there is no terminal.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{question} There is no terminal to ask at, expected {otherwise}")
+    return out.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
 
 
 def warn(text: str) -> None:

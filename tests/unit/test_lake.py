@@ -91,7 +91,9 @@ def test_a_newer_contract_and_an_absent_table_are_said_in_one_line(lake):
 def test_a_table_with_other_columns_is_drift(lake):
     other = DeltaTable.create(lake.path("metrics"), pa.schema([("run_id", pa.string()), ("figure", pa.float64())]))
     assert other.version() == 0
-    with pytest.raises(TableError, match=r"\['figure'\] too many and lacks"):
+    with pytest.raises(
+        TableError, match=r"table metrics: column figure is double, expected no such column .* \(and \d+ more\)"
+    ):
         lake.ensure("metrics")
 
 

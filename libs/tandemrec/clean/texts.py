@@ -11,8 +11,8 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StringType
 
 from tandemrec.clean.emoji import STRAY
+from tandemrec.lake.pseudonyms import SPACES
 
-SPACES = " \t\n\r\u00a0\u3000\u200b\ufeff"
 _INLINE_TAG = r"(?i)</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u)(?:\s[^<>]*)?/?>"
 _TAG = r"</?[A-Za-z!][^<>]*>"
 _INVISIBLE = rf"[\p{{Cc}}\p{{Cf}}&&[^\s\x{{85}}\x{{200D}}\x{{E0020}}-\x{{E007F}}]]+|{STRAY}"

@@ -10,7 +10,7 @@ from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Tas
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
-from tandemrec.config.sources import Source
+from tandemrec.config.sources import Source, StreamSettings
 
 
 def _absolute(root: str) -> str:
@@ -21,8 +21,22 @@ def _absolute(root: str) -> str:
 Root = Annotated[str, AfterValidator(_absolute)]
 
 
+class PseudonymSettings(Section):
+    """Ids of people are replaced at ingest by a keyed hash; the key itself never stands in settings."""
+
+    key_env: str = Field(
+        default="TANDEMREC_PSEUDONYM_KEY",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
+        description="environment variable that holds the key",
+    )
+    also: list[str] = Field(
+        default=[], description="fields of the files that hold ids of people beside those mapped to user_id"
+    )
+
+
 class DataSettings(Section):
     root: Root = Field(description="folder or URL below which the sources lie")
+    pseudonymise: PseudonymSettings | None = Field(default=None, description="null: ids stay as they are")
 
 
 class LakeSettings(Section):
@@ -55,6 +69,7 @@ class Settings(Section):
     spark: SparkSettings = SparkSettings()
     ray: RaySettings = RaySettings()
     sources: list[Source] = Field(min_length=1)
+    stream: StreamSettings = StreamSettings()
     clean: CleanSettings = CleanSettings()
     quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
     embed: EmbedSettings = EmbedSettings()

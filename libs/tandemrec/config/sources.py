@@ -92,3 +92,8 @@ class Source(Section):
         if (split := self.constants.get("split")) is not None and split not in SPLITS:
             raise ValueError(f"constants.split is {split!r}, expected one of {list(SPLITS)}")
         return self
+
+
+class StreamSettings(Section):
+    files_per_batch: int = Field(default=1000, ge=1, description="files that one batch reads, at most")
+    interval_seconds: float = Field(default=60.0, gt=0, description="between two looks at a source that is followed")

@@ -12,6 +12,7 @@ from tandemrec.examples.log import TRAIN, moment
 from tandemrec.examples.references import last_known, newest, no_items
 from tandemrec.examples.splits import Splitter
 from tandemrec.examples.vocabularies import BRAND, CATEGORY, value_of
+from tandemrec.lake.contracts import FORGOTTEN
 
 _DECILES = [n / 10 for n in range(1, 10)]
 
@@ -26,11 +27,11 @@ def item_attributes(
 ) -> DataFrame:
     """Rows (item, category, brand, price, text, attributes), one for every item of the vocabulary; 0 where unknown.
 
+    Price is its decile among the items of the same currency, from 1: one more than the decile bounds below it.
+
     Args:
         encodings: of attributes beside category and brand, by name: index or one_hot.
         sizes: of the vocabulary of each of these.
-
-    Price is its decile among the items of the same currency, from 1: one more than the decile bounds below it.
     """
     indexed = {CATEGORY: "category", BRAND: "brand"} | {name: f"attribute_{n}" for n, name in enumerate(encodings)}
     described = items.select(
@@ -100,14 +101,16 @@ def item_features(
 def user_features(
     users_vocabulary: DataFrame, contacts: DataFrame, reviews: DataFrame, settings: ExamplesSettings
 ) -> DataFrame:
-    """Rows of gold.user_features: every user of the vocabulary after everything that happened, of all splits."""
+    """Rows of gold.user_features: every user of the vocabulary after everything that happened, of all splits; not
+    those who were forgotten.
+    """
     written = reviews.withColumn("moment", moment("event_time", "pair"))
     parts = [
         _latest(last_known(positives(contacts), "user", F.col("item"), settings.history_length, "history"), "user"),
         _latest(last_known(written, "user", F.col("text"), settings.user_reviews + 1, "reviews"), "user"),
         owned(contacts).select("user", F.col("owned.item").alias("seen")),
     ]
-    users = users_vocabulary.select(F.col("user_index").alias("user"))
+    users = users_vocabulary.where(~F.col("user_id").startswith(FORGOTTEN)).select(F.col("user_index").alias("user"))
     rows = reduce(lambda rows, part: rows.join(part, "user", "left"), parts, users)
     return rows.select(
         F.col("user").alias("user_index"),

@@ -1,4 +1,4 @@
-"""Integer indices for users, items, texts and attributes of items: contiguous from 1, and never changed once given.
+"""Integer indices for users, items, texts and attributes of items: contiguous from 1, never changed once given.
 
 All vocabularies are numbered together, as rows (space, id): one sort, one count.
 """

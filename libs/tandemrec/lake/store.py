@@ -19,6 +19,7 @@ from pyarrow import fs
 from tandemrec.config.root import LakeSettings
 from tandemrec.errors import TableError
 from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
+from tandemrec.lake.drift import refuse_drift
 from tandemrec.lake.types import arrow_schema, delta_schema
 from tandemrec.lake.versions import data_version
 
@@ -130,8 +131,10 @@ class Lake:
         return table
 
     def ensure(self, name: str) -> None:
-        """Create the table by its contract where it does not exist; refuse one that is not of this contract, or that
-        is read at a version of the past here. Every write begins with this.
+        """Create the table by its contract where it does not exist. Every write begins with this.
+
+        Raises:
+            TableError: the table that is there differs from the contract, or is read at a version of the past here.
         """
         contract = self.table(name)
         if name in self.versions:
@@ -151,17 +154,14 @@ class Lake:
                 created.alter.add_constraint(contract.checks)
             return
         table = self.open(name)
-        found = {field.name for field in table.schema().fields}
-        if found != set(contract.column_names):
-            raise TableError(
-                f"table {name} has columns {sorted(found - set(contract.column_names))} too many and lacks "
-                f"{sorted(set(contract.column_names) - found)} of contract {CONTRACT_VERSION}"
-            )
-        constraints = {key for key in table.metadata().configuration if key.startswith(CHECK_NAME_PREFIX)}
-        # A run that was killed between creation and the constraints leaves the rest to the next one.
-        lacking = {k: sql for k, sql in contract.checks.items() if CHECK_NAME_PREFIX + k not in constraints}
-        if lacking:
-            table.alter.add_constraint(lacking)
+        if not table.file_uris():
+            # A run that was killed between creation and the constraints leaves the rest to the next one.
+            there = table.metadata().configuration
+            lacking = {key: sql for key, sql in contract.checks.items() if CHECK_NAME_PREFIX + key not in there}
+            if lacking:
+                table.alter.add_constraint(lacking)
+                table.update_incremental()
+        refuse_drift(table, contract)
 
     def read(
         self,

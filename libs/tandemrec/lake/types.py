@@ -39,6 +39,17 @@ def _fields(text: str) -> list[tuple[str, str]]:
     return re.findall(r"(\w+):(.+?)(?:,(?=\w+:)|$)", inner[1]) if inner else []
 
 
+def type_text(type_: PrimitiveType | ArrayType | MapType | StructType) -> str:
+    """The text of a delta-rs type, as a contract writes it."""
+    if isinstance(type_, ArrayType):
+        return f"array<{type_text(type_.element_type)}>"
+    if isinstance(type_, MapType):
+        return f"map<{type_text(type_.key_type)},{type_text(type_.value_type)}>"
+    if isinstance(type_, StructType):
+        return f"struct<{','.join(f'{field.name}:{type_text(field.type)}' for field in type_.fields)}>"
+    return {name: text for text, name in _DELTA.items()}.get(type_.type, str(type_.type))
+
+
 def delta_schema(table: Table) -> Schema:
     return Schema(
         [

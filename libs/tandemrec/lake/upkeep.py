@@ -16,6 +16,7 @@ from deltalake import CommitProperties
 from pyarrow import fs
 from pyspark.sql import SparkSession
 
+from tandemrec.lake.contracts import CONTRACT_VERSION, VERSION_PROPERTY
 from tandemrec.lake.store import Lake, address
 from tandemrec.lake.versions import OPTIMIZE, mark, since_data
 
@@ -50,9 +51,9 @@ def file_report(lake: Lake, name: str) -> FileReport:
 def optimize(spark: SparkSession, lake: Lake, name: str) -> bool:
     """Pack small files into larger ones, rows that are looked up together side by side.
 
-    Delta writes the statistics of every file that it packs. A table with liquid clustering is clustered by its own
-    columns; the others are ordered along a Z-curve of the contract's `cluster_by`. Rows that were packed already
-    are left as they are.
+    Delta writes the statistics of every file that it packs. Rows are ordered along a Z-curve of the contract's
+    `cluster_by`: tables with liquid clustering could not be written by delta-rs. Rows that were packed already are
+    left as they are.
 
     Returns:
         Whether files were written.
@@ -60,12 +61,11 @@ def optimize(spark: SparkSession, lake: Lake, name: str) -> bool:
     table = lake.open(name)
     if len(table.file_uris()) < 2 or OPTIMIZE in since_data(table):
         return False
-    features = table.protocol().writer_features or []
     columns = lake.table(name).cluster_by
     with _marked(spark, mark(table)):
         packing = SparkTable.forPath(spark, lake.path(name)).optimize()
-        packed = packing.executeZOrderBy(*columns) if columns and "clustering" not in features else None
-        first = (packed or packing.executeCompaction()).select("metrics.numFilesAdded").first()
+        packed = packing.executeZOrderBy(*columns) if columns else packing.executeCompaction()
+        first = packed.select("metrics.numFilesAdded").first()
     return first is not None and first[0] > 0
 
 
@@ -98,9 +98,8 @@ def shorten_log(lake: Lake, name: str) -> None:
     table = lake.open(name)
     if since_data(table)[0] not in ("VACUUM END", "SET TBLPROPERTIES"):  # the newest commit stays: one without files
         properties = CommitProperties(custom_metadata={"userMetadata": mark(table)})
-        table.alter.set_table_properties(
-            dict(table.metadata().configuration), raise_if_not_exists=False, commit_properties=properties
-        )
+        version = {VERSION_PROPERTY: table.metadata().configuration.get(VERSION_PROPERTY, CONTRACT_VERSION)}
+        table.alter.set_table_properties(version, raise_if_not_exists=False, commit_properties=properties)
         table = lake.open(name)
     table.create_checkpoint()
     files, folder = fs.FileSystem.from_uri(address(f"{lake.path(name)}/_delta_log"))

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from tandemrec import console
 from tandemrec.errors import TableError
+from tandemrec.lake.contracts import FORGOTTEN
 from tandemrec.lake.store import Lake
 
 ROWS_AT_A_TIME = 16_384
@@ -82,10 +83,9 @@ def _write(lake: Lake, encoder: str, path: Path, vectors_version: int, vocabular
     except BaseException:
         os.unlink(temporary)
         raise
-    if missing := len(index_T) - found:
-        console.warn(
-            f"{missing:,} of {len(index_T):,} texts have no vector of encoder {encoder}: they count as no text"
-        )
+    expected = pc.sum(pc.invert(pc.starts_with(vocabulary["text_hash"].cast(pa.string()), FORGOTTEN))).as_py() or 0
+    if missing := expected - found:
+        console.warn(f"{missing:,} of {expected:,} texts have no vector of encoder {encoder}: they count as no text")
 
 
 def _batches(lake: Lake, encoder: str, version: int) -> Iterator[pa.RecordBatch]:

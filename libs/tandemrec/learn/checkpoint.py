@@ -14,17 +14,19 @@ from typing import Any
 
 import torch
 from pyarrow import fs
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, load_file, save, save_file
 from torch import Tensor
 
 from tandemrec.config import ModelSettings, Task
 from tandemrec.errors import ModelError
+from tandemrec.lake.store import address
 from tandemrec.learn.loop import Progress, Training
 from tandemrec.model.batch import Sizes
 from tandemrec.model.multitask import MultiTaskModel
 
 MODEL, MODEL_JSON = "model.safetensors", "model.json"
 BEST, OPTIMIZER, STATE_JSON = "best.safetensors", "optimizer.safetensors", "state.json"
+_OWN_OF_USERS = ("user.id.own.weight", "user_bias")  # tensors with a row for each user
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +116,40 @@ def load_best(folder: Path, model: MultiTaskModel) -> Progress:
     """Put the best weights of a checkpoint into the model; how training went."""
     _load_state(model, folder / BEST)
     return Progress(**_read_json(folder / STATE_JSON))
+
+
+def forget_user(lake_root: str, index: int) -> list[str]:
+    """Zero what models learned of one user for that user alone, and remove unfinished and older checkpoints: the
+    versions of tables on which they could go on are gone.
+
+    What a user's rows taught the weights that all users share stays in them until the model is trained anew.
+
+    Returns:
+        The run_id of every model that knew the user.
+    """
+    files, root = fs.FileSystem.from_uri(address(f"{lake_root}/models"))
+    known = []
+    for run in files.get_file_info(fs.FileSelector(root, allow_not_found=True)):
+        if run.type != fs.FileType.Directory:
+            continue
+        for inside in files.get_file_info(fs.FileSelector(run.path)):
+            if inside.type == fs.FileType.Directory and inside.base_name != "best":
+                files.delete_dir(inside.path)
+        path = f"{run.path}/best/{MODEL}"
+        if files.get_file_info(path).type == fs.FileType.NotFound:
+            continue
+        with files.open_input_file(path) as opened:
+            tensors = load(opened.read())
+        own = [t for name, t in tensors.items() if name.endswith(_OWN_OF_USERS) and index < len(t)]
+        if not own:
+            continue
+        known.append(run.base_name)
+        for tensor in own:
+            tensor[index] = 0
+        with files.open_output_stream(f"{path}.part") as out:
+            out.write(save(tensors))
+        files.move(f"{path}.part", path)
+    return known
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

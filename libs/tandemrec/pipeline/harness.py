@@ -5,7 +5,7 @@ import importlib
 import resource
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import tandemrec
@@ -14,12 +14,14 @@ from tandemrec.config import Settings, load_settings
 from tandemrec.config.secrets import without_secrets
 from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
-from tandemrec.errors import TandemRecError
+from tandemrec.errors import TableError, TandemRecError
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.lock import locked
 from tandemrec.pipeline import gate
 from tandemrec.pipeline.as_of import pinned
 from tandemrec.pipeline.stages import STAGES, Stage, stage
+
+_FULL = "No space left on device"
 
 
 def run_stage(
@@ -88,8 +90,14 @@ def _run_stage(
             else:
                 figures = module.run(settings)
         except Exception as error:
-            if lake.exists("runs"):
-                log("failed", {"error": str(error).splitlines()[0] if str(error) else type(error).__name__, **told})
+            with suppress(Exception):  # what failed is what is to be told
+                if lake.exists("runs"):
+                    log("failed", {"error": str(error).splitlines()[0] if str(error) else type(error).__name__, **told})
+            if _FULL in str(error):
+                raise TableError(
+                    f"{chosen.name}: {_FULL.lower()}, which is that of {lake.root} or of Spark's temporary files; no "
+                    "table is half written: free some space and run the stage again"
+                ) from error
             raise
     log("done", {**figures, **told})
     return {**figures, **told}

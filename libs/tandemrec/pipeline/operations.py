@@ -1,13 +1,14 @@
-"""What is done to a lake now and then, beside the stages: maintenance, forgetting somebody, migration.
+"""What is done to a lake beside the stages: streams, maintenance, forgetting somebody, migration.
 
-An operation is data. Its job has `run(spark, settings, ...)`, which takes the options by their names.
+An operation is data. Its job has `run(spark, settings, ...)` or, without Spark, `run(settings, ...)`, which takes
+the options by their names.
 """
 
 import argparse
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tandemrec.config import Settings, load_settings
 from tandemrec.engines.spark import spark_session
@@ -21,14 +22,26 @@ class Operation:
 
     name: str
     module: str
+    engine: Literal["spark", "none"]
     does: str
     options: dict[str, dict[str, Any]]
 
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
+        name="stream",
+        module="jobs.stream",
+        engine="spark",
+        does="what arrives in the sources, files and changes of Delta tables, into bronze tables, exactly once",
+        options={
+            "--follow": {"action": "store_true", "help": "go on until interrupted"},
+            "--clean": {"action": "store_true", "help": "clean what a batch has brought"},
+        },
+    ),
+    Operation(
         name="maintain",
         module="jobs.maintain",
+        engine="spark",
         does="pack small files, remove files that no recent version needs; a report of files before and after",
         options={
             "--retain-hours": {
@@ -47,6 +60,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="reproduce",
         module="jobs.reproduce",
+        engine="spark",
         does="rebuild the examples of a run from the versions and settings it recorded, and compare row by row",
         options={
             "run_id": {
@@ -54,6 +68,27 @@ OPERATIONS: tuple[Operation, ...] = (
                 "help": "of examples, or of train, evaluate or predict: the examples they read",
             },
         },
+    ),
+    Operation(
+        name="forget-user",
+        module="jobs.forget_user",
+        engine="spark",
+        does="remove a person from every table and from the files below the lake, and prove it by reading them",
+        options={
+            "--user": {
+                "required": True,
+                "metavar": "USER",
+                "help": "user_id; with pseudonyms the plain id or its pseudonym",
+            },
+            "--yes": {"action": "store_true", "help": "do not ask"},
+        },
+    ),
+    Operation(
+        name="migrate",
+        module="jobs.migrate",
+        engine="none",
+        does="bring tables up to the contract of this version of the library where no row must change for it",
+        options={"--dry-run": {"action": "store_true", "help": "say what would change"}},
     ),
 )
 
@@ -74,9 +109,12 @@ def add_operation_arguments(parser: argparse.ArgumentParser, chosen: Operation) 
 def run_operation(settings: Settings, chosen: Operation, arguments: argparse.Namespace) -> Any:
     """Run an operation with the options that stand in the arguments."""
     names = [name.removeprefix("--").replace("-", "_") for name in chosen.options]
+    options = {name: getattr(arguments, name) for name in names}
     module = importlib.import_module(chosen.module)
+    if chosen.engine == "none":
+        return module.run(settings, **options)
     with spark_session(settings.spark) as spark:
-        return module.run(spark, settings, **{name: getattr(arguments, name) for name in names})
+        return module.run(spark, settings, **options)
 
 
 def operation_main(name: str, argv: Sequence[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from tandemrec import console
 from tandemrec.config import Settings
 from tandemrec.errors import TandemRecError
 from tandemrec.lake import Lake
+from tandemrec.lake.pseudonyms import known_as
 from tandemrec.report import words
 from tandemrec.report.people import Person, people, recommending_run
 
@@ -22,7 +23,7 @@ def print_recommendations(settings: Settings, user: str, k: int) -> None:
     """
     if k < 1:
         raise TandemRecError(f"k is {k}, expected 1 or more")
-    lake = Lake(settings.lake.root)
+    lake, user = Lake(settings.lake.root), known_as(user, settings)
     run_id = recommending_run(lake)
     if run_id is None:
         staged = lake.exists("recommendations_staging") and lake.info("recommendations_staging").rows > 0

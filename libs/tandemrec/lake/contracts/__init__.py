@@ -2,10 +2,26 @@
 
 from tandemrec.lake.contracts.bronze import BRONZE
 from tandemrec.lake.contracts.gold import GOLD
-from tandemrec.lake.contracts.model import CHECK_NAME_PREFIX, CONTRACT_VERSION, VERSION_PROPERTY, Column, Table
+from tandemrec.lake.contracts.model import (
+    CHECK_NAME_PREFIX,
+    CONTRACT_VERSION,
+    FORGOTTEN,
+    VERSION_PROPERTY,
+    Column,
+    Table,
+)
 from tandemrec.lake.contracts.silver import SILVER
 
-__all__ = ["CHECK_NAME_PREFIX", "CONTRACT_VERSION", "TABLES", "VERSION_PROPERTY", "Column", "Table", "staging"]
+__all__ = [
+    "CHECK_NAME_PREFIX",
+    "CONTRACT_VERSION",
+    "FORGOTTEN",
+    "TABLES",
+    "VERSION_PROPERTY",
+    "Column",
+    "Table",
+    "staging",
+]
 
 TABLES: dict[str, Table] = {table.name: table for table in (*BRONZE, *SILVER, *GOLD)}
 

@@ -9,7 +9,7 @@ GOLD = (
         comment="Integer index of each user; a known user keeps it in every later run",
         columns=columns_of(
             """
-            user_id     string!     identifier
+            user_id     string!     identifier; [forgotten N] of somebody who was forgotten
             user_index  int!        from 1, contiguous; 0 stands for nobody
             """
         ),
@@ -35,7 +35,7 @@ GOLD = (
         comment="Integer index of each text: the row of its vector in memory",
         columns=columns_of(
             """
-            text_hash   string!     sha256 of the text
+            text_hash   string!     sha256 of the text; [forgotten N] where its writer was forgotten
             text_index  int!        from 1, contiguous; 0 stands for no text
             """
         ),
@@ -84,7 +84,8 @@ GOLD = (
             text        int!        texts_vocabulary: title and description; 0 none
             reviews     array<int>! texts_vocabulary: the reviews of it in the training split, newest first
             interactions bigint!    positives in the training split; 0: no candidate of an evaluation
-            attributes  map<string,array<int>>! of examples.attributes: [value_index], or a one-hot vector
+            attributes  map<string,array<int>>! of examples.attributes. index: [value_index], [0] unknown; \
+one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0 unknown
             """
         ),
         key=("item_index",),

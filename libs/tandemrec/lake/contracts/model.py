@@ -10,6 +10,7 @@ CONTRACT_VERSION = "1"
 
 CHECK_NAME_PREFIX = "delta.constraints."
 VERSION_PROPERTY = "tandemrec.contract.version"
+FORGOTTEN = "[forgotten "  # begins the id that stays in a vocabulary, so that nobody else gets the index
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,21 @@
 from tandemrec.lake.sources.archives import unpacked
 from tandemrec.lake.sources.failures import readable
 from tandemrec.lake.sources.layouts import read_source
-from tandemrec.lake.sources.listing import SourceFile, is_local, list_files, new_files
+from tandemrec.lake.sources.listing import MEMBER, SourceFile, is_local, list_files, new_files
+from tandemrec.lake.sources.streams import arrivals, arrived, changed, changes, is_change
 
-__all__ = ["SourceFile", "is_local", "list_files", "new_files", "read_source", "readable", "unpacked"]
+__all__ = [
+    "MEMBER",
+    "SourceFile",
+    "arrivals",
+    "arrived",
+    "changed",
+    "changes",
+    "is_change",
+    "is_local",
+    "list_files",
+    "new_files",
+    "read_source",
+    "readable",
+    "unpacked",
+]

@@ -97,20 +97,20 @@ def _size_in_trailer(path: str) -> int:
 def _look_for_a_long_line(source: Source, file: SourceFile) -> None:
     path = plain_path(file.path)
     opener = gzip.open if path.lower().endswith(".gz") else open
-    number, length = 1, 0
+    number = length = 0
     try:
         with opener(path, "rb") as opened:
-            while piece := opened.read(PIECE):
-                first, *others = piece.split(b"\n")
-                length += len(first)
-                if length >= MAX_LINE and (others or length >= 64 * MAX_LINE):
+            while length < MAX_LINE and (line := opened.readline(MAX_LINE)):
+                number, length = number + 1, len(line.removesuffix(b"\n"))
+            while MAX_LINE <= length < 64 * MAX_LINE and (more := opened.readline(MAX_LINE)) not in (b"", b"\n"):
+                length += len(more.removesuffix(b"\n"))
+                if more.endswith(b"\n"):
                     break
-                if others:
-                    number, length = number + len(others), len(others[-1])
     except (OSError, EOFError, zlib.error) as error:
         raise SourceError(f"source {source.name}: {file.name} cannot be read to its end: {error}") from error
     if length >= MAX_LINE:
+        or_more = " or more" if length >= 64 * MAX_LINE else ""
         raise SourceError(
-            f"source {source.name}: line {number:,} of {file.name} has {length:,} bytes{' or more' * (not others)}, "
-            f"expected fewer than {MAX_LINE:,}; split the line or leave it out"
+            f"source {source.name}: line {number:,} of {file.name} has {length:,} bytes{or_more}, expected fewer than "
+            f"{MAX_LINE:,}; split the line or leave it out"
         )

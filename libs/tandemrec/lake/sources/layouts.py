@@ -69,7 +69,7 @@ def _records(spark: SparkSession, source: Source, files: Sequence[SourceFile], r
         return spark.read.option("mergeSchema", "true").parquet(*paths)
     reader = spark.read
     if all(map(bounds.is_measurable, files)):
-        reader = reader.option(bounds.MAX_LINE_OPTION, str(bounds.MAX_LINE))
+        reader = reader.option(bounds.MAX_LINE_OPTION, str(bounds.MAX_LINE + 1))  # with its end
     return reader.text(paths, lineSep="\n")
 
 
@@ -82,6 +82,15 @@ def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
         names = _common_header(source, blocks)
         cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(names)])
         return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
+    return record(source, schema)
+
+
+def record(source: Source, schema: StructType) -> Column:
+    """A row of a table as a JSON object of strings.
+
+    Raises:
+        SourceError: the table lacks a mapped column.
+    """
     _require_columns(source, schema.names, source.path)
     values = F.struct(*[_as_text(field.name, field.dataType) for field in schema])
     return F.to_json(values, {"ignoreNullFields": "false"})

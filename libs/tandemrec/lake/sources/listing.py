@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, Row, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec.config import Source
@@ -134,8 +134,13 @@ def _files_behind_url(spark: SparkSession, path: str, root: str) -> list[SourceF
         rows = reader.load(f"{root.rstrip('/')}/{path}").select("path", "length").collect()
     except AnalysisException:
         return []
+    return [listed_by_spark(row, root) for row in rows]
+
+
+def listed_by_spark(row: Row, root: str) -> SourceFile:
+    """A file that a row of Spark's format `binaryFile` stands for."""
     above = plain_path(root.rstrip("/")) + "/"
-    return [SourceFile(name=plain_path(row.path).removeprefix(above), path=row.path, size=row.length) for row in rows]
+    return SourceFile(name=plain_path(row["path"]).removeprefix(above), path=row["path"], size=row["length"])
 
 
 def _delta_files(source: Source, root: str) -> list[SourceFile]:

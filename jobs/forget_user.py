@@ -1,0 +1,189 @@
+"""A person leaves every table and, after VACUUM, the files; then every file is read to prove it."""
+
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from pathlib import Path
+
+import pyarrow.compute as pc
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rich.table import Table as Grid
+
+from tandemrec import console
+from tandemrec.config import Settings
+from tandemrec.errors import TableError
+from tandemrec.forget.lines import NAMING, changed_lines, records_of, whole_lines
+from tandemrec.forget.proof import Person, Proof, scan
+from tandemrec.forget.rows import Change, changes, own_texts, spellings
+from tandemrec.lake import Lake
+from tandemrec.lake.pseudonyms import known_as
+from tandemrec.lake.runs import Figures
+from tandemrec.lake.spark import read
+from tandemrec.lake.upkeep import purge_deletion_vectors, shorten_log, vacuum
+from tandemrec.learn.cache import cache_root
+from tandemrec.learn.checkpoint import forget_user
+from tandemrec.pipeline.operations import operation_main
+from tandemrec.report import words
+
+RAW = ("events_raw", "reviews_raw", "items_raw")
+
+
+def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False) -> Figures:
+    """Show what would go, ask, remove it, and read all files for what stayed. Nothing else may use the lake meanwhile.
+
+    Args:
+        user: the id as it is in the lake or, where ids are pseudonymised, the plain one.
+        yes: do not ask.
+
+    Returns:
+        rows: by table those removed or changed; models: those that knew the person; files and mentions of the proof.
+
+    Raises:
+        ConfigError: nobody can be asked.
+        TableError: the lake does not know the person, or something of the person is still there.
+    """
+    lake, user = Lake(settings.lake.root), known_as(user, settings)
+    lines = _lines(spark, lake, settings, user)
+    person, todo = _person(spark, lake, user)
+    counts = _count(spark, lake, todo, lines)
+    if not counts:  # a run that was cut short may have left old files
+        proof = scan(lake.root, person, settings.sources)
+        if not proof.found:
+            raise TableError(f"no table of the lake at {lake.root} knows user {user!r}, and no file either")
+    _say(lake, counts)
+    question = f"Remove user {user!r} for good? Older versions of these tables go too, and nobody else may be writing."
+    if not yes and not console.confirmed(question, otherwise="--yes"):
+        console.line("nothing was changed")
+        return {}
+    for table, rows in lines.items():
+        if counts.get(table):
+            _merge(spark, lake, table, rows)
+    for change in todo:
+        if counts.get(change.table):
+            _change(spark, lake, change)
+    models = forget_user(lake.root, person.index) if person.index is not None else []
+    _forget_copies(settings, user)
+    proof = _purge(spark, lake, settings, person, counts)
+    console.line(f"read {proof.files:,} files, {words.size(proof.size)}: user {user!r} is in none of them")
+    if proof.mentions:
+        console.warn(f"the id stands as a word in {proof.mentions:,} other cells, the first in {proof.mentioned}")
+    if models:
+        console.warn(f"trained with this person, whose own vector is zero now: {', '.join(models)}; train anew")
+    return {"rows": counts, "models": models, "files": proof.files, "mentions": proof.mentions}
+
+
+def _lines(spark: SparkSession, lake: Lake, settings: Settings, user: str) -> dict[str, DataFrame]:
+    """By raw table and quarantine, the key of each row that names the person and what is left of its line."""
+    bronze = {name: read(spark, lake, f"{name}_raw") for name in NAMING if lake.exists(f"{name}_raw")}
+    bronze = {name: rows for name, rows in bronze.items() if any(one.table == name for one in settings.sources)}
+    if not bronze:
+        return {}
+    records = records_of(bronze, settings.sources, user).where("line IS NOT NULL")
+    records = records.join(whole_lines(records), ["file", "line"]).localCheckpoint()  # of one person
+    lines = records.select("file", "line", "shared").distinct()
+    found = {}
+    for name in RAW:
+        if lake.exists(name):
+            rows = read(spark, lake, name).select("source", "file", "line", "raw")
+            found[name] = changed_lines(rows, lines, settings.sources, user)
+    if lake.exists("quarantine"):
+        rows = read(spark, lake, "quarantine").select("source", "file", "line", "part", "raw")
+        mine = records.where("mine").select("source", "file", "line", "part", "mine")
+        rest = changed_lines(rows, lines, settings.sources, user).join(mine, ["source", "file", "line", "part"], "left")
+        found["quarantine"] = rest.withColumn("raw", F.when(F.col("mine").isNull(), F.col("raw"))).drop("mine")
+    return {name: rows.localCheckpoint() for name, rows in found.items()}
+
+
+def _person(spark: SparkSession, lake: Lake, user: str) -> tuple[Person, list[Change]]:
+    """Who it is to the tables, and what becomes of rows."""
+    index, hashes, texts, numbers = None, [], [], []
+    if lake.exists("users_vocabulary"):
+        known = read(spark, lake, "users_vocabulary").where(F.col("user_id") == user).first()
+        index = None if known is None else known["user_index"]
+    if lake.exists("reviews"):
+        items = read(spark, lake, "items") if lake.exists("items") else None
+        rows = own_texts(read(spark, lake, "reviews"), items, user).collect()  # of one person
+        hashes = sorted({row["text_hash"] for row in rows})
+        texts = spellings([row[name] for row in rows for name in ("text", "clean_text")])
+    if hashes and lake.exists("texts_vocabulary"):
+        numbered = lake.read("texts_vocabulary", ["text_index"], where=pc.field("text_hash").isin(hashes))
+        numbers = numbered["text_index"].to_pylist()
+    person = Person(user=user, index=index, hashes=hashes, texts=texts)
+    return person, [change for change in changes(person, numbers) if lake.exists(change.table)]
+
+
+def _count(spark: SparkSession, lake: Lake, todo: Iterable[Change], lines: dict[str, DataFrame]) -> dict[str, int]:
+    """Rows to remove or change by table, in the order of the tables; one pass over all."""
+    parts = [read(spark, lake, one.table).where(one.rows).select(F.lit(one.table).alias("name")) for one in todo]
+    parts += [rows.select(F.lit(table).alias("name")) for table, rows in lines.items()]
+    counted: dict[str, int] = dict(reduce(DataFrame.union, parts).groupBy("name").count().collect()) if parts else {}
+    return {name: counted[name] for name in lake.names() if name in counted}
+
+
+def _merge(spark: SparkSession, lake: Lake, table: str, rows: DataFrame) -> None:
+    on = " AND ".join(f"t.{key} = s.{key}" for key in lake.table(table).key)
+    merger = DeltaTable.forPath(spark, lake.path(table)).alias("t").merge(rows.alias("s"), on)
+    merger.whenMatchedDelete("s.raw IS NULL").whenMatchedUpdate(set={"raw": "s.raw"}).execute()
+
+
+def _change(spark: SparkSession, lake: Lake, change: Change) -> None:
+    table = DeltaTable.forPath(spark, lake.path(change.table))
+    if change.values is None:
+        table.delete(change.rows)
+    else:
+        table.update(change.rows, dict(change.values))
+
+
+def _purge(spark: SparkSession, lake: Lake, settings: Settings, person: Person, names: Iterable[str]) -> Proof:
+    """Remove the files and logs of older versions of these tables, and of those in which the scan finds the person."""
+    for name in names:
+        _clear(spark, lake, name)
+    proof = scan(lake.root, person, settings.sources)
+    left = [
+        name for name in lake.names() if any(place.startswith(f"{lake.table(name).path}/") for place in proof.found)
+    ]
+    if left:
+        for name in left:
+            _clear(spark, lake, name)
+        proof = scan(lake.root, person, settings.sources)
+    if proof.found:
+        raise TableError(
+            f"user {person.user!r} is still in {len(proof.found)} places, the first is {proof.found[0]}; expected "
+            "none: was something else writing to the lake, or does a source map user_id otherwise now?"
+        )
+    return proof
+
+
+def _clear(spark: SparkSession, lake: Lake, name: str) -> None:
+    purge_deletion_vectors(spark, lake, name)
+    vacuum(lake, name, retain_hours=0)
+    shorten_log(lake, name)
+
+
+def _forget_copies(settings: Settings, user: str) -> None:
+    """What was made of the tables outside of them: this node's cache, and the report where it shows the person."""
+    shutil.rmtree(cache_root(), ignore_errors=True)
+    report = Path(settings.report.path)
+    if report.is_file() and user in report.read_text(encoding="utf-8"):
+        report.unlink()
+        console.line(f"  {report} showed the person and is removed")
+
+
+def _say(lake: Lake, counts: dict[str, int]) -> None:
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    grid.add_column("table")
+    grid.add_column("rows", justify="right")
+    for name, count in counts.items():
+        grid.add_row(lake.table(name).path, words.count(count))
+    console.table(grid)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return operation_main("forget-user", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""Where the lines of a source name people, and lines in which they are named otherwise or no more.
+
+Lines are read by Python's JSON here: Spark has no function that changes one field of a line and leaves the rest.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pyspark.sql import Column
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import StringType
+
+from tandemrec.clean.parse import AROUND, mapped_columns
+from tandemrec.config import Source
+from tandemrec.lake.pseudonyms import SPACES, pseudonym
+
+_SEPARATORS = (",", ":")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A field that holds a person's id: its path in the line or, with `records`, in each record of that field."""
+
+    records: tuple[str, ...] = ()
+    path: tuple[str, ...]
+
+
+def places(source: Source, sources: Sequence[Source], also: Sequence[str] = ()) -> list[Place]:
+    """The fields of a source's lines that hold ids of people: what it or another source of the same files maps to
+    user_id, and the fields of `also`.
+    """
+    found: dict[Place, None] = {}
+    for one in sources:
+        if (one.path, one.kind) == (source.path, source.kind):
+            mapped = mapped_columns(one).get("user_id")
+            for name in (*([mapped] if mapped else []), *also):
+                found |= dict.fromkeys(_places(one, name))
+    return list(found)
+
+
+def pseudonymised(raw: str, where: Sequence[Place], key: bytes) -> str:
+    """A line with pseudonyms in place of ids. One that is no JSON object may hold an id anywhere: only its own
+    pseudonym is left, which no source can read.
+    """
+    if not raw.strip(SPACES):
+        return raw
+    try:
+        line = _object(raw, where)
+    except (ValueError, RecursionError):
+        return pseudonym(raw, key)
+    for place in where:
+        for holder, name in _holders(line, place):
+            holder[name] = pseudonym(_text(holder[name]), key)
+    return _written(line)
+
+
+def without(raw: str, where: Sequence[Place], user: str) -> str | None:
+    """A line without the records of a person; None where the line names that person itself, or cannot be read."""
+    try:
+        line = _object(raw, where)
+    except (ValueError, RecursionError):
+        return None
+    for place in where:
+        if not place.records:
+            if _names(line, place.path, user):
+                return None
+            continue
+        holder, last = _reach(line, place.records[:-1]), place.records[-1]
+        if holder is not None and last in holder:
+            kept = [one for one in _listed(holder[last]) if not _names(one, place.path, user)]
+            holder[last] = kept if isinstance(holder[last], list) else next(iter(kept), None)
+    return _written(line)
+
+
+def names(raw: str, where: Sequence[Place], user: str) -> bool:
+    """Whether a line names a person; one that cannot be read does where the id stands in it as a word."""
+    try:
+        line = _object(raw, where)
+    except (ValueError, RecursionError):
+        return re.search(word(user), raw) is not None
+    return any(_is(holder[name], user) for place in where for holder, name in _holders(line, place))
+
+
+def word(user: str) -> str:
+    """A pattern, for Python and Java alike, of an id that is not part of a longer word or number."""
+    escaped = re.sub(r"([^\w])", r"\\\1", user)
+    return rf"(?<![\w-]){escaped}(?![\w-])"
+
+
+def on_lines(raw: Column, change: Callable[[str], str | None]) -> Column:
+    """A function over lines as a column of Spark."""
+
+    def changed(lines: pd.Series) -> pd.Series:
+        return lines.map(change, na_action="ignore").astype(object)
+
+    # The function travels to the workers as it is: what it holds, a key, stands in no plan and no log of Spark.
+    column: Column = pandas_udf(changed, StringType())(raw)  # type: ignore[call-overload]
+    return column
+
+
+def _places(source: Source, name: str) -> Iterator[Place]:
+    path = tuple([name] if source.kind == "csv" else name.removeprefix(AROUND).split("."))
+    if source.explode and not name.startswith(AROUND):
+        for field in source.explode:
+            yield Place(records=tuple(field.split(".")), path=path)
+    else:
+        yield Place(path=path)
+
+
+def _object(raw: str, where: Sequence[Place]) -> dict[str, Any]:
+    """The object that a line is. Records that stand in it as a text of JSON, which Spark reads too, become objects.
+
+    Raises:
+        ValueError: the line is no JSON object, or the text of records none.
+    """
+    line = json.loads(raw)
+    if not isinstance(line, dict):
+        raise ValueError("no object")
+    for place in where:
+        if place.records:
+            holder = _reach(line, place.records[:-1])
+            if holder is not None and isinstance(holder.get(place.records[-1]), str):
+                holder[place.records[-1]] = json.loads(holder[place.records[-1]])
+    return line
+
+
+def _holders(line: dict[str, Any], place: Place) -> Iterator[tuple[dict[str, Any], str]]:
+    """The objects that hold the place's field with a value, and the field's name."""
+    starts = [line]
+    if place.records:
+        holder = _reach(line, place.records[:-1])
+        starts = [] if holder is None else [one for one in _listed(holder.get(place.records[-1])) if one]
+    *above, last = place.path
+    for start in starts:
+        holder = _reach(start, above)
+        if holder is not None and holder.get(last) is not None and _text(holder[last]).strip(SPACES):
+            yield holder, last
+
+
+def _reach(start: Any, path: Sequence[str]) -> dict[str, Any] | None:
+    for step in path:
+        start = start.get(step) if isinstance(start, dict) else None
+    return start if isinstance(start, dict) else None
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def _names(record: Any, path: tuple[str, ...], user: str) -> bool:
+    if not isinstance(record, dict):
+        return False
+    return any(_is(holder[name], user) for holder, name in _holders(record, Place(path=path)))
+
+
+def _is(value: Any, user: str) -> bool:
+    return _text(value).strip(SPACES) == user
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=_SEPARATORS)
+
+
+def _written(line: dict[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False, separators=_SEPARATORS)

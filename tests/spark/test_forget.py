@@ -1,0 +1,205 @@
+"""Somebody is forgotten: nothing of theirs is in any file, everything of others is as it was."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from jobs import clean, forget_user, ingest
+from tandemrec.clean.people import Place, names, without
+from tandemrec.cli import main
+from tandemrec.config import parse_settings
+from tandemrec.errors import ConfigError, TableError
+from tandemrec.forget.proof import Person, scan
+from tandemrec.lake import TABLES, Lake, runs
+from tandemrec.lake.types import arrow_schema
+
+GONE, STAYS = "user-7", "user-77"
+OWN, SHARED, OTHER = "Quite an unusual lamp, I say", "Works as it should, thank you", "Nothing to say about it really"
+
+
+@pytest.fixture
+def settings(tmp_path):
+    event = {"user_id": "uid", "item_id": "sku", "event_type": "what", "event_time": "at"}
+    nested = {"user_id": "^uid", "item_id": "sku", "text": "said", "review_time": "at"}
+    inside = {"user_id": "by.id", "item_id": "^sku", "text": "said", "review_time": "at"}
+    sources = [
+        {"name": "logs", "table": "events", "kind": "json", "path": "logs", "columns": event},
+        {"name": "people", "table": "reviews", "kind": "json", "path": "people", "columns": nested,
+         "explode": ["past"]},
+        {"name": "things", "table": "items", "kind": "json", "path": "people", "columns": {"item_id": "sku"},
+         "explode": ["past"]},
+        {"name": "products", "table": "reviews", "kind": "json", "path": "products", "columns": inside,
+         "explode": ["opinions"]},
+    ]  # fmt: skip
+    root = {"data": {"root": str(tmp_path / "data")}, "lake": {"root": str(tmp_path / "lake")}}
+    more = {"clean": {"unknown_items": "keep"}, "report": {"path": str(tmp_path / "report.html")}}
+    return parse_settings({**root, **more, "sources": sources})
+
+
+def write(settings, name, *lines):
+    path = Path(settings.data.root) / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+
+
+def fill(spark, settings):
+    """Raw files through ingest and clean, and gold as the stages after them leave it."""
+    at = "2024-05-01T00:00:00Z"
+    seen = {"sku": "lamp", "what": "click", "at": at}
+    write(
+        settings, "logs/day",
+        {"uid": f" {GONE} ", **seen}, {"uid": STAYS, **seen}, {"uid": GONE, **seen, "what": "dance"},
+        f'{{"uid": "{GONE}", "sku": ', f'{{"uid": "{STAYS}", "sku": ',
+    )  # fmt: skip
+    said = [{"sku": "lamp", "said": OWN, "at": at}, {"sku": "desk", "said": SHARED, "at": at}, {"sku": "x", "at": at}]
+    write(settings, "people/all", {"uid": GONE, "past": said}, {"uid": STAYS, "past": said[1:2]})
+    opinions = [{"by": {"id": GONE}, "said": OWN + "!", "at": at}, {"by": {"id": STAYS}, "said": OTHER, "at": at}]
+    write(settings, "products/all", {"sku": "sofa", "opinions": [*opinions, {"by": {"id": STAYS}, "at": at}]})
+    ingest.run(spark, settings)
+    clean.run(spark, settings)
+    lake = Lake(settings.lake.root)
+    text = {row["text"]: row["text_hash"] for row in lake.read("reviews").to_pylist()}
+    order = [text[OWN], text[SHARED], text[OTHER], text[OWN + "!"]]
+    served = {"run_id": "r", "item_id": "lamp", "model_version": "r/1"}
+    best = [served | {"user_id": u, "rank": 1, "score": 1.0, "reason": "popular"} for u in (GONE, STAYS)]
+    pairs = [served | {"user_id": u, "scores": [("click", 0.5)]} for u in (GONE, STAYS)]
+    example = {"kind": "review", "split": "train", "event_time": lake.read("reviews")["review_time"][0].as_py()}
+    example |= {"item": 1, "history": [], "user_reviews": [], "review": 0, "seen": []}
+    gold = {
+        "users_vocabulary": [{"user_id": u, "user_index": n} for n, u in enumerate(("user-1", GONE, STAYS), 1)],
+        "texts_vocabulary": [{"text_hash": h, "text_index": n} for n, h in enumerate(order, 1)],
+        "text_vectors": [{"text_hash": h, "encoder": "e", "vector": [1.0]} for h in order],
+        "user_features": [{"user_index": n, "history": [], "reviews": [], "seen": []} for n in (1, 2, 3)],
+        "item_features": [
+            {"item_index": 1, "category": 0, "brand": 0, "price": 0, "text": 0, "reviews": [4, 3, 1], "interactions": 2}
+        ],
+        "examples": [
+            example | {"example_id": str(n), "user": n, "item_reviews": [1, 2, 3]} for n in (1, 2, 3)
+        ],
+        "recommendations": best, "recommendations_staging": best, "predictions": pairs, "predictions_staging": pairs,
+    }  # fmt: skip
+    for name, rows in gold.items():
+        schema = arrow_schema(lake.table(name))
+        lake.overwrite(name, pa.Table.from_pylist([{f: row.get(f) for f in schema.names} for row in rows], schema))
+    common = {"status": "failed", "started_at": runs.now(), "seconds": 1.0, "inputs": {}, "outputs": {}}
+    told = {"error": f"the first is {{'user_id': '{GONE}'}}", "failed_hashes": [text[OWN], text[OTHER]]}
+    run = runs.Run(run_id="x", stage="embed", config_hash="", code_version="", figures=told, **common)
+    runs.record(lake, run)
+    model = Path(lake.root) / "models" / "m"
+    (model / "checkpoint_1").mkdir(parents=True)
+    (model / "best").mkdir()
+    tensors = {"user.id.own.weight": np.ones((4, 2), np.float32), "towers.weight": np.ones(3, np.float32)}
+    save_file(tensors, model / "best" / "model.safetensors")
+    Path(settings.report.path).write_text(f"<td>{GONE}</td>")
+    return lake, text
+
+
+def everything(root):
+    """The content of every file below the lake as text, read without Delta and without the library."""
+    for path in sorted(Path(root).rglob("*")):
+        if path.is_file() and path.suffix == ".parquet":
+            yield path, repr(pq.ParquetFile(path).read().to_pylist())
+        elif path.is_file():
+            yield path, path.read_bytes().decode(errors="replace")
+
+
+def mentions(root, *needles):
+    others = {text.replace(STAYS, "") for _, text in everything(root)}
+    return [needle for needle in needles if any(needle in text for text in others)]
+
+
+@pytest.mark.slow
+def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, monkeypatch, capsys):
+    lake, text = fill(spark, settings)
+    own = (GONE, OWN, text[OWN], text[OWN + "!"])
+    assert mentions(lake.root, *own) == list(own)
+    before = {name: lake.read(name).to_pylist() for name in lake.names()}
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(ConfigError, match="no terminal to ask at, expected --yes"):
+        forget_user.run(spark, settings, user=GONE)
+    assert {name: lake.read(name).to_pylist() for name in lake.names()} == before
+
+    figures = forget_user.run(spark, settings, user=GONE, yes=True)
+    assert mentions(lake.root, *own) == []
+    assert f"user '{GONE}' is in none of them" in capsys.readouterr().out
+    assert figures["rows"] == {
+        "events_raw": 3, "items_raw": 1, "reviews_raw": 2, "events": 1, "reviews": 3, "quarantine": 4,
+        "users_vocabulary": 1, "texts_vocabulary": 2, "text_vectors": 2, "item_features": 1, "user_features": 1,
+        "examples": 3, "predictions": 1, "recommendations": 1, "runs": 1, "predictions_staging": 1,
+        "recommendations_staging": 1,
+    }  # fmt: skip
+    for name in ("events", "reviews", "user_features", "predictions", "recommendations", "recommendations_staging"):
+        others = [row for row in before[name] if GONE not in row.values() and row.get("user_index") != 2]
+        assert sorted(map(str, lake.read(name).to_pylist())) == sorted(map(str, others))
+        assert spark.read.format("delta").load(lake.path(name)).count() == len(others)
+    raw = [row["raw"] for row in lake.read("events_raw").to_pylist()]
+    assert sorted(raw) == sorted(r["raw"] for r in before["events_raw"] if STAYS in r["raw"])
+    product = next(row for row in lake.read("reviews_raw").to_pylist() if row["source"] == "products")
+    opinions = json.loads(product["raw"])["opinions"]
+    assert [one["by"]["id"] for one in opinions] == [STAYS, STAYS]
+    left = {(row["source"], row["part"], row["reason"]) for row in lake.read("quarantine").to_pylist()}
+    assert left == {("logs", 0, "broken_json"), ("products", 2, "text_empty")}
+
+    users = {row["user_index"]: row["user_id"] for row in lake.read("users_vocabulary").to_pylist()}
+    assert users == {1: "user-1", 2: "[forgotten 2]", 3: STAYS}
+    hashes = {row["text_index"]: row["text_hash"] for row in lake.read("texts_vocabulary").to_pylist()}
+    assert hashes == {1: "[forgotten 1]", 2: text[SHARED], 3: text[OTHER], 4: "[forgotten 4]"}
+    assert set(lake.read("text_vectors")["text_hash"].to_pylist()) == {text[SHARED], text[OTHER]}
+    assert {row["user"]: row["item_reviews"] for row in lake.read("examples").to_pylist()} == {1: [2, 3], 3: [2, 3]}
+    assert lake.read("item_features")["reviews"].to_pylist() == [[3]]
+    told = json.loads(lake.read("runs")["figures"][0].as_py())
+    assert (told["error"], told["failed_hashes"][1]) == ("the first is {'user_id': '[forgotten]'}", text[OTHER])
+    model = Path(lake.root) / "models" / "m"
+    own_vectors = load_file(model / "best" / "model.safetensors")["user.id.own.weight"]
+    assert own_vectors.tolist() == [[1, 1], [1, 1], [0, 0], [1, 1]]
+    assert not (model / "checkpoint_1").exists()
+    assert not Path(settings.report.path).exists()
+
+    with pytest.raises(TableError, match=f"knows user '{GONE}', and no file either"):
+        forget_user.run(spark, settings, user=GONE, yes=True)
+    clean.run(spark, settings)  # they do not come back
+    assert GONE not in lake.read("events")["user_id"].to_pylist()
+
+
+def test_the_scan_finds_what_delta_no_longer_shows(lake, tmp_path):
+    contract = TABLES["recommendations"]
+    row = {"run_id": "r", "rank": 1, "item_id": "i", "score": 1.0, "reason": "popular", "model_version": "m"}
+
+    def hold(user):
+        lake.overwrite("recommendations", pa.Table.from_pylist([row | {"user_id": user}], arrow_schema(contract)))
+
+    hold(GONE)
+    hold(STAYS)
+    found = scan(lake.root, Person(user=GONE), []).found
+    assert any(place.endswith(": user_id") for place in found)  # the file of the older version
+    assert any(place.endswith(".json") for place in found)  # its minimum and maximum in the log
+    assert all(STAYS not in place for place in found)
+    assert scan(lake.root, Person(user="user-1"), []).found == []
+    assert scan(lake.root, Person(user=STAYS), []).found != []
+
+
+def test_lines_lose_one_persons_records_only():
+    inside = [Place(records=("list",), path=("by", "id"))]
+    line = json.dumps({"a": 1, "list": [{"by": {"id": 7}}, None, {"by": {"id": "77"}}, {"by": "7"}, {}]})
+    assert names(line, inside, "7")
+    assert not names(line, inside, "1")
+    assert json.loads(without(line, inside, "7")) == {"a": 1, "list": [None, {"by": {"id": "77"}}, {"by": "7"}, {}]}
+    whole = [Place(path=("u",))]
+    assert without('{"u": " 7 "}', whole, "7") is None
+    assert json.loads(without('{"u": "8"}', whole, "7")) == {"u": "8"}
+    assert names('{"u": "7"', whole, "7")  # unreadable, and the id stands in it
+    assert not names('{"u": "77"', whole, "7")
+
+
+def test_the_command_line_asks_for_a_user(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["forget-user", "--config", "x.yaml"])
+    assert stop.value.code == 2
+    assert "--user" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""With data.pseudonymise no file of the lake holds a plain id, whatever the kind of source."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from jobs import ingest
+from tandemrec.clean.parse import parse
+from tandemrec.config import parse_settings
+from tandemrec.errors import ConfigError
+from tandemrec.lake import Lake
+from tandemrec.lake import spark as lake_spark
+from tandemrec.lake.pseudonyms import pseudonym
+
+KEY = "a key of the tests, 16 or more"
+IDS = ["person-1", "pérson-2", "person-3"]
+EVENTS = {"user_id": "u", "item_id": "i", "event_type": "t", "event_time": "at"}
+
+
+def test_no_bronze_file_holds_a_plain_id(spark, tmp_path, monkeypatch):
+    data = tmp_path / "data"
+    data.mkdir()
+    rows = [(user, "i", "click", "2024-01-01") for user in IDS]
+    whole = "\n".join(json.dumps({"u": u, "i": i, "t": t, "at": at}) for u, i, t, at in rows)
+    (data / "flat.json").write_text(f'{whole}\n{{"u": "{IDS[0]}", \nperson-3 wrote this\n\n')
+    lines = [{"u": user, "past": [{"i": "1", "s": "x", "at": 1}]} for user in IDS]
+    (data / "nested.json").write_text("\n".join(map(json.dumps, lines)))
+    (data / "table.csv").write_text("u,i,t,at\n" + "\n".join(map(",".join, rows)) + "\nperson-1,too few\n")
+    (data / "pairs").write_text("".join(f"{user} 7\n" for user in IDS) + "person-1 1 2\n")
+    spark.createDataFrame(rows, "u string, i string, t string, at string").coalesce(1).write.parquet(str(data / "pq"))
+    nested = {"user_id": "^u", "item_id": "i", "text": "s", "review_time": "at"}
+    sources = [
+        {"name": "flat", "table": "events", "kind": "json", "path": "flat.json", "columns": EVENTS},
+        {"name": "csv", "table": "events", "kind": "csv", "path": "table.csv", "columns": EVENTS},
+        {"name": "pq", "table": "events", "kind": "parquet", "path": "pq", "columns": EVENTS},
+        {"name": "pairs", "table": "events", "kind": "pairs", "path": "pairs", "constants": {"event_type": "click"}},
+        {"name": "nested", "table": "reviews", "kind": "json", "path": "nested.json", "columns": nested,
+         "explode": ["past"]},
+        {"name": "products", "table": "items", "kind": "json", "path": "nested.json", "columns": {"item_id": "i"},
+         "explode": ["past"]},
+    ]  # fmt: skip
+    root = {"data": {"root": str(data), "pseudonymise": {}}, "lake": {"root": str(tmp_path / "lake")}}
+    settings = parse_settings({**root, "sources": sources})
+    monkeypatch.delenv("TANDEMREC_PSEUDONYM_KEY", raising=False)
+    with pytest.raises(ConfigError, match="TANDEMREC_PSEUDONYM_KEY holds nothing"):
+        ingest.run(spark, settings)
+    assert not Path(settings.lake.root).exists()
+
+    monkeypatch.setenv("TANDEMREC_PSEUDONYM_KEY", KEY)
+    figures = ingest.run(spark, settings)
+    assert {name: one["rows"] for name, one in figures.items()} == {
+        "flat": 6, "csv": 4, "pq": 3, "pairs": 4, "nested": 3, "products": 3,
+    }  # fmt: skip
+    for path in Path(settings.lake.root).rglob("*"):
+        if path.is_file():
+            content = path.read_bytes().decode(errors="replace")
+            if path.suffix == ".parquet":
+                content += repr(pq.ParquetFile(path).read().to_pylist())
+            assert not [one for one in (*IDS, "p\\u00e9rson", KEY) if one in content], path
+    lake, expected = Lake(settings.lake.root), {pseudonym(user, KEY.encode()) for user in IDS}
+    for source in settings.sources[:5]:  # the same in every source: they can be joined
+        bronze = lake_spark.read(spark, lake, f"{source.table}_raw").where(f"source = '{source.name}'")
+        found = [row["user_id"] for row in parse(bronze, source).where("user_id IS NOT NULL").collect()]
+        assert set(found) == expected
+        assert len(found) == len(IDS)

@@ -1,0 +1,120 @@
+"""A table that is not as its contract says is refused in one line, or migrated where no row must change."""
+
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from jobs import migrate
+from tandemrec.config import parse_settings
+from tandemrec.errors import TableError
+from tandemrec.lake import TABLES, contracts
+from tandemrec.lake.contracts import VERSION_PROPERTY
+from tandemrec.lake.drift import drifts
+from tandemrec.lake.types import arrow_schema, delta_schema
+
+NAME = "items_vocabulary"
+
+
+@pytest.fixture
+def settings(lake):
+    source = {"name": "s", "table": "events", "kind": "pairs", "path": "p", "constants": {"event_type": "click"}}
+    return parse_settings({"data": {"root": "data"}, "lake": {"root": lake.root}, "sources": [source]})
+
+
+@pytest.fixture
+def contract_becomes(monkeypatch):
+    """The library's next version says something else of the table."""
+
+    def change(*, more="", columns=None, **values):
+        contract = TABLES[NAME]
+        columns = (columns or contract.columns) + contracts.model.columns_of(more)
+        monkeypatch.setitem(TABLES, NAME, replace(contract, columns=columns, **values))
+
+    return change
+
+
+def rows(lake, *pairs):
+    schema = arrow_schema(lake.table(NAME))
+    return pa.Table.from_pylist([{"item_id": item, "item_index": index} for item, index in pairs], schema)
+
+
+def column(name, **values):
+    return tuple(replace(c, **values) if c.name == name else c for c in TABLES[NAME].columns)
+
+
+def test_what_can_change_is_migrated_and_rows_stay(lake, settings, contract_becomes, capsys):
+    lake.overwrite(NAME, rows(lake, ("a", 1), ("b", 2)))
+    before = lake.version(NAME)
+    contract_becomes(
+        columns=column("item_id", comment="what it is called", required=False),
+        more="colour string of the item",
+        checks={"index_from_1": "item_index >= 1", "index_below_9": "item_index < 9"},
+        comment="Numbers",
+    )
+    with pytest.raises(
+        TableError, match=r"items_vocabulary: column item_id is string NOT NULL, expected string by con"
+    ):
+        lake.ensure(NAME)
+    assert migrate.run(settings, dry_run=True) == {NAME: {"found": 5, "left": 0}}
+    assert lake.version(NAME) == before
+    assert "column colour is absent, expected string: would change" in capsys.readouterr().out
+    assert migrate.run(settings) == {NAME: {"found": 5, "left": 0}}
+    lake.ensure(NAME)
+    table = DeltaTable(lake.path(NAME))
+    assert table.schema() == delta_schema(TABLES[NAME])
+    assert (table.metadata().description, drifts(table, TABLES[NAME])) == ("Numbers", [])
+    found = lake.read(NAME).sort_by("item_id").to_pylist()
+    assert found == [{"item_id": i, "item_index": n, "colour": None} for i, n in (("a", 1), ("b", 2))]
+    with pytest.raises(Exception, match="1 rows failed validation"):
+        write_deltalake(
+            lake.path(NAME), lake.read(NAME).set_column(1, "item_index", pa.array([9, 3], pa.int32())), mode="append"
+        )
+    assert migrate.run(settings) == {}
+
+
+def test_a_constraint_that_rows_break_is_not_added(lake, settings, contract_becomes):
+    lake.overwrite(NAME, rows(lake, ("a", 1), ("b", 2)))
+    contract_becomes(checks={"index_from_1": "item_index >= 2"})
+    with pytest.raises(
+        TableError, match=r"index_from_1 is item_index >= 1: .*1 rows failed.* expected item_index >= 2"
+    ):
+        migrate.run(settings)
+    with pytest.raises(TableError, match=r"constraint index_from_1 is item_index >= 1, expected .*migrate"):
+        lake.ensure(NAME)
+    assert lake.open(NAME).metadata().configuration["delta.constraints.index_from_1"] == "item_index >= 1"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            {"columns": column("item_index", type="bigint")},
+            "column item_index is int NOT NULL, expected bigint NOT NULL",
+        ),
+        ({"columns": TABLES[NAME].columns[:1]}, "column item_index is int NOT NULL, expected no such column"),
+        ({"more": "colour string! of the item"}, "column colour is absent, expected string NOT NULL"),
+        ({"partition_by": ("item_id",)}, r"the partitioning is by \[\], expected by \['item_id'\]"),
+    ],
+)
+def test_what_needs_rows_to_change_is_refused(lake, settings, contract_becomes, change, said):
+    lake.overwrite(NAME, rows(lake, ("a", 1)))
+    contract_becomes(**change)
+    with pytest.raises(TableError, match=f"table {NAME}: {said} by contract 1, which no migration can change"):
+        lake.ensure(NAME)
+    with pytest.raises(TableError, match=f"{said}, which no migration can change"):
+        migrate.run(settings)
+
+
+def test_a_comment_stops_nobody_and_versions_rise(lake, settings, contract_becomes, monkeypatch):
+    lake.ensure(NAME)
+    contract_becomes(comment="Other words")
+    for module in ("drift", "store"):
+        monkeypatch.setattr(f"tandemrec.lake.{module}.CONTRACT_VERSION", "2")
+    lake.ensure(NAME)
+    assert migrate.run(settings) == {NAME: {"found": 1, "left": 0}}
+    assert lake.open(NAME).metadata().configuration[VERSION_PROPERTY] == "2"
+    monkeypatch.setattr("tandemrec.lake.store.CONTRACT_VERSION", "1")
+    with pytest.raises(TableError, match="made by contract 2, expected 1 or less"):
+        migrate.run(settings)
