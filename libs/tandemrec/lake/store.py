@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow import fs
 
 from tandemrec.config.root import LakeSettings
@@ -22,6 +22,8 @@ from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES
 from tandemrec.lake.drift import refuse_drift
 from tandemrec.lake.types import arrow_schema, delta_schema
 from tandemrec.lake.versions import data_version
+
+COMMIT_ATTEMPTS = 20  # of a merge that other processes come before
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,8 +230,22 @@ class Lake:
         if rows.num_rows == 0:
             return Merged(inserted=0, updated=0)
         _refuse_repeated_keys(rows, contract)
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                return self._merge(contract, rows, update)
+            except CommitFailedError as error:  # another process changed rows that this merge looked at
+                if attempt == COMMIT_ATTEMPTS:
+                    raise TableError(
+                        f"table {name}: {attempt} commits of other processes came before: {error}"
+                    ) from error
+            except Exception as error:
+                raise TableError(f"table {name}: {error}") from error
+
+    def _merge(self, contract: Table, rows: pa.Table, update: bool) -> Merged:
         on = " AND ".join(f"t.{key} = s.{key}" for key in contract.key)
-        merger = self.open(name).merge(
+        merger = self.open(contract.name).merge(
             rows,
             on,
             source_alias="s",
@@ -240,10 +256,7 @@ class Lake:
         if update and others:
             differs = " OR ".join(f"(t.{c} IS DISTINCT FROM s.{c})" for c in others)
             merger = merger.when_matched_update_all(predicate=differs)
-        try:
-            done = merger.when_not_matched_insert_all().execute()
-        except Exception as error:
-            raise TableError(f"table {name}: {error}") from error
+        done = merger.when_not_matched_insert_all().execute()
         return Merged(inserted=done["num_target_rows_inserted"], updated=done["num_target_rows_updated"])
 
     def overwrite(
