@@ -84,6 +84,7 @@ def test_what_was_planted_is_what_is_found(spark, sample, tmp_path):
         assert figures[table] == {
             "in": expected.rows,
             "kept": expected.kept,
+            **({"former": expected.former} if table == "items" else {}),
             "merged": sum(expected.merged.values()),
             "rejected": {reason: count for reason, count in expected.rejected.items() if count},
         }, table

@@ -69,13 +69,18 @@ def assign(rng: np.random.Generator, rows: int, rates: Mapping[str, float]) -> d
 
 def counted(kept: int, defects: Mapping[int, str], rates: Mapping[str, float]) -> TableCounts:
     """The counts of a table whose every defect is a line beside the good ones."""
-    by_code = Counter(defects.values())
+    return by_code(kept, Counter(defects.values()), rates)
+
+
+def by_code(kept: int, lines: Mapping[str, int], rates: Mapping[str, float]) -> TableCounts:
+    """The counts of a table that has so many lines of each code of `rates` beside its good ones."""
+    counts = {code: lines.get(code, 0) for code in rates}
     return TableCounts(
-        rows=kept + by_code.total(),
+        rows=kept + sum(counts.values()),
         kept=kept,
-        former=by_code[FORMER],
-        merged={code: by_code[code] for code in rates if code in (EXACT, NEAR)},
-        rejected={code: by_code[code] for code in rates if code not in (EXACT, NEAR, FORMER)},
+        former=counts.get(FORMER, 0),
+        merged={code: count for code, count in counts.items() if code in (EXACT, NEAR)},
+        rejected={code: count for code, count in counts.items() if code not in (EXACT, NEAR, FORMER)},
     )
 
 

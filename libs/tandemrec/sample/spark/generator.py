@@ -8,12 +8,12 @@ from pyspark.sql import functions as F
 
 from tandemrec.errors import ConfigError
 from tandemrec.sample.behaviour import YEAR
-from tandemrec.sample.dirt import EVENT_RATES, EXACT, HTML, NEAR, REVIEW_RATES, UNSEEN
+from tandemrec.sample.dirt import EVENT_RATES, HTML, REVIEW_RATES, UNSEEN, by_code
 from tandemrec.sample.files import MARKER, whole_or_nothing, write_text
 from tandemrec.sample.item_list import NO_PRICE
 from tandemrec.sample.listing import COLUMNS
 from tandemrec.sample.moments import FORMATS
-from tandemrec.sample.planted import Planted, TableCounts
+from tandemrec.sample.planted import Planted
 from tandemrec.sample.spark.events import event_lines
 from tandemrec.sample.spark.items import RATES, item_rows
 from tandemrec.sample.spark.reviews import review_lines
@@ -59,9 +59,9 @@ def generate(
         lines = review_lines(numbered(reviews), users=users, items=items, reviews=reviews, seed=seed)
         of_reviews = _write_lines(lines, folder / "reviews", REVIEW_RATES, _marks("body"))
         planted = Planted(
-            events=_counts(of_events, EVENT_RATES),
-            items=_counts(described, RATES),
-            reviews=_counts(of_reviews, REVIEW_RATES),
+            events=by_code(of_events["kept"], of_events, EVENT_RATES),
+            items=by_code(described["kept"], described, RATES),
+            reviews=by_code(of_reviews["kept"], of_reviews, REVIEW_RATES),
             time_formats={form: of_events[form] for form in FORMATS},
             html=described["html"] + of_reviews["html"],
             control_characters=described["control_characters"] + of_reviews["control_characters"],
@@ -122,16 +122,6 @@ def _catalogue() -> dict[str, Column]:
         "prices_unreadable": F.count_if(stays & F.col("price_usd").isin(*NO_PRICE)),
         "brands": F.bit_or(F.when(stays, F.expr("shiftleft(1L, brand)"))),
     }
-
-
-def _counts(figures: Mapping[str, int], rates: Mapping[str, float]) -> TableCounts:
-    defects = {code: figures[code] for code in rates}
-    return TableCounts(
-        rows=figures["kept"] + sum(defects.values()),
-        kept=figures["kept"],
-        merged={code: defects.pop(code) for code in (EXACT, NEAR)},
-        rejected=defects,
-    )
 
 
 def _drop_marks(folder: Path) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandemrec.sample.dirt import ITEM_RATES, NEAR
+from tandemrec.sample.dirt import FORMER, ITEM_RATES
 from tandemrec.sample.item_list import CONTROL_SHARE, HTML_SHARE, NO_PRICE
 from tandemrec.sample.listing import BRAND_MISSPELT, COLUMNS
 from tandemrec.sample.moments import START
@@ -27,7 +27,7 @@ def item_rows(rows: DataFrame, *, items: int, seed: int) -> DataFrame:
         each.below("brand", len(BRANDS)).cast("int").alias("brand"),
         each.below("style", len(STYLES)).cast("int").alias("style"),
     )
-    is_earlier = F.col("defect") == NEAR
+    is_earlier = F.col("defect") == FORMER
     maker, style = _of(BRANDS, F.col("brand")), _of(STYLES, F.col("style"))
     nouns = F.array(*[_array(category.nouns) for category in CATEGORIES])
     noun = F.get(F.get(nouns, F.col("kind")), each.below("noun", min(len(c.nouns) for c in CATEGORIES)).cast("int"))
