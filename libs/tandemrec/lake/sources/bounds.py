@@ -1,7 +1,8 @@
 """How much one file may unpack to and how long one line may be.
 
-Spark's reader passes over lines longer than a bound without a word, which keeps memory small. So the bytes of the lines
-that it gave are compared with those that the file has: a file that was read in part is refused by name.
+Spark's reader passes over lines longer than a bound without a word, or cuts them at it where a block ends. That keeps
+memory small. So the bytes of the lines that it gave are compared with those that the file has: a file that was read in
+part is refused by name.
 """
 
 import gzip
@@ -25,10 +26,11 @@ _BYTE_ORDER_MARK = 3  # bytes, which the reader leaves out; a line end at the en
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """What was read of a file: the bytes of its lines with their ends, and the bytes of the file itself."""
+    """What was read of a file: the bytes of its lines with their ends, of the longest one without, and of the file."""
 
     read: int
     size: int
+    longest: int = 0
 
 
 def allowed_bytes(packed: int) -> int:
@@ -79,7 +81,7 @@ def check_long_lines(source: Source, files: Sequence[SourceFile], lines: Mapping
         missing = size - read
         if path.lower().endswith(".gz"):
             missing = (_size_in_trailer(path) - read + 1) % 2**32 - 1  # the trailer counts to 4 GiB
-        if -1 <= missing <= _BYTE_ORDER_MARK:
+        if -1 <= missing <= _BYTE_ORDER_MARK and (found is None or found.longest < MAX_LINE):
             continue
         if not is_local(file.path):
             raise SourceError(

@@ -52,7 +52,7 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
         _check_bounds(source, files, blocks)  # what cannot be read shows here, before anything is written
         raw = _raw(source, records.select(*cells).schema, blocks)
         line = F.col("before") + F.col("id") - F.col("first_id") + first_line
-        numbered = records.join(F.broadcast(blocks.drop("header", "bytes", "size")), ["path", "block"])
+        numbered = records.join(F.broadcast(blocks.drop("header", "bytes", "longest", "size")), ["path", "block"])
         yield numbered.select("file", "file_size", line.alias("line"), raw.alias("raw")).where("line > 0")
     finally:
         blocks.unpersist()
@@ -98,8 +98,8 @@ def record(source: Source, schema: StructType) -> Column:
 
 def _blocks(records: DataFrame, source: Source, cells: list[str]) -> DataFrame:
     """One row a block of a file: path, size (of the file), block, first_id, before (lines of the file's earlier
-    blocks), bytes (of its lines; null where the layout has none) and, of csv, header: the cells of the first record as
-    a JSON array.
+    blocks), bytes (of its lines) and longest (of them; both null where the layout has no lines) and, of csv, header:
+    the cells of the first record as a JSON array.
     """
     is_csv = source.kind == "csv"
     first = F.min_by(F.struct(*cells), "id") if is_csv else F.lit(None)
@@ -110,17 +110,24 @@ def _blocks(records: DataFrame, source: Source, cells: list[str]) -> DataFrame:
         F.count("*").alias("lines"),
         F.min("id").alias("first_id"),
         F.sum(F.octet_length(line) + F.lit(1)).alias("bytes"),
+        F.max(F.octet_length(line)).alias("longest"),
         first.alias("first"),
     )
     header = F.to_json(F.array(*[F.col("first")[cell] for cell in cells])) if is_csv else F.lit(None)
     earlier = Window.partitionBy("path").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
     before = F.coalesce(F.sum("lines").over(earlier), F.lit(0))
-    return counted.select("path", "size", "block", "first_id", before.alias("before"), "bytes", header.alias("header"))
+    measures = ["bytes", "longest"]
+    return counted.select(
+        "path", "size", "block", "first_id", before.alias("before"), *measures, header.alias("header")
+    )
 
 
 def _check_bounds(source: Source, files: Sequence[SourceFile], blocks: DataFrame) -> None:
-    measured = blocks.groupBy("path").agg(F.sum("bytes").alias("bytes"), F.first("size").alias("size")).collect()
-    lines = {row.path: bounds.Lines(read=row.bytes or 0, size=row.size) for row in measured}
+    sizes = [F.sum("bytes").alias("read"), F.max("longest").alias("longest"), F.first("size").alias("size")]
+    lines = {
+        row.path: bounds.Lines(read=row.read or 0, longest=row.longest or 0, size=row.size)
+        for row in blocks.groupBy("path").agg(*sizes).collect()
+    }
     bounds.check_bombs(source, files, lines)
     if source.kind in _LINES and all(map(bounds.is_measurable, files)):
         bounds.check_long_lines(source, files, lines)
