@@ -93,10 +93,8 @@ def sample(rows: int, data: Path) -> int:
 def configure(path: Path, data: Path, lake: Path, logs: Path, arguments: argparse.Namespace) -> Path:
     """The demo's settings with the session of the benchmark."""
     settings = yaml.safe_load((ROOT / "conf" / "local.yaml").read_text(encoding="utf-8"))
-    conf = {"spark.driver.maxResultSize": "64m"}
-    if logs:
-        log = {"enabled": "true", "dir": logs.as_uri(), "compress": "false", "rolling.enabled": "false"}
-        conf |= {f"spark.eventLog.{key}": value for key, value in log.items()}
+    log = {"enabled": "true", "dir": logs.as_uri(), "compress": "false", "rolling.enabled": "false"}
+    conf = {f"spark.eventLog.{key}": value for key, value in log.items()} | {"spark.driver.maxResultSize": "64m"}
     settings |= {
         "data": {"root": str(data)},
         "lake": {"root": str(lake)},

@@ -34,16 +34,17 @@ def settle_events(
         elsewhere: distinct events of users who are not among the rows.
     """
     # Rows rejected already have each a partition of their own, so that they are spread and change nothing.
-    rows = judged.withColumns(
-        {
-            "_alone": F.when(F.col("verdict") != KEPT, F.struct(*ORIGIN)),
-            "_minute": F.date_trunc("minute", "event_time"),
-        }
-    )
-    by_user = Window.partitionBy("user_id", "_alone").orderBy("_minute", "event_time", "item_id", "event_type", *ORIGIN)
+    rows = judged.withColumn("_alone", F.when(F.col("verdict") != KEPT, F.xxhash64(*ORIGIN)))
+    by_minute = rules.max_events_per_minute is not None
+    rows = rows.withColumn("_minute", F.date_trunc("minute", "event_time")) if by_minute else rows
+    order = [*(["_minute"] if by_minute else []), "event_time", "item_id", "event_type", *ORIGIN]
+    by_user = Window.partitionBy("user_id", "_alone").orderBy(*order)
     same = [F.lag(name).over(by_user).eqNullSafe(F.col(name)) for name in ("event_time", "item_id", "event_type")]
-    rows = _reject(rows, reduce(Column.__and__, same), MERGED)
-    rows = _reject_machines(rows, rules, elsewhere)
+    # A merged row stands at the time of the one that stays, so one pass finds what is before for both.
+    rows = rows.withColumns({"_same": reduce(Column.__and__, same), "_before": _time_before(by_user)})
+    rows = _reject(rows, F.col("_same"), MERGED)
+    if by_minute or rules.max_user_share is not None:
+        rows = _reject_machines(rows, rules, elsewhere).withColumn("_before", _time_before(by_user))
     rows = _in_sessions(rows, rules, by_user, since)
     rows = _repeats_counted(rows, rules)
     return rows.select(judged.columns)
@@ -55,6 +56,12 @@ def _alive() -> Column:
 
 def _has_time() -> Column:
     return F.col("event_time") != F.lit(moment(NO_TIME))
+
+
+def _time_before(by_user: WindowSpec) -> Column:
+    """The latest time of the user's events before."""
+    time = F.when(_alive() & _has_time(), F.col("event_time"))
+    return F.max(time).over(by_user.rowsBetween(Window.unboundedPreceding, -1))
 
 
 def _reject(rows: DataFrame, when: Column, verdict: str) -> DataFrame:
@@ -76,8 +83,7 @@ def _reject_machines(rows: DataFrame, rules: BehaviourSettings, elsewhere: int) 
 
 
 def _in_sessions(rows: DataFrame, rules: BehaviourSettings, by_user: WindowSpec, since: datetime | None) -> DataFrame:
-    counts = _alive() & _has_time()
-    before = F.max(F.when(counts, F.col("event_time"))).over(by_user.rowsBetween(Window.unboundedPreceding, -1))
+    counts, before = _alive() & _has_time(), F.col("_before")
     starts = counts & F.coalesce(_seconds(F.col("event_time"), before) > rules.session_gap_minutes * 60, F.lit(True))
     start = F.col("event_time")
     if since is not None:

@@ -117,14 +117,19 @@ def _struct(tree: Mapping[str, Any]) -> StructType:
 
 
 def _with_object(rows: DataFrame, name: str, paths: Iterable[str], source: Source) -> DataFrame:
-    """Add the JSON object that the line `raw` is, or null. Read as the first element of a list whose second is ours,
-    the line's hash, so that what follows the object (another object, half a line, a bracket) is not passed over.
+    """Add the JSON object that the line `raw` is, or null: read as the one element of a list, so that what follows the
+    object (another object, half a line) is not passed over.
+
+    A line with a closing bracket could close that list and go on: there the list has a second element, the line's
+    hash, which is not reached then. The others are spared it: it takes as long as the object.
     """
-    hash_ = F.xxhash64("raw").cast("string")
-    listed = F.concat(F.lit("["), F.col("raw"), F.lit(f', {{"{_END}": "'), hash_, F.lit('"}]'))
+    hash_, has_bracket = F.xxhash64("raw").cast("string"), F.contains("raw", F.lit("]"))
+    marked = F.concat(F.lit("["), F.col("raw"), F.lit(f', {{"{_END}": "'), hash_, F.lit('"}]'))
+    listed = F.when(has_bracket, marked).otherwise(F.concat(F.lit("["), F.col("raw"), F.lit("]")))
     # In two steps: as one expression that uses the list twice, Spark would parse every line twice.
     parsed = rows.withColumn("_objects", F.from_json(listed, _schema([*paths, _END], source)))
-    whole = F.get("_objects", 1).getField(_END) == hash_
+    marker = F.get("_objects", 1).getField(_END) == hash_
+    whole = F.when(has_bracket, marker).otherwise(F.size("_objects") == 1)
     return parsed.withColumn(name, F.when(whole, F.get("_objects", 0)))
 
 

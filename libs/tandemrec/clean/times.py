@@ -14,6 +14,7 @@ MAX_LENGTH = 100  # characters; no time is longer, and matching a text of any le
 NAMED = frozenset({"iso", "epoch_s", "epoch_ms"})  # formats that are no pattern
 
 _RUN = re.compile(r"'(?P<quoted>[^']*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL)
+_NUMBER = r"^\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*$"
 _DIGITS = {"y", "u", "d", "H", "h", "k", "K", "m", "s", "D"}
 
 
@@ -24,8 +25,7 @@ def parse_time(text: Column, formats: Sequence[str]) -> Column:
         formats: tried in this order: epoch_s (9 to 11 digits), epoch_ms (12 to 14 digits), iso (a date, or a date and a
             time, with or without a zone; UTC where there is none), or a pattern of Spark's.
     """
-    short = F.when(F.length(text) <= MAX_LENGTH, text)
-    return F.coalesce(*[_read(short, format_) for format_ in formats])
+    return F.when(F.length(text) <= MAX_LENGTH, F.coalesce(*[_read(text, format_) for format_ in formats]))
 
 
 def moment(text: str) -> datetime:
@@ -36,21 +36,24 @@ def moment(text: str) -> datetime:
 
 def _read(text: Column, format_: str) -> Column:
     if format_ == "epoch_s":
-        seconds = _number(text)
-        return F.when(seconds.between(10**8, 10**11 - 1), F.timestamp_micros((seconds * 10**6).cast("bigint")))
+        return _epoch(text, digits=9, longest=11, unit=10**6)
     if format_ == "epoch_ms":
-        milliseconds = _number(text)
-        is_time = milliseconds.between(10**11, 10**14 - 1)
-        return F.when(is_time, F.timestamp_micros((milliseconds * 1000).cast("bigint")))
+        return _epoch(text, digits=12, longest=14, unit=1000)
     if format_ == "iso":
         is_dated = (F.substring(text, 5, 1) == "-") & (F.length(text) >= 8)  # a bare time would become today's
         return F.when(is_dated, text.try_cast("timestamp"))
     return F.try_to_timestamp(F.when(text.rlike(shape(format_)), text), F.lit(format_))
 
 
-def _number(text: Column) -> Column:
-    """The text as a number: a double in JSON may come as 1.5E9."""
-    return text.try_cast("decimal(20,6)")
+def _epoch(text: Column, *, digits: int, longest: int, unit: int) -> Column:
+    """A number of so many digits before the point, in units of so many microseconds. Most are written in full; a
+    double in JSON may come as 1.5E9.
+    """
+    in_full = F.when(text.rlike(rf"^[1-9]\d{{{digits - 1},{longest - 1}}}$"), text.try_cast("bigint") * unit)
+    # Where a text is no number, the attempt to read it as a decimal costs more than everything else.
+    number = F.when(text.rlike(_NUMBER), text.try_cast("decimal(20,6)"))
+    in_range = number.between(10 ** (digits - 1), 10**longest - 1)
+    return F.timestamp_micros(F.coalesce(in_full, F.when(in_range, (number * unit).cast("bigint"))))
 
 
 def shape(pattern: str) -> str:
