@@ -4,7 +4,7 @@ Every row has a column `was`: null for a new row, else its verdict before this r
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -61,9 +61,9 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
     users = moving.select("user_id").distinct()
     since, elsewhere = None, 0
     if rules.max_user_share is None:
-        first = moving.agg(F.min("event_time")).first()
         reach = max(rules.session_gap_minutes * 60, *rules.repeat_seconds.values(), 0) + 120  # two whole minutes
-        since = first[0] - timedelta(seconds=reach) if first and first[0] else datetime.max
+        first = moving.agg(F.min("event_time") - F.make_dt_interval(secs=F.lit(reach))).first()
+        since = first[0] if first else None  # null: nothing moves, and no user is among those who do
         silver = silver.where(F.col("last_time") >= F.lit(since))
     else:
         others = silver.join(users, "user_id", "left_anti").agg(F.sum("count")).first()
