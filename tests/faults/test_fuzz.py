@@ -138,8 +138,8 @@ def check(spark, folder: Path, count: int, seed: int) -> None:
         lost = {key for key in bronze if key[0] in sources} - {place[:3] for place in everywhere}
         if table != "events":  # of a session's records some may be merged and others not
             assert figures[table]["in"] == sum(key[0] in sources for key in bronze)
-            assert len(lost) == figures[table]["merged"]
-        assert all(bronze[key].lstrip().startswith("{") for key in lost)  # merged: they were records
+            assert len(lost) == figures[table]["merged"] + figures[table].get("former", 0)
+        assert all(bronze[key].lstrip().startswith("{") for key in lost)  # merged or former: they were records
     broken = {(row["source"], row["file"], row["line"]) for row in rejected if row["reason"] == "broken_json"}
     flat = {key: text for key, text in bronze.items() if key[0] != "sessions"}  # there the rule asks for records too
     assert [text for key, text in flat.items() if key in broken and is_object(text) and not is_long(text)] == []
@@ -167,7 +167,7 @@ def is_long(text: str) -> bool:
 
 
 def test_no_fuzzed_line_is_lost_or_comes_twice(spark, tmp_path):
-    check(spark, tmp_path, 2_000, seed=11)
+    check(spark, tmp_path, 1_000, seed=11)
 
 
 @pytest.mark.slow
