@@ -86,7 +86,8 @@ def lines_of_batches(seed):
     return batches
 
 
-@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2, 3])
 def test_files_one_by_one_leave_what_all_at_once_leave(spark, tmp_path, seed, capsys):
     batches = lines_of_batches(seed)
     one, lake, data = tmp_path / "one", tmp_path / "lake", tmp_path / "data"

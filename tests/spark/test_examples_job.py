@@ -30,6 +30,7 @@ def rows_of(lake, name):
     return sorted(lake.read(name).to_pylist(), key=str)
 
 
+@pytest.mark.slow
 def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
     events, reviews, items = random_log(5)
     fill(lake, events, reviews, items)

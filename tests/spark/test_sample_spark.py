@@ -66,6 +66,7 @@ def test_items_are_skewed_as_stated(sample):
         assert sum(drawn[rank + 1] for rank in range(low, high)) / total == pytest.approx(expected, rel=0.1)
 
 
+@pytest.mark.slow
 def test_what_was_planted_is_what_is_found(spark, sample, tmp_path):
     folder, planted = sample
     assert json.loads((folder / "planted.json").read_text())["events"]["kept"] == SIZES["events"]

@@ -35,6 +35,7 @@ def tampered(lake, name, change):
     return lake.version(name)
 
 
+@pytest.mark.slow
 def test_examples_of_older_versions_and_rebuilt_from_their_record(spark, lake, capsys):
     settings = settings_of(lake.root, valid_share=0.2, test_share=0.2, history_length=3)
     logs = random_log(5, users=4, events=80, reviews=20), random_log(6, users=4, events=60, reviews=20)
