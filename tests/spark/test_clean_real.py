@@ -6,6 +6,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from jobs import clean, ingest
 from tandemrec.config import load_settings
 from tandemrec.lake import Lake
@@ -19,6 +21,7 @@ def cleaned(spark, name, folder, tmp_path):
     return clean.run(spark, settings), Lake(settings.lake.root)
 
 
+@pytest.mark.slow
 def test_reviews_of_musical_instruments(spark, shared_data, tmp_path):
     folder = shared_data / "amazon_musical_instruments_2014_5core"
     figures, lake = cleaned(spark, "musical_instruments", folder, tmp_path)

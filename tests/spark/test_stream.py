@@ -97,6 +97,7 @@ def test_a_bad_file_stops_the_stream_with_one_line_until_it_is_mended(spark, tmp
         stream.run(spark, settings(tmp_path, "lake", {"path": "nowhere"}))
 
 
+@pytest.mark.slow
 def test_changes_of_a_delta_table_come_once(spark, tmp_path):
     place = str(tmp_path / "data" / "logs")
     spark.sql(f"CREATE TABLE delta.`{place}` (u string, i string, t string, at string, n int) USING delta "
