@@ -51,7 +51,7 @@ check: $(VENV)/.installed ## format, lint, types and one-way imports
 	@$(VENV)/bin/lint-imports --no-cache
 
 .PHONY: test
-test: check ## checks and tests, under 12 minutes on 2 cores
+test: check ## checks and tests, the fast ones; make test-all adds the slow
 	@$(PY) -m pytest -m "not slow"
 
 .PHONY: test-all
