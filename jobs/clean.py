@@ -176,7 +176,8 @@ class _Cleaning:
     def _merge(self, table: str, rows: DataFrame) -> None:
         key = list(self.lake.table(table).key)
         held = self._lifted() if table == "quarantine" else self.held[table].select(key)
-        merge(self.spark, self.lake, table, rows, gone=held.join(rows, key, "left_anti"))
+        if self.lake.info(table).files or not rows.isEmpty():  # an append of nothing would be a version
+            merge(self.spark, self.lake, table, rows, gone=held.join(rows, key, "left_anti"))
 
     def _lifted(self) -> DataFrame:
         """Origins of the rows that were in quarantine and were judged again."""

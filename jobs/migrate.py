@@ -1,4 +1,4 @@
-"""Tables of an older contract brought up to this one: columns, constraints, comments. No row is read or written."""
+"""Tables of an older contract brought up to this one: columns, constraints, comments. No row is written."""
 
 import sys
 from collections.abc import Sequence

@@ -91,7 +91,6 @@ class _Stream:
         self.figures = {"files": 0, "rows": 0}
         self.failure: Exception | None = None
         self.brought = False
-        self.query = ""
 
     def start(self, *, follow: bool) -> StreamingQuery:
         root, options = self.settings.data.root, self.settings.stream

@@ -61,7 +61,7 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
     users = moving.select("user_id").distinct()
     since, elsewhere = None, 0
     if rules.max_user_share is None:
-        reach = max(rules.session_gap_minutes * 60, *rules.repeat_seconds.values(), 0) + 120  # two whole minutes
+        reach = max([rules.session_gap_minutes * 60, *rules.repeat_seconds.values()]) + 120  # two whole minutes
         first = moving.agg(F.min("event_time") - F.make_dt_interval(secs=F.lit(reach))).first()
         since = first[0] if first else None  # null: nothing moves, and no user is among those who do
         silver = silver.where(F.col("last_time") >= F.lit(since))

@@ -51,8 +51,6 @@ def merge(
     lake.ensure(name)
     rows = conform(rows, contract)
     if lake.info(name).files == 0:  # nothing to compare with, and MERGE would compute the rows twice
-        if rows.isEmpty():
-            return Merged(inserted=0, updated=0)
         rows.write.format("delta").mode("append").save(lake.path(name))
         return Merged(inserted=lake.info(name).rows, updated=0)
     on = " AND ".join(f"t.{key} <=> s.{key}" for key in contract.key)
