@@ -14,6 +14,7 @@ from tandemrec.errors import ConfigError
 from tandemrec.examples import vocabularies
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
+from tandemrec.lake.scratch import Scratch
 from tandemrec.lake.spark import merge, read
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
@@ -32,9 +33,9 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
     """
     lake = Lake.of(settings.lake)
     with ExitStack() as stack:
-        options = settings.examples
+        options, scratch = settings.examples, stack.enter_context(Scratch(spark, lake, "examples"))
         ids = vocabularies.ids_of(*_silver(spark, lake), options.min_category_items, options.attributes)
-        sizes = _number(spark, lake, ids, options)
+        sizes = _number(spark, lake, ids, options, scratch)
         tables, cuts = build(spark, lake, settings, stack, sizes=sizes)
         for name, rows in tables.items():
             merge(spark, lake, name, rows, replace=True)
@@ -96,10 +97,12 @@ def _rows(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
     return read(spark, lake, name) if lake.exists(name) else spark.createDataFrame([], ddl(lake.table(name)))
 
 
-def _number(spark: SparkSession, lake: Lake, ids: DataFrame, options: ExamplesSettings) -> dict[str, int]:
+def _number(
+    spark: SparkSession, lake: Lake, ids: DataFrame, options: ExamplesSettings, scratch: Scratch
+) -> dict[str, int]:
     """Add new ids to the vocabularies of the lake. Returns the size of each space."""
     known = vocabularies.known_ids({table: _rows(spark, lake, table) for table in vocabularies.TABLES})
-    fresh = vocabularies.new_ids(ids, known)
+    fresh = scratch.keep(vocabularies.new_ids(ids, known))
     numbered, sizes, grown = vocabularies.number(fresh, known)
     sizes |= {name: sizes.get(name, 0) for name in options.attributes}
     _refuse_wide_one_hot(options, sizes)

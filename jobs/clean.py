@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import reduce
 
 import pyarrow.compute as pc
-from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -30,12 +29,14 @@ from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, in_sources, kept, quarant
 from tandemrec.config import Settings, Source
 from tandemrec.errors import ConfigError, SourceError, TableError
 from tandemrec.lake import Lake, runs
+from tandemrec.lake.scratch import Scratch
 from tandemrec.lake.spark import merge, read, replace
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 from tandemrec.pipeline.harness import settings_hash
 
-WRITTEN = (*CLEANERS, "items_history", "categories", "quarantine")
+BEHAVIOUR = ("events", "reviews", "relations")
+CATALOGUE = ("items", "items_history", "categories")
 
 
 def run(spark: SparkSession, settings: Settings) -> runs.Figures:
@@ -51,7 +52,9 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
         TableError: rows were lost or came twice.
     """
     _refuse_unknown_patterns(spark, settings.sources)
-    with _Cleaning(spark, settings) as cleaning:
+    lake = Lake.of(settings.lake)
+    with Scratch(spark, lake, "clean") as scratch:
+        cleaning = _Cleaning(spark, settings, lake, scratch)
         for table in CLEANERS:
             cleaning.settle(table)
         cleaning.write()
@@ -64,23 +67,16 @@ class _Cleaning:
 
     spark: SparkSession
     settings: Settings
+    lake: Lake
+    scratch: Scratch
     settled: dict[str, DataFrame] = field(default_factory=dict)
     moves: dict[str, batches.Moves] = field(default_factory=dict)
     held: dict[str, DataFrame] = field(default_factory=dict)
     bronze: dict[str, DataFrame] = field(default_factory=dict)
-    on_disk: list[DataFrame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.lake = Lake.of(self.settings.lake)
         self.now = moment(self.settings.clean.now) if self.settings.clean.now else runs.now()
         self.last = _continued(self.lake, self.settings)
-
-    def __enter__(self) -> "_Cleaning":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for rows in self.on_disk:
-            rows.unpersist()
 
     def sources(self, table: str) -> list[Source]:
         return [source for source in self.settings.sources if source.table == table]
@@ -92,13 +88,13 @@ class _Cleaning:
         fresh = batches.new_rows(self._judge(table, self.bronze[table]))
         if self.last:
             fresh = self._with_revised(table, fresh)
-            cleaner, fresh = CLEANERS[table], self._kept_on_disk(fresh)
+            cleaner, fresh = CLEANERS[table], self.scratch.keep(fresh)
             batch = cleaner.batch(fresh, read(self.spark, self.lake, cleaner.cleaned), self.settings.clean)
             if batch.held is not None:
                 self.held[table] = batch.held
         else:
             batch = Batch(rows=fresh)
-        self.settled[table] = self._kept_on_disk(CLEANERS[table].settle(batch, self.settings.clean))
+        self.settled[table] = self.scratch.keep(CLEANERS[table].settle(batch, self.settings.clean))
         self.moves[table] = batches.count_moves(self.settled[table])
 
     def _judge(self, table: str, lines: DataFrame) -> DataFrame:
@@ -140,38 +136,41 @@ class _Cleaning:
         lines = revised.select("source", "file", "line", "raw").distinct()
         return fresh.unionByName(batches.again(self._judge(table, lines), revised))
 
-    def _kept_on_disk(self, rows: DataFrame) -> DataFrame:
-        """Computed once, read by the writes and the counts."""
-        self.on_disk.append(rows.persist(StorageLevel.DISK_ONLY))
-        return rows
-
     def write(self) -> None:
+        """What people did first: items known from it are read from there."""
         rows = {table: kept(self.settled[table], table) for table in self.settled}
-        if self.any_item:
-            rows = self._with_bare_items(rows)
+        for table in BEHAVIOUR:
+            self._write(table, rows.get(table))
         if "items" in self.settled:
             rows["categories"] = category_tree(self.settled["items"])
             rows["items_history"] = as_in_tree(history(self.settled["items"]), rows["categories"])
             rows["items"] = as_in_tree(rows["items"], rows["categories"])
+        if self.any_item and (bare := self._bare_items(rows)):
+            rows["items"] = rows["items"].unionByName(bare) if "items" in rows else bare
+        for table in CATALOGUE:
+            self._write(table, rows.get(table))
         rejected = [quarantined(self.settled[table], table) for table in self.settled]
-        rows["quarantine"] = self._whole(reduce(DataFrame.unionByName, rejected))
-        for table in WRITTEN:
-            self.lake.ensure(table)
-            if self.last and (table in self.held or table == "quarantine"):
-                self._merge(table, rows[table])
-            elif table in rows or (not self.last and self.lake.info(table).files):
-                nothing = self.spark.createDataFrame([], ddl(self.lake.table(table)))
-                replace(self.spark, self.lake, table, rows.get(table, nothing))
+        self._write("quarantine", self._whole(reduce(DataFrame.unionByName, rejected)))
 
-    def _with_bare_items(self, rows: dict[str, DataFrame]) -> dict[str, DataFrame]:
-        behaviour = [rows[table].select("item_id") for table in ("events", "reviews") if table in rows]
+    def _write(self, table: str, rows: DataFrame | None) -> None:
+        self.lake.ensure(table)
+        if rows is not None and self.last and (table in self.held or table == "quarantine"):
+            self._merge(table, rows)
+        elif rows is not None or (not self.last and self.lake.info(table).files):
+            nothing = self.spark.createDataFrame([], ddl(self.lake.table(table)))
+            replace(self.spark, self.lake, table, nothing if rows is None else rows)
+
+    def _bare_items(self, rows: dict[str, DataFrame]) -> DataFrame | None:
+        tables = [table for table in ("events", "reviews") if table in rows]
+        if not tables:
+            return None
         if self.last:
-            bare = read(self.spark, self.lake, "items").where(F.col("source").isNull())
-            behaviour.append(bare.select("item_id"))
-        if not behaviour:
-            return rows
-        bare = known_from_behaviour(reduce(DataFrame.union, behaviour), rows.get("items"))
-        return rows | {"items": rows["items"].unionByName(bare) if "items" in rows else bare}
+            known = read(self.spark, self.lake, "items").where(F.col("source").isNull())
+            behaviour = [known, *(rows[table] for table in tables)]
+        else:  # in columns, which a checkpoint is not
+            behaviour = [read(self.spark, self.lake, table) for table in tables]
+        ids = [table.select("item_id") for table in behaviour]
+        return self.scratch.keep(known_from_behaviour(reduce(DataFrame.union, ids), rows.get("items")))
 
     def _merge(self, table: str, rows: DataFrame) -> None:
         key = list(self.lake.table(table).key)

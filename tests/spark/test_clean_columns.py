@@ -9,7 +9,7 @@ from tandemrec.clean.items import category
 from tandemrec.clean.prices import amount, currency
 from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, trimmed
 from tandemrec.clean.times import parse_time, shape
-from tandemrec.clean.words import language, tokens
+from tandemrec.clean.words import language, with_tokens
 
 
 def values(spark, texts):
@@ -99,11 +99,12 @@ def test_languages_and_words(spark):
         "!!! ... 42": ("other", ["42"]),
         "Très bonne guitare": ("en", ["très", "bonne", "guitare"]),
     }
-    spoken = values(spark, list(cases)).withColumn("language", language(F.col("text")))
-    found = spoken.withColumn("words", tokens(F.col("text"), F.col("language"), ["Works"])).orderBy("n").collect()
+    texts = values(spark, list(cases)).withColumnRenamed("text", "clean_text")
+    spoken = texts.withColumn("language", language(F.col("clean_text")))
+    found = with_tokens(spoken, ["Works", "it's", "back\\slash"]).orderBy("n").collect()
     for (text, (code, words)), row in zip(cases.items(), found, strict=True):
         assert row.language == code, text
-        assert row.words == words, text
+        assert row.tokens == words, text
 
 
 def test_prices_and_categories(spark):
@@ -148,10 +149,11 @@ def test_prices_and_categories(spark):
 def test_texts_of_any_length_are_matched(spark):
     """Java matches a repeated group by recursion unless it is possessive; a full stack ends the whole process."""
     long = values(spark, ["1" + " 000" * 50_000, "a" + "'a" * 50_000, "May" + " May" * 50_000])
+    worded = with_tokens(long.withColumns({"clean_text": F.col("text"), "language": F.lit("other")}), [])
     cells = [
         amount(F.col("text")).isNull(),
-        F.length(F.get(tokens(F.col("text"), F.lit("other"), []), 0)),
+        F.length(F.get("tokens", 0)),
         parse_time(F.col("text"), ["MMM d, yyyy", "iso"]).isNull(),
     ]
-    found = [tuple(row) for row in long.select(*cells).collect()]
+    found = [tuple(row) for row in worded.select(*cells).collect()]
     assert found == [(True, 1, True), (True, 100_001, True), (True, 3, True)]

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from tandemrec.clean.emoji import name
 from tandemrec.clean.reviews import judge_reviews
 from tandemrec.clean.texts import plain
-from tandemrec.clean.words import language, tokens
+from tandemrec.clean.words import language, with_tokens
 from tandemrec.config import CleanSettings, Source
 
 FAMILY, ENGLAND = "👨\u200d👩🏽\u200d👧", "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
@@ -87,6 +87,6 @@ def test_an_emoji_is_a_token_kept_or_named_in_every_language(spark):
 
 
 def test_the_title_is_joined_to_a_name(spark):
-    text = values(spark, [":thumbs_up_sign:. Lovely :fire: :x:y"])
-    found = text.select(tokens(F.col("text"), language(F.col("text")), [])).first()
-    assert found[0][:3] == [":thumbs_up_sign:", "lovely", ":fire:"]
+    text = values(spark, [":thumbs_up_sign:. Lovely :fire: :x:y"]).withColumnRenamed("text", "clean_text")
+    found = with_tokens(text.withColumn("language", language(F.col("clean_text"))), []).first()
+    assert found.tokens[:3] == [":thumbs_up_sign:", "lovely", ":fire:"]

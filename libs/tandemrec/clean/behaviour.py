@@ -17,6 +17,7 @@ from tandemrec.config.behaviour import BehaviourSettings
 from tandemrec.lake.contracts import TABLES
 
 TOO_FAST, OUTLIER = "too_fast", "user_outlier"
+SETTLED = ("strength", "count", "last_time", "repeats")  # columns that rows have only once they are settled
 
 
 def settle_events(
@@ -29,7 +30,7 @@ def settle_events(
     belongs to the session; a repeat within its window is counted in the event that it repeats.
 
     Args:
-        judged: columns of silver.events, raw and verdict; every event of its users since `since` at least.
+        judged: columns of silver.events but SETTLED, raw and verdict; every event of its users since `since` at least.
         since: events before are not all among the rows; null: all are. A session that began earlier goes on.
         elsewhere: distinct events of users who are not among the rows.
     """
@@ -46,8 +47,8 @@ def settle_events(
     if by_minute or rules.max_user_share is not None:
         rows = _reject_machines(rows, rules, elsewhere).withColumn("_before", _time_before(by_user))
     rows = _in_sessions(rows, rules, by_user, since)
-    rows = _repeats_counted(rows, rules)
-    return rows.select(judged.columns)
+    rows = _repeats_counted(rows, rules).withColumn("strength", _strength(rules))
+    return rows.select(*judged.columns, *SETTLED)
 
 
 def _alive() -> Column:
@@ -96,7 +97,7 @@ def _in_sessions(rows: DataFrame, rules: BehaviourSettings, by_user: WindowSpec,
 
 def _repeats_counted(rows: DataFrame, rules: BehaviourSettings) -> DataFrame:
     if not rules.repeat_seconds:
-        return rows
+        return rows.withColumns(_unrepeated())
     of_type = [F.when(F.col("event_type") == name, F.lit(seconds)) for name, seconds in rules.repeat_seconds.items()]
     alike = Window.partitionBy("user_id", "_alone", "item_id", "event_type", "split")
     ordered = alike.orderBy("event_time", *ORIGIN)
@@ -125,7 +126,7 @@ def occurrences(events: DataFrame) -> DataFrame:
     """Rows of silver.events with a row of its own for each repeat: what `settle_events` takes again.
 
     Returns:
-        The columns of silver.events and `is_repeat`.
+        The columns of silver.events but SETTLED, and `is_repeat`.
     """
     itself = F.struct("event_time", *ORIGIN, F.lit(False).alias("is_repeat"))
     repeats = F.transform(
@@ -135,14 +136,17 @@ def occurrences(events: DataFrame) -> DataFrame:
         ),
     )
     each = events.withColumn("_each", F.explode(F.concat(F.array(itself), repeats)))
-    each = each.select(
-        *(name for name in events.columns if name not in ("event_time", *ORIGIN, "repeats", "count", "last_time")),
+    return each.select(
+        *(name for name in events.columns if name not in ("event_time", *ORIGIN, *SETTLED)),
         "_each.*",
     )
-    return each.withColumns(unrepeated())
 
 
-def unrepeated() -> dict[str, Column]:
+def _strength(rules: BehaviourSettings) -> Column:
+    return F.coalesce(*(F.when(F.col("event_type") == name, F.lit(s)) for name, s in rules.strengths.items()))
+
+
+def _unrepeated() -> dict[str, Column]:
     """The columns of an event that stands for itself only."""
     repeats = next(column for column in TABLES["events"].columns if column.name == "repeats")
     return {"count": F.lit(1), "last_time": F.col("event_time"), "repeats": F.lit(None).cast(repeats.type)}

@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandemrec.clean.behaviour import unrepeated
+from tandemrec.clean.behaviour import SETTLED
 from tandemrec.clean.parse import mapped_columns, parse
 from tandemrec.clean.texts import trimmed
 from tandemrec.clean.times import moment, parse_time
@@ -20,7 +20,8 @@ from tandemrec.lake.contracts import TABLES
 def judge_events(
     rows: DataFrame, sources: Sequence[Source], clean: CleanSettings, *, now: datetime, items: DataFrame | None
 ) -> DataFrame:
-    """Columns of silver.events, raw and verdict: one row for each record of the bronze rows, each judged by itself.
+    """Columns of silver.events but SETTLED, raw and verdict: one row for each record of the bronze rows, each judged by
+    itself.
 
     Args:
         rows: of events_raw, of these sources at least.
@@ -43,16 +44,10 @@ def judge_events(
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
     judged = judge(events, rules).withColumns(
-        {
-            "value": F.when(is_rating, F.col("value")),
-            "strength": F.coalesce(
-                *(F.when(F.col("event_type") == name, F.lit(s)) for name, s in clean.behaviour.strengths.items())
-            ),
-            "session_start": F.lit(None).cast("timestamp"),
-            **unrepeated(),
-        }
+        {"value": F.when(is_rating, F.col("value")), "session_start": F.lit(None).cast("timestamp")}
     )
-    return judged.select(*TABLES["events"].column_names, "raw", "verdict")
+    columns = [name for name in TABLES["events"].column_names if name not in SETTLED]
+    return judged.select(*columns, "raw", "verdict")
 
 
 def _convert(rows: DataFrame, source: Source) -> DataFrame:

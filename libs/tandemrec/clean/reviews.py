@@ -14,7 +14,7 @@ from tandemrec.clean.parse import mapped_columns, parse
 from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
-from tandemrec.clean.words import language, tokens
+from tandemrec.clean.words import language, with_tokens
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import TARGET_COLUMNS, Source
 from tandemrec.lake.contracts import TABLES
@@ -48,8 +48,7 @@ def judge_reviews(
     second = F.unix_timestamp("review_time").cast("string")
     own_id = F.md5(F.concat_ws("|", "user_id", "item_id", second, "text_hash"))
     identified = identified.withColumn("review_id", F.coalesce("review_id", own_id))
-    spoken = identified.withColumn("language", language(said))
-    worded = spoken.withColumn("tokens", tokens(F.col("clean_text"), F.col("language"), clean.stop_words))
+    worded = with_tokens(identified.withColumn("language", language(said)), clean.stop_words)
     return worded.select(*TABLES["reviews"].column_names, "raw", "verdict")
 
 

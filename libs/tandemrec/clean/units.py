@@ -1,8 +1,8 @@
 """Quantities in attributes, as sources write them, in one unit a dimension: `12 in`, `12"` and `30.48cm` are one."""
 
+import json
 import re
 from collections.abc import Mapping
-from itertools import chain
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -94,4 +94,6 @@ def _spellings() -> tuple[dict[str, float], dict[str, str]]:
 
 
 def _literal(values: Mapping[str, float] | Mapping[str, str]) -> Column:
-    return F.create_map(*map(F.lit, chain.from_iterable(values.items())))
+    """A map, as one literal: hundreds of them made one by one are as many calls to Java."""
+    type_ = "double" if all(isinstance(value, float) for value in values.values()) else "string"
+    return F.from_json(F.lit(json.dumps(values, ensure_ascii=False)), f"map<string,{type_}>")

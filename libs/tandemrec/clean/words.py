@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 import stopwordsiso
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, StringType
@@ -31,20 +31,30 @@ def language(text: Column) -> Column:
     )
 
 
-def tokens(text: Column, language: Column, stop_words: Sequence[str]) -> Column:
-    """Words in lower case and emoji, each a token, in order, without stop words and punctuation.
+def with_tokens(rows: DataFrame, stop_words: Sequence[str]) -> DataFrame:
+    """Add `tokens` to rows with clean_text and language: words in lower case and emoji, each a token, in order, without
+    stop words and punctuation.
 
     Args:
         stop_words: left out of every language, beside the library's of the text's own.
     """
-    lower = F.translate(F.lower(text), "\u2019", "'")
+    lower, chinese = F.translate(F.lower("clean_text"), "\u2019", "'"), F.col("language") == "zh"
     words = F.regexp_extract_all(lower, F.lit(_WORD), 0)
-    chinese = F.when(language == "zh", _cut(F.when(language == "zh", lower)))
-    both = {*stopwordsiso.stopwords("en"), *stopwordsiso.stopwords("zh"), *(word.lower() for word in stop_words)}
-    without = F.filter(F.coalesce(chinese, words), lambda word: ~word.isin(sorted(both)))
-    own = [word.lower() for word in stop_words]
-    others = F.filter(words, lambda word: ~word.isin(own)) if own else words
-    return F.when(language == "other", others).otherwise(without)
+    cut = F.when(chinese, _cut(F.when(chinese, lower)))
+    own = {word.lower() for word in stop_words}
+    both = {*stopwordsiso.stopwords("en"), *stopwordsiso.stopwords("zh"), *own}
+    rows = rows.withColumn("_words", F.coalesce(cut, words))
+    tokens = F.when(F.col("language") == "other", _words_but(own)).otherwise(_words_but(both))
+    return rows.withColumn("tokens", tokens).drop("_words")
+
+
+def _words_but(unwanted: set[str]) -> Column:
+    """The column _words without these."""
+    if not unwanted:
+        return F.col("_words")
+    # As SQL: thousands of literals made as columns are as many calls to Java, a second of them.
+    quoted = ("'" + word.replace("\\", r"\\").replace("'", r"\'") + "'" for word in sorted(unwanted))
+    return F.expr(f"filter(_words, word -> word NOT IN ({', '.join(quoted)}))")
 
 
 @pandas_udf(ArrayType(StringType()))  # type: ignore[call-overload,untyped-decorator]

@@ -33,6 +33,7 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(settings.shuffle_partitions),
         "spark.log.level": "ERROR",
+        "spark.checkpoint.compress": "true",
     }
     if settings.master is not None:
         builder = builder.master(settings.master)

@@ -50,12 +50,12 @@ def known_ids(tables: Mapping[str, DataFrame]) -> DataFrame:
 def new_ids(ids: DataFrame, known: DataFrame) -> DataFrame:
     """Ids that no vocabulary has, each once, sorted over all partitions: rows (space, id, partition, place).
 
-    Computed at once and cut from where it came from: its places hold only as long as the rows do, and once a
-    vocabulary is written Spark would read it anew and find that nothing is new.
+    To be computed once and kept: places hold only as long as the rows do, and once a vocabulary is written Spark would
+    read it anew and find that nothing is new.
     """
     fresh = ids.join(known, ["space", "id"], "left_anti").orderBy("space", "id")
     place = F.monotonically_increasing_id().alias("place")
-    return fresh.select("space", "id", F.spark_partition_id().alias("partition"), place).localCheckpoint()
+    return fresh.select("space", "id", F.spark_partition_id().alias("partition"), place)
 
 
 def number(fresh: DataFrame, known: DataFrame) -> tuple[DataFrame, dict[str, int], set[str]]:

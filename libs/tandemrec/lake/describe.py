@@ -19,6 +19,7 @@ def _section(table: Table) -> str:
     facts = [f"Key: {_names(table.key)}."]
     facts += [f"Partitioned by {_names(table.partition_by)}."] if table.partition_by else []
     facts += [f"Clustered by {_names(table.cluster_by)} in maintenance."] if table.cluster_by else []
+    facts += [f"Files are skipped by {_names(table.statistics)}."] if table.statistics else []
     facts += [f"Holds for every row: {', '.join(f'`{sql}`' for sql in table.checks.values())}."] if table.checks else []
     rows = [
         f"| {f'**{column.name}**' if column.required else column.name} | `{column.type}` | {_cell(column.comment)} |"

@@ -147,7 +147,7 @@ class Lake:
                 partition_by=list(contract.partition_by) or None,
                 name=contract.name,
                 description=contract.comment,
-                configuration={VERSION_PROPERTY: CONTRACT_VERSION},
+                configuration=contract.properties,
                 raise_if_key_not_exists=False,
             )
             if contract.checks:

