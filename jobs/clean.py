@@ -142,7 +142,7 @@ class _Cleaning:
         for table in BEHAVIOUR:
             self._write(table, rows.get(table))
         if "items" in self.settled:
-            rows["categories"] = category_tree(self.settled["items"])
+            rows["categories"] = self.scratch.keep(category_tree(self.settled["items"]))
             rows["items_history"] = as_in_tree(history(self.settled["items"]), rows["categories"])
             rows["items"] = as_in_tree(rows["items"], rows["categories"])
         if self.any_item and (bare := self._bare_items(rows)):
