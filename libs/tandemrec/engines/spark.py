@@ -49,7 +49,7 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
             "spark.driver.defaultJavaOptions": "-XX:+UseSerialGC",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            # By default a log of ten lines is read in 50 tasks and summed up beside each commit: a third of a small write.
+            # By default a log of ten lines is read in 50 tasks and summed up at each commit: a third of a small write.
             "spark.databricks.delta.snapshotPartitions": "1",
             "spark.databricks.delta.writeChecksumFile.enabled": "false",
             "spark.sql.warehouse.dir": tempfile.gettempdir(),
