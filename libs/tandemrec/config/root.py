@@ -7,10 +7,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tandemrec.config.base import Section
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
-from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
+from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source, StreamSettings
+from tandemrec.config.text import EmbedSettings
 
 
 def _absolute(root: str) -> str:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from tandemrec.config import EncoderSettings
 from tandemrec.errors import ModelError
+from tandemrec.text.made import file_digest
 from tandemrec.text.sources import model_folder
 
 Device = Literal["cpu", "cuda"]
@@ -31,7 +32,7 @@ def encoder_identity(settings: EncoderSettings, *, device: Device = "cpu") -> st
     files = [*weight_files(folder := model_folder(settings.model)), *_sorted(folder, (*TOKENISER, "config.json"))]
     digest = hashlib.sha256(json.dumps(changes, sort_keys=True).encode())
     for path in files:
-        digest.update(path.name.encode() + b"\0" + _file_digest(path, path.stat().st_mtime_ns))
+        digest.update(path.name.encode() + b"\0" + file_digest(path))
     return digest.hexdigest()[:16]
 
 
@@ -51,12 +52,6 @@ def resolved_dtype(settings: EncoderSettings, device: Device) -> Literal["float3
 
 def _sorted(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-
-
-@lru_cache(maxsize=64)
-def _file_digest(path: Path, changed: int) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 @lru_cache(maxsize=1)
