@@ -45,7 +45,7 @@ def main() -> None:
         "textbook": textbook(folder, settings.max_length),
         "sentence_transformers": lambda batch: peer.encode(batch, show_progress_bar=False),
     }
-    tokens = sum(len(ids) for ids in encoder._tokenise(texts))
+    tokens = sum(len(ids) for ids in encoder.tokenise(texts)[0])
     exact = contestants["textbook"](texts)
     figures = {"encode_min_cosine": float((contestants["ours"](texts) * exact).sum(1).min())}
     for threads in arguments.threads:

@@ -20,7 +20,7 @@ class EncoderSettings(Section):
     max_length: int = Field(default=256, ge=8, le=8192, description="tokens in one forward pass of a text")
     long_text: Literal["cut", "windows"] = Field(
         default="cut",
-        description="a text of more tokens than max_length: cut, or encoded in windows of max_length, whose vectors are "
+        description="a text of more tokens than max_length: cut, or encoded in windows of it whose vectors are "
         "averaged by their tokens",
     )
     dimension: int | None = Field(

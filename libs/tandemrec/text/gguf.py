@@ -38,4 +38,6 @@ def _save(file: Path, folder: Path) -> None:
 
 
 def _lacking(file: Path) -> MissingDependencyError:
-    return MissingDependencyError(f"encoder {file} needs the Python packages gguf and accelerate, expected both installed")
+    return MissingDependencyError(
+        f"encoder {file} needs the Python packages gguf and accelerate, expected both installed"
+    )

@@ -6,6 +6,7 @@ weights, matrices in blocks of 32 values of four bits with one float16 scale (ll
 
 import struct
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def _tokenizer(cursor: _Cursor) -> Any:
     offsets = np.frombuffer(cursor.take(4 * (count + 1)), "<u4")
     scores = np.frombuffer(cursor.take(4 * count), "<f4").tolist()
     letters = cursor.take(length)
-    pieces = [letters[start:stop].decode() for start, stop in zip(offsets[:-1], offsets[1:], strict=True)]
+    pieces = [letters[start:stop].decode() for start, stop in pairwise(offsets)]
     tokenizer = Tokenizer(models.Unigram(list(zip(pieces, scores, strict=True)), unk_id=unknown))
     tokenizer.normalizer = _normaliser(cursor)
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="always")

@@ -14,7 +14,7 @@ PACKAGES = {
 
 
 def model_folder(model: str) -> Path:
-    """The folder of a model, fetched (hub:) or made (tiny:, and what comes in another format) where it is not there yet.
+    """The folder of a model, fetched (hub:) or made (tiny:, and what comes in other formats) where it is not there yet.
 
     Args:
         model: package:NAME, tiny:SEED, hub:ID@REVISION, a local folder or a local GGUF file.
