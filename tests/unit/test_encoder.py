@@ -278,7 +278,7 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
     with pytest.raises(ModelError, match="dimension is 33, expected at most 32"):
         Encoder(EncoderSettings(model="tiny:0", dimension=33))
     (tmp_path / "weights.gguf").write_bytes(b"GGUF of nothing")
-    with pytest.raises((ModelError, MissingDependencyError), match="weights.gguf"):
+    with pytest.raises((ModelError, MissingDependencyError), match=r"weights\.gguf"):
         Encoder(EncoderSettings(model=str(tmp_path / "weights.gguf")))
     with pytest.raises(ValueError, match="40 hex digits"):
         EncoderSettings(model="hub:some/model@main")

@@ -11,7 +11,7 @@ from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source, StreamSettings
-from tandemrec.config.text import EmbedSettings
+from tandemrec.config.text import CompareEncodersSettings, EmbedSettings
 
 
 def _absolute(root: str) -> str:
@@ -74,6 +74,7 @@ class Settings(Section):
     clean: CleanSettings = CleanSettings()
     quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
     embed: EmbedSettings = EmbedSettings()
+    encoders: CompareEncodersSettings = CompareEncodersSettings()
     examples: ExamplesSettings = ExamplesSettings()
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
     model: ModelSettings = ModelSettings()

@@ -53,3 +53,15 @@ class EmbedSettings(Section):
     tokens_per_batch: int = Field(default=2048, ge=64, description="tokens in one forward pass, at most")
     commit_every: int = Field(default=5000, ge=1, description="texts in one commit: what a killed run loses at most")
     items: bool = Field(default=True, description="encode items' titles and descriptions too")
+
+
+class CompareEncodersSettings(Section):
+    """What `tandemrec encoders compare` sets against each other, and on how much of the lake's own data."""
+
+    candidates: list[EncoderSettings] = Field(default=[], description="default: the encoder of embed alone")
+    reviews: int = Field(default=2000, ge=50, le=20_000, description="encoded by each, ten of an item at most")
+    folds: int = Field(default=5, ge=2, le=20, description="of the cross-validated linear probes; a user is in one")
+    tolerance: float = Field(
+        default=0.01, ge=0, lt=1, description="of two scores no further apart than this the faster encoder is preferred"
+    )
+    path: str = Field(default="reports/encoders.html", description="the page with the table and the plot")

@@ -30,6 +30,8 @@ class Encoder:
     Attributes:
         identity: hash of all that changes its vectors.
         dimension: D, the width of its vectors.
+        family: BERT, RoBERTa, GPT, or the type of a model that is none of them.
+        generates: whether the model is a decoder.
 
     Raises:
         ModelError: the weights are not there or no safetensors, or a setting does not fit the model.
@@ -50,6 +52,8 @@ class Encoder:
         self._tokenizer, self._model = self._load(transformers)
         config = self._model.config
         self._family = FAMILIES.get(config.model_type)
+        self.family = self._family.name if self._family else str(config.model_type)
+        self.generates = self._family.generates if self._family else self._is_causal()
         if self._family is not None:
             transformers.AttentionInterface.register(ATTENTION, packed_attention)
             self._model.set_attn_implementation(ATTENTION)
@@ -115,6 +119,9 @@ class Encoder:
         model.config.use_cache = False
         tokenizer.truncation_side = "right"
         return tokenizer, model.eval().to(self.device)
+
+    def _is_causal(self) -> bool:
+        return any(getattr(layer, "is_causal", False) for layer in self._model.modules())
 
     def _checked_dimension(self, width: int) -> int:
         dimension = self.settings.dimension or width

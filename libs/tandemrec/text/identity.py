@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from tandemrec.config import EncoderSettings
+from tandemrec.config import EmbedSettings, EncoderSettings
 from tandemrec.errors import ModelError
 from tandemrec.text.made import file_digest
 from tandemrec.text.sources import model_folder
@@ -34,6 +34,15 @@ def encoder_identity(settings: EncoderSettings, *, device: Device = "cpu") -> st
     for path in files:
         digest.update(path.name.encode() + b"\0" + file_digest(path))
     return digest.hexdigest()[:16]
+
+
+def device_of(embed: EmbedSettings) -> Device:
+    return "cuda" if embed.gpus_per_actor else "cpu"
+
+
+def embedding_identity(embed: EmbedSettings) -> str:
+    """The identity of the encoder that the stage embed would use."""
+    return encoder_identity(embed.encoder, device=device_of(embed))
 
 
 def weight_files(folder: Path) -> list[Path]:
