@@ -88,6 +88,10 @@ bench-demo: $(VENV)/.installed $(DEMO_DATA)/planted.json ## seconds and peak mem
 bench-encode: $(VENV)/.installed ## the encoder against the textbook and sentence-transformers, on real reviews
 	@$(PY) bench/encode.py
 
+.PHONY: bench-embed-memory
+bench-embed-memory: $(VENV)/.installed ## peak memory of embed at 10 thousand, 100 thousand and a million texts
+	@$(PY) bench/embed_memory.py
+
 ROWS := 1000000 5000000 20000000
 
 .PHONY: bench-spark

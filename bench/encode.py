@@ -1,12 +1,13 @@
 """How fast texts become vectors: this encoder against the textbook's loop, sentence-transformers and the processor.
 
 Real reviews, all contestants in turn in each round, the best round of each: the ratios hold on a busy machine too.
-Needs sentence-transformers beside the library's own environment.
+Needs sentence-transformers in the environment, which the library itself does without.
 """
 
 import argparse
 import csv
 import io
+import os
 import random
 import time
 import zipfile
@@ -16,21 +17,24 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from figures import publish
+from figures import ROOT, publish
 from sentence_transformers import SentenceTransformer
 from torch import nn
 from transformers import AutoModel, AutoTokenizer
 
 from tandemrec.config import EmbedSettings, EncoderSettings
 from tandemrec.text.encoder import Encoder
+from tandemrec.text.prepacked import PrepackedLinear
 from tandemrec.text.sources import model_folder
+
+DATA = Path(os.environ.get("TANDEMREC_DATA", ROOT.parent / "shared" / "data")) / "amazon_musical_instruments_2014_5core"
 
 Encode = Callable[[list[str]], np.ndarray]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="Musical_instruments_reviews.csv.zip, or its folder")
+    parser.add_argument("--data", type=Path, default=DATA, help="Musical_instruments_reviews.csv.zip, or its folder")
     parser.add_argument("--texts", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
@@ -40,12 +44,14 @@ def main() -> None:
     encoder = Encoder(settings, tokens_per_batch=EmbedSettings().tokens_per_batch)
     folder = model_folder(settings.model)
     peer = SentenceTransformer(str(folder), device="cpu")
+    peer_bf16 = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.bfloat16})
     contestants: dict[str, Encode] = {
         "ours": encoder.encode,
         "textbook": textbook(folder, settings.max_length),
         "sentence_transformers": lambda batch: peer.encode(batch, show_progress_bar=False),
+        "sentence_transformers_bf16": lambda batch: peer_bf16.encode(batch, show_progress_bar=False),
     }
-    tokens = sum(len(ids) for ids in encoder._tokenise(texts))
+    tokens = sum(len(ids) for ids in encoder.tokenise(texts)[0])
     exact = contestants["textbook"](texts)
     figures = {"encode_min_cosine": float((contestants["ours"](texts) * exact).sum(1).min())}
     for threads in arguments.threads:
@@ -56,7 +62,8 @@ def main() -> None:
             print(f"  {name:24s}{len(texts) / best:8.1f}")
         end = "" if threads == 1 else f"_{threads}_threads"
         figures[f"encode_vs_textbook{end}"] = seconds["textbook"] / seconds["ours"]
-        figures[f"encode_vs_sentence_transformers{end}"] = seconds["sentence_transformers"] / seconds["ours"]
+        for name in ("sentence_transformers", "sentence_transformers_bf16"):
+            figures[f"encode_vs_{name}{end}"] = seconds[name] / seconds["ours"]
         figures[f"encode_share_of_gemm{end}"] = seconds["gemm_ceiling"] / seconds["ours"]
     publish("encode", figures)
 
@@ -103,15 +110,17 @@ def race(
 
 @torch.inference_mode()
 def gemm_seconds(encoder: Encoder, tokens: int) -> float:
-    """What the matrix products of the model's layers cost for this many tokens, at the rows of a full batch."""
-    layers = [layer for layer in encoder._model.encoder.modules() if isinstance(layer, nn.Linear)]
+    """What the matrix products of the model's layers, as it keeps their weights, cost for this many tokens, at the rows
+    of a full batch.
+    """
+    layers = [layer for layer in encoder._model.encoder.modules() if isinstance(layer, nn.Linear | PrepackedLinear)]
     rows = encoder.tokens_per_batch
     inputs = {layer.in_features: torch.randn(rows, layer.in_features, dtype=encoder.dtype) for layer in layers}
     repeats = 3
     started = time.perf_counter()
     for _ in range(repeats):
         for layer in layers:
-            F.linear(inputs[layer.in_features], layer.weight, layer.bias)
+            layer(inputs[layer.in_features])
     return (time.perf_counter() - started) / repeats * tokens / rows
 
 

@@ -25,7 +25,7 @@ from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.pipeline import stage_main
-from tandemrec.text.identity import Device, encoder_identity
+from tandemrec.text.identity import device_of, embedding_identity
 from tandemrec.text.pending import encode_each, one_each, vector_column
 
 TEXTS_A_BLOCK = 512  # what an actor gets at a time: enough to sort by length
@@ -39,13 +39,13 @@ TextFile = tuple[ds.Fragment, str | None]  # a file of a table, and its column o
 
 def depends_on(settings: Settings) -> str:
     """The encoder's files are outside the lake: other weights in the same folder are another encoder."""
-    return encoder_identity(settings.embed.encoder, device=_device(settings.embed))
+    return embedding_identity(settings.embed)
 
 
 def run(settings: Settings) -> Figures:
-    """Encode what has no vector; counts, and the hashes of the texts that the encoder fails on."""
+    """Encode what has no vector, and put the texts that the encoder fails on into gold.texts_failed; counts."""
     lake, embed = Lake.of(settings.lake), settings.embed
-    identity = encoder_identity(embed.encoder, device=_device(embed))
+    identity = embedding_identity(embed)
     threads = _threads(embed)
     lake.ensure("text_vectors")
     texts = _texts(lake, embed, identity)
@@ -65,8 +65,8 @@ def run(settings: Settings) -> Figures:
     seconds = time.monotonic() - started
     if failures and len(failures) == total:
         raise ModelError(f"encoder {embed.encoder.model} fails on every text, first: {next(iter(failures.values()))}")
-    shown = dict(sorted(failures.items())[:FAILURES_SHOWN])
-    for text_hash, error in shown.items():
+    _keep_failures(lake, identity, failures)
+    for text_hash, error in sorted(failures.items())[:FAILURES_SHOWN]:
         console.warn(f"text {text_hash} has no vector: {error}")
     return {
         "encoder": identity,
@@ -75,7 +75,6 @@ def run(settings: Settings) -> Figures:
         "texts": total,
         "encoded": encoded,
         "failed": len(failures),
-        "failed_hashes": list(shown),
         "texts_per_s": round(encoded / seconds, 1) if encoded else None,
     }
 
@@ -89,7 +88,7 @@ class TextEncoder:
         from tandemrec.text.encoder import Encoder
 
         torch.set_num_threads(threads)
-        self.encoder = Encoder(embed.encoder, device=_device(embed), tokens_per_batch=embed.tokens_per_batch)
+        self.encoder = Encoder(embed.encoder, device=device_of(embed), tokens_per_batch=embed.tokens_per_batch)
         if self.encoder.identity != identity:
             raise ModelError(
                 f"encoder {embed.encoder.model} is {self.encoder.identity} on this node and {identity} where the stage "
@@ -189,13 +188,18 @@ def _rows(good: pa.Table, identity: str) -> pa.Table:
     return pa.table({"text_hash": good["text_hash"], "encoder": encoder, "vector": lists})
 
 
+def _keep_failures(lake: Lake, identity: str, failures: dict[str, str]) -> None:
+    """Put a run's failures in the place of the encoder's former ones: it tried every text without a vector."""
+    former = lake.exists("texts_failed") and lake.read("texts_failed", where=pc.field("encoder") == identity).num_rows
+    if failures or former:
+        hashes, errors = list(failures), list(failures.values())
+        rows = pa.table({"text_hash": hashes, "encoder": [identity] * len(hashes), "error": errors})
+        lake.overwrite("texts_failed", rows, where=f"encoder = '{identity}'")
+
+
 def _dimension(lake: Lake, identity: str) -> int | None:
     vectors = lake.dataset("text_vectors").head(1, columns=["vector"], filter=pc.field("encoder") == identity)
     return len(vectors["vector"][0]) if vectors.num_rows else None
-
-
-def _device(embed: EmbedSettings) -> Device:
-    return "cuda" if embed.gpus_per_actor else "cpu"
 
 
 def _threads(embed: EmbedSettings) -> int:

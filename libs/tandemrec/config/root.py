@@ -7,10 +7,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from tandemrec.config.base import Section
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
-from tandemrec.config.preparing import CleanSettings, EmbedSettings, ExamplesSettings
+from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source, StreamSettings
+from tandemrec.config.text import CompareEncodersSettings, EmbedSettings
 
 
 def _absolute(root: str) -> str:
@@ -73,6 +74,7 @@ class Settings(Section):
     clean: CleanSettings = CleanSettings()
     quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
     embed: EmbedSettings = EmbedSettings()
+    encoders: CompareEncodersSettings = CompareEncodersSettings()
     examples: ExamplesSettings = ExamplesSettings()
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
     model: ModelSettings = ModelSettings()

@@ -59,7 +59,7 @@ def changes(person: Person, text_indices: Sequence[int]) -> list[Change]:
     if hashes:
         of_texts = F.col("text_hash").isin(hashes)
         tombstone = {"text_hash": F.concat(F.lit(FORGOTTEN), "text_index", F.lit("]"))}
-        found.append(Change(table="text_vectors", rows=of_texts))
+        found += [Change(table=table, rows=of_texts) for table in ("text_vectors", "texts_failed")]
         found.append(Change(table="texts_vocabulary", rows=of_texts, values=tombstone))
     found += [Change(table="events", rows=theirs), Change(table="reviews", rows=theirs)]
     tombstone = {"user_id": F.concat(F.lit(FORGOTTEN), "user_index", F.lit("]"))}
@@ -68,8 +68,6 @@ def changes(person: Person, text_indices: Sequence[int]) -> list[Change]:
 
 
 def _unnamed(person: Person) -> Column:
-    """What a stage counted: errors may quote an id, and `embed` lists the hashes of texts that it failed on."""
-    figures: Column = F.col("figures")
-    for text in (f"'{person.user}'", *(f'"{text_hash}"' for text_hash in person.hashes)):
-        figures = F.replace(figures, F.lit(text), F.lit(f"{text[0]}{FORGOTTEN.strip()}]{text[0]}"))
+    """What a stage counted, whose errors may quote an id."""
+    figures: Column = F.replace(F.col("figures"), F.lit(f"'{person.user}'"), F.lit(f"'{FORGOTTEN.strip()}]'"))
     return figures

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-from deltalake import DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow import fs
 
@@ -21,7 +21,7 @@ from tandemrec.errors import TableError
 from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
 from tandemrec.lake.drift import refuse_drift
 from tandemrec.lake.types import arrow_schema, delta_schema
-from tandemrec.lake.versions import data_version
+from tandemrec.lake.versions import data_version, mark
 
 COMMIT_ATTEMPTS = 20  # of a merge that other processes come before
 
@@ -259,10 +259,29 @@ class Lake:
         done = merger.when_not_matched_insert_all().execute()
         return Merged(inserted=done["num_target_rows_inserted"], updated=done["num_target_rows_updated"])
 
+    def drop_unreferenced(self, name: str, where: str) -> int:
+        """Delete rows that no run refers to; how many. For stages, the table holds the same rows as before.
+
+        Args:
+            where: SQL.
+        """
+        table = self.open(name)
+        properties = CommitProperties(custom_metadata={"userMetadata": mark(table)})
+        return int(table.delete(where, commit_properties=properties)["num_deleted_rows"])
+
     def overwrite(
-        self, name: str, rows: pa.Table | Iterable[pa.RecordBatch], *, application: str | None = None
+        self,
+        name: str,
+        rows: pa.Table | Iterable[pa.RecordBatch],
+        *,
+        where: str | None = None,
+        application: str | None = None,
     ) -> None:
-        """Replace a table's rows in one commit; readers see the old rows or the new ones."""
+        """Replace a table's rows in one commit; readers see the old rows or the new ones.
+
+        Args:
+            where: SQL of the rows that are replaced, which the new ones must meet too; default: all.
+        """
         contract = self.table(name)
         self.ensure(name)
         schema = arrow_schema(contract)
@@ -271,7 +290,7 @@ class Lake:
             data = conform(rows, contract)
         else:
             data = pa.RecordBatchReader.from_batches(schema, rows)
-        write_deltalake(self.path(name), data, mode="overwrite")
+        write_deltalake(self.path(name), data, mode="overwrite", predicate=where)
 
     def info(self, name: str) -> TableInfo:
         """Rows, version and size from the transaction log alone."""

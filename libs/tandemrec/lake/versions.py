@@ -28,7 +28,7 @@ _ONE_LOOK = 8
 
 
 def data_version(table: DeltaTable) -> int:
-    """The first version that holds the rows of the newest one.
+    """The first version that holds the rows of the newest one, as far as any run refers to them.
 
     Read from the newest commits: back to one that changed rows, or to one of the library's own maintenance, which
     says it, so that nothing changes when Delta drops old commits from the log.
@@ -45,7 +45,7 @@ def since_data(table: DeltaTable) -> list[str]:
 
 
 def mark(table: DeltaTable) -> str:
-    """What a commit that keeps the table's rows carries as its user metadata."""
+    """What a commit that keeps the table's rows, or drops some that no run refers to, carries as its user metadata."""
     return json.dumps({_MARK: data_version(table)})
 
 
@@ -54,11 +54,12 @@ def _walk(table: DeltaTable) -> tuple[int, list[str]]:
     while True:
         commits = table.history(asked)
         for place, commit in enumerate(commits):
-            if commit["operation"] not in _KEEPS_ROWS:
+            marked = _marked(commit.get("userMetadata"))
+            if commit["operation"] not in _KEEPS_ROWS and marked is None:
                 version = commit["version"] if told is None else told
                 return version, [one["operation"] for one in commits[: place + 1]]
             if told is None:
-                told = _marked(commit.get("userMetadata"))
+                told = marked
         if len(commits) < asked:
             oldest = commits[-1]["version"] if told is None else told
             return oldest, [one["operation"] for one in commits]

@@ -18,13 +18,18 @@ from tandemrec.pipeline.harness import add_config_arguments, guarded
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """An operation. `options` are what argparse's add_argument takes, by the name of the option."""
+    """An operation. Its name is the words of its command; `options` are what argparse's add_argument takes, by their
+    names.
+
+    `instead_of` is the stage whose command does this, and not the stage, where the option --NAME is given.
+    """
 
     name: str
     module: str
     engine: Literal["spark", "none"]
     does: str
     options: dict[str, dict[str, Any]]
+    instead_of: str | None = None
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -84,6 +89,27 @@ OPERATIONS: tuple[Operation, ...] = (
         },
     ),
     Operation(
+        name="encoders compare",
+        module="jobs.compare_encoders",
+        engine="none",
+        does="speed, memory and worth of text encoders on the lake's own reviews, and which to use",
+        options={
+            "--model": {
+                "action": "append",
+                "metavar": "MODEL",
+                "help": "a candidate, as in embed.encoder.model; may be repeated; default: encoders.candidates",
+            },
+        },
+    ),
+    Operation(
+        name="gc",
+        module="jobs.drop_vectors",
+        engine="none",
+        does="drop the vectors of encoders that neither a model, the newest run nor the settings refer to",
+        options={"--yes": {"action": "store_true", "help": "with --gc: do not ask"}},
+        instead_of="embed",
+    ),
+    Operation(
         name="migrate",
         module="jobs.migrate",
         engine="none",
@@ -101,7 +127,12 @@ def operation(name: str) -> Operation:
 
 
 def add_operation_arguments(parser: argparse.ArgumentParser, chosen: Operation) -> None:
+    """The arguments of an operation's own command."""
     add_config_arguments(parser)
+    add_options(parser, chosen)
+
+
+def add_options(parser: argparse.ArgumentParser, chosen: Operation) -> None:
     for name, how in chosen.options.items():
         parser.add_argument(name, **how)
 

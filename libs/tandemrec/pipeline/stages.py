@@ -55,7 +55,7 @@ STAGES: tuple[Stage, ...] = (
         does="a vector for each text that has none",
         settings=("embed",),
         reads=("items", "reviews"),
-        writes=("text_vectors",),
+        writes=("text_vectors", "texts_failed"),
     ),
     Stage(
         name="examples",

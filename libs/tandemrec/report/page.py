@@ -26,7 +26,7 @@ def render(lake: Lake, settings: Settings) -> str:
     found = {stage: run for stage, run in runs.newest(lake).items() if stage != "report"}
     parts = _summary(found, settings) | _came_in(lake, found) | _data(lake, settings)
     parts |= _learned(found, settings) | _worth(lake, found, settings) | _people(lake, settings)
-    return _template().render(
+    return template("page.html").render(
         **parts,
         tables=listed(lake),
         settings_text=settings_text(settings),
@@ -35,7 +35,8 @@ def render(lake: Lake, settings: Settings) -> str:
     )
 
 
-def _template() -> Template:
+def template(name: str) -> Template:
+    """A page of this package, with the filters that all pages share."""
     environment = Environment(
         loader=PackageLoader("tandemrec.report"),
         autoescape=True,  # titles and reviews are written by strangers
@@ -45,7 +46,7 @@ def _template() -> Template:
     )
     names = ("count", "figure", "share", "duration", "size", "moment", "day", "metric", "plain", "visible")
     environment.filters |= {name: getattr(words, name) for name in names}
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _summary(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A language model as a function: texts in, one vector each out; the same vector alone, in a batch and in any order.
 
-Shapes: B texts in a forward pass, N their tokens, D width of the model.
+Shapes: B windows of texts in a forward pass (a text is one, unless it is long and `long_text` is windows), N their
+tokens, W windows in all, H width of the model, D of its vectors.
 """
 
 import os
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from tandemrec.config import EncoderSettings
@@ -18,7 +18,10 @@ from tandemrec.text.families import FAMILIES
 from tandemrec.text.identity import Device, encoder_identity, resolved_dtype, weight_files
 from tandemrec.text.packing import ATTENTION, batches, packed_attention, runs
 from tandemrec.text.pooling import POOLINGS
+from tandemrec.text.prepacked import prepack
 from tandemrec.text.sources import model_folder, needs_network
+
+SMALLEST_NORM = 1e-12
 
 
 class Encoder:
@@ -27,6 +30,8 @@ class Encoder:
     Attributes:
         identity: hash of all that changes its vectors.
         dimension: D, the width of its vectors.
+        family: BERT, RoBERTa, GPT, or the type of a model that is none of them.
+        generates: whether the model is a decoder.
 
     Raises:
         ModelError: the weights are not there or no safetensors, or a setting does not fit the model.
@@ -47,29 +52,58 @@ class Encoder:
         self._tokenizer, self._model = self._load(transformers)
         config = self._model.config
         self._family = FAMILIES.get(config.model_type)
+        self.family = self._family.name if self._family else str(config.model_type)
+        self.generates = self._family.generates if self._family else self._is_causal()
         if self._family is not None:
             transformers.AttentionInterface.register(ATTENTION, packed_attention)
             self._model.set_attn_implementation(ATTENTION)
+        if device == "cpu" and self.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available():
+            prepack(self._model, tokens_per_batch)
         self._first_position = self._family.first_position(config) if self._family else 0
-        self.dimension = int(config.hidden_size)
+        self.dimension = self._checked_dimension(int(config.hidden_size))
         self._check_length(getattr(config, "max_position_embeddings", None))
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The vectors of texts, shape (len(texts), D), float32, in the order of the texts.
 
-        A text of nothing but white space has the zero vector; one longer than max_length tokens is cut.
+        A text of nothing but white space, or without a token, has the zero vector. One longer than max_length tokens is
+        cut, or averaged over windows, each with the weight of its tokens: with mean pooling, the mean of all tokens.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         told = np.array([i for i, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
         if len(told) == 0:
             return vectors
-        tokens = self._tokenise([self.settings.prefix + texts[i] for i in told])
-        lengths = np.array([len(ids) for ids in tokens])
+        windows, owner_W = self.tokenise([self.settings.prefix + texts[i] for i in told])
+        if not windows:
+            return vectors
+        lengths_W = np.array([len(ids) for ids in windows])
+        pooled_WH = np.empty((len(windows), self._model.config.hidden_size), np.float32)
         with torch.inference_mode():
-            for chosen in batches(lengths, self.tokens_per_batch):
-                pooled = self._forward([tokens[i] for i in chosen])
-                vectors[told[chosen]] = pooled.cpu().numpy()
+            for chosen in batches(lengths_W, self.tokens_per_batch):
+                pooled_WH[chosen] = self._forward([windows[i] for i in chosen]).cpu().numpy()
+        owners, starts = np.unique(owner_W, return_index=True)
+        sums = np.add.reduceat(pooled_WH * lengths_W[:, None].astype(np.float32), starts)
+        means = (sums / np.add.reduceat(lengths_W, starts)[:, None])[:, : self.dimension]
+        if self.settings.normalise:
+            means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), SMALLEST_NORM)
+        vectors[told[owners]] = means
         return vectors
+
+    def tokenise(self, texts: list[str]) -> tuple[list[list[int]], np.ndarray]:
+        """The windows of texts as they enter the model, none of them empty, and the position of the text of each."""
+        windowed = self.settings.long_text == "windows"
+        encoded = self._tokenizer(
+            texts,
+            truncation=True,
+            max_length=self.settings.max_length,
+            padding=False,
+            return_overflowing_tokens=windowed,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+        )
+        owner = encoded["overflow_to_sample_mapping"] if windowed else range(len(texts))
+        told = [(ids, text) for ids, text in zip(encoded["input_ids"], owner, strict=True) if ids]
+        return [ids for ids, _ in told], np.array([text for _, text in told], dtype=np.int64)
 
     def _load(self, transformers: Any) -> tuple[Any, Any]:
         folder = model_folder(self.settings.model)
@@ -83,7 +117,19 @@ class Encoder:
         if model.config.is_encoder_decoder:
             raise ModelError(f"encoder {self.settings.model} is an encoder-decoder, expected an encoder or a decoder")
         model.config.use_cache = False
+        tokenizer.truncation_side = "right"
         return tokenizer, model.eval().to(self.device)
+
+    def _is_causal(self) -> bool:
+        return any(getattr(layer, "is_causal", False) for layer in self._model.modules())
+
+    def _checked_dimension(self, width: int) -> int:
+        dimension = self.settings.dimension or width
+        if dimension > width:
+            raise ModelError(
+                f"encoder.dimension is {dimension}, expected at most {width}, the width of {self.settings.model}"
+            )
+        return dimension
 
     def _check_length(self, positions: int | None) -> None:
         room = positions - self._first_position if positions else None
@@ -93,24 +139,11 @@ class Encoder:
                 f"the positions that {self.settings.model} has"
             )
 
-    def _tokenise(self, texts: list[str]) -> list[list[int]]:
-        encoded = self._tokenizer(
-            texts,
-            truncation=True,
-            max_length=self.settings.max_length,
-            padding=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-        )
-        ids: list[list[int]] = encoded["input_ids"]
-        return ids
-
     def _forward(self, tokens: list[list[int]]) -> Tensor:
-        """Shape (B, D), float32, of texts that come sorted by length."""
+        """Shape (B, H), float32, of windows that come sorted by length."""
         lengths = [len(ids) for ids in tokens]
-        hidden_ND = (self._packed if self._family else self._padded)(tokens, lengths)
-        pooled_BD = POOLINGS[self.settings.pooling](hidden_ND.float(), torch.tensor(lengths, device=self.device))
-        return F.normalize(pooled_BD, dim=-1) if self.settings.normalise else pooled_BD
+        hidden_NH = (self._packed if self._family else self._padded)(tokens, lengths)
+        return POOLINGS[self.settings.pooling](hidden_NH.float(), torch.tensor(lengths, device=self.device))
 
     def _packed(self, tokens: list[list[int]], lengths: list[int]) -> Tensor:
         row = np.concatenate(tokens)

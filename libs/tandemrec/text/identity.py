@@ -7,8 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from tandemrec.config import EncoderSettings
+from tandemrec.config import EmbedSettings, EncoderSettings
 from tandemrec.errors import ModelError
+from tandemrec.text.made import file_digest
 from tandemrec.text.sources import model_folder
 
 Device = Literal["cpu", "cuda"]
@@ -31,8 +32,17 @@ def encoder_identity(settings: EncoderSettings, *, device: Device = "cpu") -> st
     files = [*weight_files(folder := model_folder(settings.model)), *_sorted(folder, (*TOKENISER, "config.json"))]
     digest = hashlib.sha256(json.dumps(changes, sort_keys=True).encode())
     for path in files:
-        digest.update(path.name.encode() + b"\0" + _file_digest(path, path.stat().st_mtime_ns))
+        digest.update(path.name.encode() + b"\0" + file_digest(path))
     return digest.hexdigest()[:16]
+
+
+def device_of(embed: EmbedSettings) -> Device:
+    return "cuda" if embed.gpus_per_actor else "cpu"
+
+
+def embedding_identity(embed: EmbedSettings) -> str:
+    """The identity of the encoder that the stage embed would use."""
+    return encoder_identity(embed.encoder, device=device_of(embed))
 
 
 def weight_files(folder: Path) -> list[Path]:
@@ -51,12 +61,6 @@ def resolved_dtype(settings: EncoderSettings, device: Device) -> Literal["float3
 
 def _sorted(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
     return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
-
-
-@lru_cache(maxsize=64)
-def _file_digest(path: Path, changed: int) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
 
 
 @lru_cache(maxsize=1)

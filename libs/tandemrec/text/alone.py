@@ -1,0 +1,69 @@
+"""An encoder in a process that does nothing else: its vectors, how long they took, and how much memory it needs."""
+
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+
+from tandemrec.config import EmbedSettings
+
+BLOCK = 512  # texts at a time, as the stage embed hands them to an actor
+WARM_UP = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encoded:
+    """Vectors of texts, shape (len(texts), D), zero for the `failed` ones, and what they cost.
+
+    `seconds` are without loading; `peak_mb` is the largest resident size of the process, libraries included.
+    """
+
+    vectors: np.ndarray
+    failed: int
+    seconds: float
+    peak_mb: int
+    family: str
+    generates: bool
+
+
+def encoded_alone(embed: EmbedSettings, texts: Sequence[str], *, threads: int) -> Encoded:
+    """Encode in a new process.
+
+    Raises:
+        ModelError: the model cannot be loaded.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(_encode, embed, list(texts), threads).result()
+
+
+def _encode(embed: EmbedSettings, texts: list[str], threads: int) -> Encoded:
+    import torch
+
+    from tandemrec.text.encoder import Encoder
+    from tandemrec.text.identity import device_of
+    from tandemrec.text.pending import encode_each
+
+    torch.set_num_threads(threads)
+    encoder = Encoder(embed.encoder, device=device_of(embed), tokens_per_batch=embed.tokens_per_batch)
+    encode_each(encoder.encode, texts[:WARM_UP])
+    vectors, failed, started = np.zeros((len(texts), encoder.dimension), np.float32), 0, time.perf_counter()
+    for start in range(0, len(texts), BLOCK):
+        found, errors = encode_each(encoder.encode, texts[start : start + BLOCK])
+        failed += len(errors)
+        if found is not None:
+            vectors[start : start + BLOCK] = found
+    seconds = time.perf_counter() - started
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (2**20 if sys.platform == "darwin" else 2**10)
+    return Encoded(
+        vectors=vectors,
+        failed=failed,
+        seconds=seconds,
+        peak_mb=peak,
+        family=encoder.family,
+        generates=encoder.generates,
+    )

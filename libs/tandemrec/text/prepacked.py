@@ -1,0 +1,29 @@
+"""Linear layers on a processor that multiplies bfloat16: weights in the order that oneDNN wants, once and not at every
+call.
+
+The two operators are those that torch's own compiler calls for a frozen model; no compiler is needed for them.
+"""
+
+import torch
+from torch import Tensor, nn
+
+
+class PrepackedLinear(nn.Module):
+    """What nn.Linear computes, to the last bit but for the order of sums; for inference."""
+
+    def __init__(self, linear: nn.Linear, rows: int) -> None:
+        super().__init__()
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        self.weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach(), rows)
+        self.bias = None if linear.bias is None else linear.bias.detach()
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
+
+
+def prepack(model: nn.Module, rows: int) -> None:
+    """Replace the linear layers of a bfloat16 model; `rows` is how many tokens a forward pass usually has."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if type(child) is nn.Linear:
+                setattr(module, name, PrepackedLinear(child, rows))

@@ -1,0 +1,139 @@
+"""encoders compare: probes that nobody leaks into, retrieval against a plain loop, the rule, and the command itself."""
+
+import itertools
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from jobs.compare_encoders import OF_AN_ITEM, sample
+from tandemrec.cli import main
+from tandemrec.config import parse_settings
+from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
+from tandemrec.lake import Lake
+
+
+def test_a_probe_finds_what_is_there_and_nothing_else():
+    generator = np.random.default_rng(0)
+    labels = generator.choice(["a", "b", "c"], size=300, p=[0.6, 0.3, 0.1])
+    groups = generator.integers(0, 60, 300)
+    noise = generator.normal(size=(300, 8))
+    told = noise + 4 * np.eye(8)[np.unique(labels, return_inverse=True)[1]]
+    found = probe(told, labels, groups, folds=5, seed=0)
+    assert (found.classes, found.rows, found.majority) == (3, 300, np.mean(labels == "a"))
+    assert found.accuracy > 0.97 and found.macro_f1 > 0.95 and found.low <= found.accuracy <= found.high
+    blind = probe(noise, labels, groups, folds=5, seed=0)
+    assert blind.accuracy < 0.65 and blind.macro_f1 < 0.45
+    # Rows without a label, and a label of fewer rows than folds, are not there.
+    more = [*labels, *[None] * 50, *["rare"] * 4]
+    same = probe(np.concatenate([told, np.zeros((54, 8))]), more, [*groups, *range(54)], folds=5, seed=0)
+    assert same == found
+
+
+def test_a_probe_does_not_know_people_by_their_vectors():
+    """Each person has one opinion and a vector of their own: with the same people on both sides it would be told."""
+    generator = np.random.default_rng(1)
+    person = np.repeat(np.arange(40), 8)
+    opinion = generator.integers(0, 2, 40)[person]
+    vectors = 5 * np.eye(40)[person] + generator.normal(size=(320, 40)) / 10
+    assert probe(vectors, opinion.tolist(), np.arange(320), folds=4, seed=0).accuracy > 0.95
+    assert probe(vectors, opinion.tolist(), person, folds=4, seed=0).accuracy < 0.7
+
+
+def test_nothing_to_probe_is_none():
+    vectors = np.eye(10)
+    assert probe(vectors, ["a"] * 10, range(10), folds=2, seed=0) is None
+    assert probe(vectors, [None] * 10, range(10), folds=2, seed=0) is None
+    assert probe(vectors, ["a", "b"] * 5, [0] * 10, folds=2, seed=0) is None
+    assert retrieval(vectors, list("abcdefghij")) is None
+
+
+def test_retrieval_is_what_a_plain_loop_finds():
+    generator = np.random.default_rng(2)
+    vectors, items = generator.normal(size=(60, 4)), generator.choice(list("abcdefgh"), 60).tolist()
+    items[0] = "alone"
+    recalls, reciprocals = [], []
+    for query in range(60):
+        others = [row for row in range(60) if row != query and items[row] == items[query]]
+        if not others:
+            continue
+        cosine = [v @ vectors[query] / np.linalg.norm(v) for v in vectors]
+        ranked = sorted((row for row in range(60) if row != query), key=lambda row: -cosine[row])
+        recalls.append(len(set(ranked[:CUTOFF]) & set(others)) / len(others))
+        reciprocals.append(1 / (1 + min(map(ranked.index, others))))
+    found = retrieval(vectors * generator.uniform(1, 9, (60, 1)), items)
+    assert found.queries == len(recalls) < 60
+    assert (found.recall, found.mrr) == (pytest.approx(np.mean(recalls)), pytest.approx(np.mean(reciprocals)))
+
+
+def _candidate(model: str, score: float, speed: float, *, generates: bool = False) -> Candidate:
+    sentiment = Probe(accuracy=0.9, low=0.8, high=1.0, macro_f1=score, majority=0.5, classes=2, rows=100)
+    found = Retrieval(recall=0.5, mrr=score, queries=9)
+    return Candidate(
+        model=model, identity=model, family="GPT" if generates else "BERT", generates=generates, dimension=4,
+        texts_per_s=speed, peak_mb=100, failed=0, sentiment=sentiment, category=None, retrieval=found)  # fmt: skip
+
+
+def test_the_rule_takes_the_fastest_of_the_best_and_a_decoder_to_write():
+    slow, quick, poor = _candidate("slow", 0.8, 1), _candidate("quick", 0.795, 9), _candidate("poor", 0.5, 99)
+    writer = _candidate("writer", 0.7, 2, generates=True)
+    told = {one.use: one for one in advice([slow, quick, poor, writer], tolerance=0.01)}
+    assert {use: one.model for use, one in told.items()} == {
+        "understanding": "quick", "generation": "writer", "guidance": "slow"}  # fmt: skip
+    assert told["guidance"].because.endswith("holds")
+    assert advice([slow, quick], tolerance=0.001)[0].model == "slow"
+    assert advice([slow, quick], tolerance=0.01)[1].model is None
+    against = advice([poor, writer], tolerance=0.01)
+    assert (against[0].model, against[2].model) == ("writer", "writer")
+    assert against[2].because.endswith("does not hold")
+    nothing = Candidate(**{**vars(slow), "sentiment": None, "retrieval": None})
+    assert [(one.use, one.model) for one in advice([nothing], tolerance=0.01)] == [("understanding", None)]
+
+
+def test_the_sample_is_the_same_in_any_order_and_no_item_fills_it():
+    generator = np.random.default_rng(3)
+    names = ["i0"] * 200 + [f"i{n}" for n in generator.integers(1, 40, 200)]
+    frame = pd.DataFrame({
+        "clean_text": [f"text {n % 390}" if n % 50 else " " for n in range(400)], "text_hash": range(400),
+        "user_id": "u", "item_id": names, "rating": 5.0})  # fmt: skip
+    frame["text_hash"] = frame["clean_text"]
+    batches = [pa.RecordBatch.from_pandas(frame[start : start + 80]) for start in range(0, 400, 80)]
+    first = sample(batches, 100, 0)
+    for order in itertools.islice(itertools.permutations(batches), 1, 100, 33):
+        pd.testing.assert_frame_equal(sample(order, 100, 0), first)
+    assert len(first) == 100 and first["text_hash"].is_unique and first["clean_text"].str.strip().all()
+    assert first["item_id"].value_counts().max() <= OF_AN_ITEM
+    assert set(sample(batches, 100, 1)["item_id"]) != set(first["item_id"])
+
+
+def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_path, capsys):
+    words = [("good great best perfect", 5.0), ("bad poor worst broken", 1.0)]
+    same = {"language": "en", "source": "s", "file": "f", "part": 0, "review_time": datetime(2024, 1, 1, tzinfo=UTC)}
+    rows = []
+    for n in range(120):
+        said, stars = words[n % 2]
+        text = f"{said} {'guitar strings' if n % 3 else 'battery cable'} {n}"
+        rows.append({**same, "review_id": str(n), "user_id": f"u{n % 30}", "item_id": f"i{n % 9}", "rating": stars,
+                     "text": text, "clean_text": text, "text_hash": str(n), "line": n})  # fmt: skip
+    items = [{"item_id": f"i{n}", "category": ["Music" if n % 3 else "<b>Power</b>"]} for n in range(9)]
+    for table, content in (("reviews", rows), ("items", items)):
+        names = lake.table(table).column_names
+        lake.merge(table, pa.table({name: [row.get(name) for row in content] for name in names}))
+    source = {"name": "r", "table": "reviews", "kind": "json", "path": "x", "columns": dict.fromkeys(
+        ("user_id", "item_id", "text", "review_time"), "x")}  # fmt: skip
+    settings = parse_settings({"data": {"root": "."}, "lake": {"root": lake.root}, "sources": [source],
+        "encoders": {"path": str(tmp_path / "deep" / "page.html")}, "embed": {"threads_per_actor": 1}})  # fmt: skip
+    path = tmp_path / "settings.yaml"
+    path.write_text(settings.model_dump_json(exclude_defaults=True))
+    asked = ["encoders", "compare", "--config", str(path)]
+    assert main([*asked, "--model", "tiny:0", "--model", "package:no_such_weights"]) == 1
+    assert "no-such-weights" in capsys.readouterr().err
+    assert main([*asked, "--model", "tiny:0", "--model", "tiny:1"]) == 0
+    said = capsys.readouterr().out
+    assert "understanding: tiny:" in said and "generation: none" in said
+    html = Path(settings.encoders.path).read_text(encoding="utf-8")
+    assert all(name in html for name in ("tiny:0", "tiny:1", "<svg", "120 reviews"))
+    assert "src=" not in html and "<script" not in html and "https://" not in html
