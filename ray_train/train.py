@@ -44,7 +44,10 @@ from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.model import MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
 
-READS = ("examples", "item_features", "users_vocabulary", "attributes_vocabulary", "texts_vocabulary", "text_vectors")
+READS = (
+    *("examples", "item_features", "users_vocabulary", "attributes_vocabulary", "texts_vocabulary", "text_vectors"),
+    "reviews",
+)
 
 
 def run(settings: Settings) -> Figures:
@@ -54,7 +57,8 @@ def run(settings: Settings) -> Figures:
     encoder = _encoder(lake, settings)
     # What is wrong with the tables is told here, in one line, and not by a worker.
     splits = load_examples(lake, version=versions.get("examples"))
-    features = load_features(lake, encoder=encoder, versions=versions)
+    words = settings.model.words_of(settings.tasks)
+    features = load_features(lake, encoder=encoder, words=words, versions=versions)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
     sizes = sizes_of(lake, features, splits, settings.tasks, versions)
     files, folder = _place(settings, run_id)
@@ -107,7 +111,8 @@ def work(config: Mapping[str, Any]) -> None:
     device = get_device()
     lake, versions = Lake.of(settings.lake), config["versions"]
     splits = load_examples(lake, version=versions["examples"])
-    features = load_features(lake, encoder=config["encoder"], versions=versions).to(device)
+    words = settings.model.words_of(settings.tasks)
+    features = load_features(lake, encoder=config["encoder"], words=words, versions=versions).to(device)
     torch.manual_seed(settings.seed)
     model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"])).to(device)
     data = Data(features=features, train=splits["train"], valid=splits["valid"])
@@ -212,7 +217,7 @@ def _encoder(lake: Lake, settings: Settings) -> str | None:
     Raises:
         ModelError: there are texts and no vectors.
     """
-    reads_text = settings.model.text or any("review" in task.reads for task in settings.tasks)
+    reads_text = settings.model.reads_vectors(settings.tasks)
     texts = lake.info("texts_vocabulary").rows if lake.exists("texts_vocabulary") else 0
     if not reads_text or texts == 0:
         return None

@@ -3,30 +3,37 @@
 Shapes: I items, R reviews, T texts, W width of a text vector.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
 
-from tandemrec.config import Task
+from tandemrec.config import Task, WordSettings
 from tandemrec.errors import TableError
 from tandemrec.lake import Lake
 from tandemrec.lake.vectors import vector_matrix
-from tandemrec.learn.cache import table_folder
+from tandemrec.learn.cache import as_tensor, table_folder
 from tandemrec.learn.feeds import Examples, left_padded
+from tandemrec.learn.words import review_words
 from tandemrec.model.batch import Features, Sizes
 
 _NUMBERS = ("category", "brand", "price", "text", "interactions")
 
 
-def load_features(lake: Lake, *, encoder: str | None, versions: Mapping[str, int] | None = None) -> Features:
+def load_features(
+    lake: Lake,
+    *,
+    encoder: str | None,
+    words: WordSettings | None = None,
+    versions: Mapping[str, int] | None = None,
+) -> Features:
     """Items by index and the matrix of text vectors, mapped from the node's cache.
 
     Args:
         lake: where the tables are.
-        encoder: identity of the encoder whose vectors to read; None for a model that reads no text.
+        encoder: identity of the encoder whose vectors to read; None for a model that reads none.
+        words: what to read of the words of reviews; None for a model that reads none.
         versions: of the tables; default: the newest.
     """
     versions = versions or {}
@@ -43,7 +50,8 @@ def load_features(lake: Lake, *, encoder: str | None, versions: Mapping[str, int
     padded = np.zeros((count, max(1, lengths.max(initial=0))), np.int64)
     padded[index] = left_padded(reviews.flatten().to_numpy(), lengths, padded.shape[1])
     texts = _texts(lake, encoder, versions) if encoder is not None else None
-    return Features(**columns, reviews=torch.from_numpy(padded), texts=texts)
+    lists = review_words(lake, words, versions) if words is not None else None
+    return Features(**columns, reviews=torch.from_numpy(padded), texts=texts, words=lists)
 
 
 def sizes_of(
@@ -97,6 +105,4 @@ def _texts(lake: Lake, encoder: str, versions: Mapping[str, int]) -> torch.Tenso
         vectors_version=tables["text_vectors"],
         vocabulary_version=tables["texts_vocabulary"],
     )
-    with warnings.catch_warnings():  # nobody writes to what is mapped read-only
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(matrix)
+    return as_tensor(matrix)

@@ -31,7 +31,8 @@ class Trained:
     def model(self) -> tuple[MultiTaskModel, Features]:
         """The best checkpoint and what it reads of items and texts."""
         model, _ = load_model(_best(self.root, self.run_id))
-        return model, load_features(Lake(self.root), encoder=self.encoder, versions=self.inputs)
+        words = model.settings.words_of(model.tasks)
+        return model, load_features(Lake(self.root), encoder=self.encoder, words=words, versions=self.inputs)
 
     def examples(self, split: str) -> Examples:
         return load_examples(Lake(self.root), version=self.inputs["examples"])[split]
