@@ -11,7 +11,7 @@ from small_lake import small_lake
 from tandemrec.config import ModelSettings, Task, WordSettings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.lake.types import arrow_schema
-from tandemrec.learn.words import review_words
+from tandemrec.learn.words import review_texts, review_words
 from tandemrec.text.words import word_ids, words_of
 
 SETTINGS = WordSettings(buckets=1000, longest=8)
@@ -73,6 +73,11 @@ def test_each_text_of_the_vocabulary_has_the_words_of_its_review(lake, monkeypat
         assert words[index][known[index]].tolist() == expected.tolist()
         assert known[index].tolist() == (np.arange(known.shape[1]) < len(expected)).tolist()  # padded on the right
     assert len(lists.values) == lists.lengths.sum()
+    said = [texts.get(row["text_hash"], "") for row in vocabulary]
+    index = np.array([row["text_index"] for row in vocabulary])
+    order = np.random.default_rng(1).permutation(len(index)).repeat(2)
+    assert review_texts(lake, {}, index[order]) == [said[place] for place in order]
+    assert review_texts(lake, {}, np.array([0])) == [""]
 
 
 def test_other_settings_and_versions_have_lists_of_their_own(lake):

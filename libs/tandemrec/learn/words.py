@@ -1,4 +1,4 @@
-"""The words of every text of texts_vocabulary, as numbers, in memory-mapped files: one copy a node.
+"""The words of every text of texts_vocabulary, as numbers, mapped from one copy a node; and what texts say.
 
 Shapes: T texts, V words over all texts.
 """
@@ -8,8 +8,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from tandemrec.config import WordSettings
 from tandemrec.lake import Lake
@@ -33,6 +35,21 @@ def review_words(lake: Lake, settings: WordSettings, versions: Mapping[str, int]
     folder = table_folder(lake, tables).with_suffix(f".words-{settings.buckets}-{settings.longest}")
     made_once(folder, partial(_write, lake, settings, tables))
     return Lists(**{name: mapped(folder / f"{name}.npy") for name in ("values", "starts", "lengths")})
+
+
+def review_texts(lake: Lake, versions: Mapping[str, int], index_N: npt.NDArray[np.integer]) -> list[str]:
+    """What reviews say, by the index of their text; empty where no review has it. All of them in memory."""
+    tables = {name: versions.get(name) for name in TABLES}
+    vocabulary = lake.read("texts_vocabulary", version=tables["texts_vocabulary"])
+    asked = vocabulary.filter(pc.is_in(vocabulary["text_index"], pa.array(np.unique(index_N), pa.int32())))
+    known = dict(zip(asked["text_hash"].to_pylist(), asked["text_index"].to_pylist(), strict=True))
+    said: dict[int, str] = {}
+    rows = lake.dataset("reviews", version=tables["reviews"])
+    for batch in rows.to_batches(columns=["text_hash", "clean_text"], batch_size=ROWS_AT_A_TIME):
+        for text_hash, text in zip(batch["text_hash"].to_pylist(), batch["clean_text"].to_pylist(), strict=True):
+            if text_hash in known:
+                said[known[text_hash]] = text
+    return [said.get(index, "") for index in index_N.tolist()]
 
 
 def _write(lake: Lake, settings: WordSettings, tables: dict[str, int | None], folder: Path) -> None:
