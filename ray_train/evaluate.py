@@ -19,7 +19,7 @@ from tandemrec.evaluate import BASELINES, Array, Measured, Predictions, Problem,
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.types import arrow_schema
-from tandemrec.learn.words import review_texts
+from tandemrec.learn.reviews import review_texts
 from tandemrec.pipeline import stage_main
 from tandemrec.rank.actors import row_numbers, through_actors
 from tandemrec.rank.factorised import matrix_factorisation

@@ -49,6 +49,7 @@ def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
                 rows.append(recommended | {"kind": "exposure", "click": clicked, "purchase": clicked})
             if stars != 3:
                 told = {"sentiment": float(stars > 3) if sentiment else None, "category": float(1 + item % 2)}
+                told["stars"] = stars
                 rows.append(common | {"kind": "review", **told})
             history.append(item)
             own.append(len(vectors) - 1)

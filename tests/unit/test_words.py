@@ -11,7 +11,7 @@ from small_lake import small_lake
 from tandemrec.config import ModelSettings, Task, WordSettings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.lake.types import arrow_schema
-from tandemrec.learn.words import review_texts, review_words
+from tandemrec.learn.reviews import review_texts, review_words
 from tandemrec.text.words import word_ids, words_of
 
 SETTINGS = WordSettings(buckets=1000, longest=8)
@@ -60,7 +60,7 @@ def test_each_text_of_the_vocabulary_has_the_words_of_its_review(lake, monkeypat
         return row | {"text_hash": "t3", "clean_text": "the same words"} if row["line"] < 9 else row
 
     with_reviews(lake, lambda row: shared(row) | ({"text_hash": "unknown"} if row["line"] == 20 else {}))
-    monkeypatch.setattr("tandemrec.learn.words.ROWS_AT_A_TIME", 5)
+    monkeypatch.setattr("tandemrec.learn.reviews.ROWS_AT_A_TIME", 5)
     lists = review_words(lake, SETTINGS, {})
     texts = {row["text_hash"]: row["clean_text"] for row in lake.read("reviews").to_pylist()}
     vocabulary = lake.read("texts_vocabulary").to_pylist()

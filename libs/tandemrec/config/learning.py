@@ -71,6 +71,17 @@ class WordSettings(Section):
     dropout: float = Field(default=0.3, ge=0, lt=1)
 
 
+class FinetuneSettings(Section):
+    """The encoder's last layers learned along, for tasks that read a review; what is below them stays as it is.
+
+    What the lower layers make of each review is computed once a node and kept there: width x 2 bytes a token.
+    """
+
+    layers: int = Field(default=1, ge=1, le=48, description="the last ones, in the train step")
+    longest: int = Field(default=128, ge=8, le=8192, description="tokens of a review that are read")
+    learning_rate: float = Field(default=1e-4, gt=0, description="of these layers; train.learning_rate is of the rest")
+
+
 class ModelSettings(Section):
     sharing: Literal["shared_bottom", "mmoe"] = "mmoe"
     experts: int = Field(default=4, ge=1, le=64, description="mmoe only")
@@ -89,17 +100,26 @@ class ModelSettings(Section):
         description="what tasks that read a review read of it, added up: the encoder's vector, networks over its words",
     )
     words: WordSettings = WordSettings()
+    finetune: FinetuneSettings | None = Field(
+        default=None, description="of the encoder whose vectors text tasks read; null: its vectors as they are"
+    )
 
     @model_validator(mode="after")
     def _bottoms_differ(self) -> "ModelSettings":
         if len(set(self.bottoms)) < len(self.bottoms):
             raise ValueError(f"bottoms is {self.bottoms}, expected each once")
+        if self.finetune is not None and "vectors" not in self.bottoms:
+            raise ValueError(f"finetune is set and bottoms is {self.bottoms}, expected vectors in it")
         return self
 
     def words_of(self, tasks: Iterable[Task]) -> WordSettings | None:
         """What to read of words; None where no task does."""
         read = any("review" in task.reads for task in tasks) and {"cnn", "rnn"} & set(self.bottoms)
         return self.words if read else None
+
+    def finetune_of(self, tasks: Iterable[Task]) -> FinetuneSettings | None:
+        """What to learn of the encoder; None where no task reads a review."""
+        return self.finetune if any("review" in task.reads for task in tasks) else None
 
     def reads_vectors(self, tasks: Iterable[Task]) -> bool:
         """Whether users, items or a task read the encoder's vectors."""

@@ -56,11 +56,6 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     return folder
 
 
-def mapped(path: Path) -> torch.Tensor:
-    """An array in a file as a tensor that nobody may write to."""
-    return as_tensor(np.load(path, mmap_mode="r", allow_pickle=False))
-
-
 def as_tensor(array: np.ndarray) -> torch.Tensor:
     """A tensor of an array that was mapped read-only."""
     with warnings.catch_warnings():

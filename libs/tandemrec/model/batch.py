@@ -69,7 +69,7 @@ class Features:
 
     `reviews` are texts of the training split; `interactions` counts the training positives: an item with none is no
     candidate. `texts` is float16, mapped from a file where it lies on the processor, and None for data without text;
-    so are `words`, where no model reads them.
+    so are `words` and `states`, where no model reads them.
     """
 
     category: Tensor  # (I + 1,)
@@ -80,6 +80,7 @@ class Features:
     interactions: Tensor  # (I + 1,)
     texts: Tensor | None = None  # (T + 1, W)
     words: Lists | None = None  # numbers of words, from 1
+    states: Lists | None = None  # (V, W) tokens after the encoder's lower layers
 
     def __len__(self) -> int:
         """Rows, padding included: I + 1."""
@@ -119,3 +120,4 @@ class Sizes:
     history: int  # L
     text_width: int  # W; 0 for data without text
     classes: dict[str, int]  # by label column of a multiclass task
+    upper: dict[str, Any] | None = None  # of the encoder's upper layers, where they are learned
