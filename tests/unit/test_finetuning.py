@@ -12,6 +12,7 @@ from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake
 from tandemrec.learn import Data, fit, load_examples, load_features, sizes_of
+from tandemrec.learn.feeds import batch_at
 from tandemrec.learn.loop import parameter_groups
 from tandemrec.learn.reviews import review_states
 from tandemrec.model import MultiTaskModel
@@ -122,7 +123,7 @@ def test_upper_layers_learn_what_a_frozen_encoder_does_not_tell(lake):
 def test_the_row_s_own_review_reaches_text_tasks_alone(lake):
     model, data = learning(lake, DEFAULT_TASKS, dropout=0.0)
     model.eval()
-    batch = from_rows(data.train)
+    batch = batch_at(data.train, np.arange(0, len(data.train), 7))
     values = torch.from_numpy(np.array(data.features.states.values))
     answers = []
     for scale in (1, -1):
@@ -133,9 +134,3 @@ def test_the_row_s_own_review_reaches_text_tasks_alone(lake):
     before, after = answers
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {"sentiment", "category"}
-
-
-def from_rows(examples):
-    from tandemrec.learn.feeds import batch_at
-
-    return batch_at(examples, np.arange(0, len(examples), 7))

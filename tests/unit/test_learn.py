@@ -9,7 +9,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from small_lake import ENCODER, small_lake
 
-from tandemrec.config import ModelSettings, Task, TrainSettings, WordSettings
+from tandemrec.config import FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake
@@ -27,7 +27,8 @@ from tandemrec.learn import (
 )
 from tandemrec.learn.checkpoint import Metadata, restore_checkpoint, save_checkpoint
 from tandemrec.learn.validation import is_better
-from tandemrec.model import MatrixFactorisation, MultiTaskModel
+from tandemrec.model import MatrixFactorisation, MultiTaskModel, Sizes
+from tandemrec.model.batch import Lists
 
 WORDS = WordSettings(buckets=100, width=6, filters=4, dropout=0.0)
 
@@ -62,6 +63,17 @@ def model_of(sizes, tasks=DEFAULT_TASKS, **settings) -> MultiTaskModel:
     return MultiTaskModel(
         ModelSettings(**{"width": 8, "tower": [8], "experts": 2, "words": WORDS} | settings), tasks, sizes
     )
+
+
+def with_states(data: Data, sizes: Sizes) -> tuple[Data, Sizes]:
+    """Tokens of an encoder, four numbers each, whose last layer is learned along."""
+    lengths = torch.arange(len(data.features.texts)) % 4
+    values = torch.randn(int(lengths.sum()), 4, generator=torch.Generator().manual_seed(1)).half()
+    states = Lists(values=values, starts=lengths.cumsum(0) - lengths, lengths=lengths)
+    upper = {"layers": 1, "width": 4, "heads": 2, "inner": 8, "epsilon": 1e-5, "pooling": "mean", "normalise": True}
+    texts = data.features.texts[:, :4]
+    features = replace(data.features, states=states, texts=texts)
+    return replace(data, features=features), replace(sizes, text_width=4, upper=upper | {"dimension": 4})
 
 
 def loop(**settings) -> TrainSettings:
@@ -167,7 +179,9 @@ def _twenty_steps(root: Path, path: Path) -> None:
     data, lake = data_of(root), Lake(str(root))
     sizes = sizes_of(lake, data.features, {"train": data.train, "valid": data.valid}, DEFAULT_TASKS)
     settings = loop(batch_size=60, max_epochs=2, optimizer="sgd", learning_rate=0.05, clip_norm=1.0)
-    model = model_of(sizes, dropout=0.0, id_dropout=0.0, bottoms=["vectors", "cnn", "rnn"])
+    data, sizes = with_states(data, sizes)
+    finetune = FinetuneSettings(learning_rate=0.02)
+    model = model_of(sizes, dropout=0.0, id_dropout=0.0, bottoms=["vectors", "cnn", "rnn"], finetune=finetune)
     training = Training(model, data, settings, seed=5)
     training.run_epoch()
     training.run_epoch()
