@@ -94,6 +94,10 @@ bench-embed-memory: $(VENV)/.installed ## peak memory of embed at 10 thousand, 1
 
 ROWS := 1000000 5000000 20000000
 
+.PHONY: bench-text
+bench-text: $(VENV)/.installed ## what each way to read reviews tells, on real ones (DATA=folder of the data sets); hours on two cores
+	@$(PY) bench/text.py --data $(DATA)
+
 .PHONY: bench-spark
 bench-spark: $(VENV)/.installed ## how ingest, clean and examples grow; clean against others (ROWS="1000000 2000000": smaller)
 	@$(PY) bench/spark.py --rows $(ROWS)

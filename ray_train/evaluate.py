@@ -19,6 +19,7 @@ from tandemrec.evaluate import BASELINES, Array, Measured, Predictions, Problem,
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.types import arrow_schema
+from tandemrec.learn.reviews import review_texts
 from tandemrec.pipeline import stage_main
 from tandemrec.rank.actors import row_numbers, through_actors
 from tandemrec.rank.factorised import matrix_factorisation
@@ -44,6 +45,7 @@ def run(settings: Settings) -> Figures:
         train=splits["train"],
         test=splits["test"],
         interactions=features.interactions.numpy(),
+        texts=partial(review_texts, lake, trained.inputs) if "reviews" in trained.inputs else None,
     )
 
     def factorised(problem: Problem) -> Predictions:

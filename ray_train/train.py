@@ -43,8 +43,12 @@ from tandemrec.learn.loop import Data, Training, fit
 from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.model import MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
+from tandemrec.text.layers import Cut, upper_weights
 
-READS = ("examples", "item_features", "users_vocabulary", "attributes_vocabulary", "texts_vocabulary", "text_vectors")
+READS = (
+    *("examples", "item_features", "users_vocabulary", "attributes_vocabulary", "texts_vocabulary", "text_vectors"),
+    "reviews",
+)
 
 
 def run(settings: Settings) -> Figures:
@@ -54,9 +58,10 @@ def run(settings: Settings) -> Figures:
     encoder = _encoder(lake, settings)
     # What is wrong with the tables is told here, in one line, and not by a worker.
     splits = load_examples(lake, version=versions.get("examples"))
-    features = load_features(lake, encoder=encoder, versions=versions)
+    words, cut = settings.model.words_of(settings.tasks), _cut(settings)
+    features = load_features(lake, encoder=encoder, words=words, cut=cut, versions=versions)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
-    sizes = sizes_of(lake, features, splits, settings.tasks, versions)
+    sizes = sizes_of(lake, features, splits, settings.tasks, versions, cut)
     files, folder = _place(settings, run_id)
     if _has(files, f"{folder}/best"):  # finished before, and asked for again: from the start
         files.delete_dir(folder)
@@ -107,9 +112,13 @@ def work(config: Mapping[str, Any]) -> None:
     device = get_device()
     lake, versions = Lake.of(settings.lake), config["versions"]
     splits = load_examples(lake, version=versions["examples"])
-    features = load_features(lake, encoder=config["encoder"], versions=versions).to(device)
+    words, cut = settings.model.words_of(settings.tasks), _cut(settings)
+    features = load_features(lake, encoder=config["encoder"], words=words, cut=cut, versions=versions).to(device)
     torch.manual_seed(settings.seed)
-    model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"])).to(device)
+    model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
+    if cut is not None and model.encoder is not None:
+        model.encoder.layers.load_state_dict(upper_weights(cut))
+    model = model.to(device)
     data = Data(features=features, train=splits["train"], valid=splits["valid"])
     fit(model, data, settings.train, seed=settings.seed, resume=_resume, after_epoch=_report)
 
@@ -212,7 +221,7 @@ def _encoder(lake: Lake, settings: Settings) -> str | None:
     Raises:
         ModelError: there are texts and no vectors.
     """
-    reads_text = settings.model.text or any("review" in task.reads for task in settings.tasks)
+    reads_text = settings.model.reads_vectors(settings.tasks)
     texts = lake.info("texts_vocabulary").rows if lake.exists("texts_vocabulary") else 0
     if not reads_text or texts == 0:
         return None
@@ -225,6 +234,10 @@ def _encoder(lake: Lake, settings: Settings) -> str | None:
         raise ModelError(f"the examples refer to {texts:,} texts and there is no finished embed run: run embed first")
     encoder: str = embedded.figures["encoder"]
     return encoder
+
+
+def _cut(settings: Settings) -> Cut | None:
+    return Cut.of(settings.model, settings.tasks, settings.embed.encoder)
 
 
 def _threads(settings: Settings) -> int:

@@ -4,6 +4,7 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small_lake import ENCODER, small_lake
 
@@ -12,7 +13,11 @@ from tandemrec.config import Settings, parse_settings
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
 from tandemrec.learn import load_examples, load_features, load_model, score_examples
-from tandemrec.pipeline import run_identity
+from tandemrec.metrics import prediction_metrics
+from tandemrec.pipeline import run_identity, run_stage
+from tandemrec.pipeline.stages import stage
+from tandemrec.rank.trained import newest
+from tandemrec.text.layers import Cut, upper_weights
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
@@ -143,6 +148,29 @@ def test_a_finished_run_is_known_and_a_forced_one_starts_anew(trained, capsys):
     assert told(again["curve"]) == told(figures["curve"])
     shutil.rmtree(Path(lake.root) / "models" / figures["run_id"] / "best")
     assert not train.still_there(settings, run)
+
+
+def test_words_and_upper_layers_are_learned_and_found_again_by_whoever_scores(ray_local, tmp_path):
+    lake, settings = small_lake(tmp_path), settings_for(tmp_path, max_epochs=2, stop_on="sentiment/auc")
+    model = {"bottoms": ["vectors", "cnn"], "words": {"buckets": 100}, "finetune": {"layers": 1, "longest": 16}}
+    settings = parse_settings(
+        settings.model_dump()
+        | {"model": settings.model.model_dump() | model, "embed": {"encoder": {"model": "tiny:3", "max_length": 32}}}
+    )
+    run_stage(settings, stage("train"))
+    trained = newest(lake)
+    assert "reviews" in trained.inputs
+    model, features = trained.model()
+    start = upper_weights(Cut.of(model.settings, model.tasks, settings.embed.encoder))
+    learned = model.encoder.layers.state_dict()
+    moved = max((learned[name] - start[name]).abs().max().item() for name in start)
+    assert 0 < moved < 0.1  # from the encoder's own weights, at a rate of their own
+    figures = runs.finished(lake, "train")[0].figures
+    valid = trained.examples("valid")
+    scores = score_examples(model, valid, features).scores["sentiment"]
+    known = ~np.isnan(valid.labels["sentiment"])
+    found = prediction_metrics("binary", valid.labels["sentiment"][known], scores[known])
+    assert found["auc"] == pytest.approx(figures["metrics"]["sentiment/auc"], abs=1e-5)
 
 
 class TestRefusals:

@@ -1,6 +1,7 @@
 """What the examples stage shall give, said once more in plain Python: slow loops over the whole log for every row."""
 
 import hashlib
+import math
 from collections import defaultdict
 from datetime import datetime, timedelta
 
@@ -8,9 +9,7 @@ import numpy as np
 
 RANK = {"train": 0, "valid": 1, "test": 2}
 ORDER = ["view", "click", "favourite", "cart", "purchase", "rating", "review"]
-
-
-LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "category")
+LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "stars", "category")
 
 
 def pair_hash(user, item):
@@ -135,6 +134,7 @@ def expected_examples(events, reviews, categories, options):
             "seen": [],
             "review": r["text_hash"],
             "sentiment": None if stars is None or 2 < stars < 4 else float(stars >= 4),
+            "stars": None if stars is None or stars < 0 else float(math.floor(stars + 0.5)),
             "category": categories.get(r["item_id"]),
         }
     return rows

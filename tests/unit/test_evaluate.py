@@ -1,5 +1,5 @@
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import get_args
 
@@ -27,6 +27,11 @@ class Rows:
     item: np.ndarray
     labels: dict[str, np.ndarray]
     seen: tuple[np.ndarray, np.ndarray]
+
+    @property
+    def review(self) -> np.ndarray:
+        """Each row's own text."""
+        return np.arange(len(self.user))
 
 
 def rows(users, items, seen=None, **labels):
@@ -126,12 +131,43 @@ def test_constant_and_bias_baselines_by_hand():
     assert BASELINES["bias"](problem).scores["rating"] == pytest.approx([3 + user_1 + item_1, 3])
 
 
+def test_words_in_a_row_tell_what_single_ones_do_not():
+    """Not good and not bad have the same words but for one; a class that training lacks is never told."""
+    random = np.random.default_rng(5)
+    likes = random.integers(2, size=200)
+    said = [
+        " ".join(random.permutation(["not bad", "good"] if like else ["not good", "bad"])) + f", \u5f88 {number}"
+        for number, like in enumerate(likes)
+    ]
+    stars = Task(name="stars", kind="regression", reads=["review"])
+    label = {"sentiment": likes, "category": 1 + 2 * likes, "stars": 1 + 4 * likes, "rating": likes}
+    train = rows(range(150), range(150), **{name: values[:150] for name, values in label.items()})
+    test = rows(range(50), range(50), **{name: values[150:] for name, values in label.items()})
+    test.labels["category"][0] = 4
+
+    def texts(index):
+        return [said[i] for i in index] if len(index) == 150 else [said[150 + i] for i in index]
+
+    problem = Problem(
+        tasks=[SENTIMENT, CATEGORY, stars, RATING], train=train, test=test, interactions=np.ones(1), texts=texts
+    )
+    scores = BASELINES["tfidf"](problem).scores
+    assert set(scores) == {"sentiment", "category", "stars"}
+    assert ((scores["sentiment"] > 0.5) == likes[150:]).all()
+    assert (scores["category"].argmax(1) == 1 + 2 * likes[150:]).all() and scores["category"].shape == (50, 5)
+    assert (scores["category"][:, [0, 2, 4]] == 0).all()
+    np.testing.assert_allclose(scores["category"].sum(1), 1)
+    assert np.abs(scores["stars"] - test.labels["stars"]).mean() < 1
+    assert not BASELINES["tfidf"](replace(problem, texts=None)).scores
+
+
 def test_a_baseline_leaves_out_a_task_that_training_says_nothing_about():
     problem = Problem(
         tasks=[RATING, SENTIMENT],
         train=rows([1], [1], rating=[NAN], sentiment=[NAN]),
         test=rows([1], [1], rating=[4], sentiment=[1]),
         interactions=np.array([0, 1]),
+        texts=lambda index: ["good"] * len(index),
     )
     assert all(not baseline(problem).scores for baseline in BASELINES.values())
 

@@ -9,7 +9,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from small_lake import ENCODER, small_lake
 
-from tandemrec.config import ModelSettings, Task, TrainSettings
+from tandemrec.config import FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake
@@ -27,7 +27,10 @@ from tandemrec.learn import (
 )
 from tandemrec.learn.checkpoint import Metadata, restore_checkpoint, save_checkpoint
 from tandemrec.learn.validation import is_better
-from tandemrec.model import MatrixFactorisation, MultiTaskModel
+from tandemrec.model import MatrixFactorisation, MultiTaskModel, Sizes
+from tandemrec.model.batch import Lists
+
+WORDS = WordSettings(buckets=100, width=6, filters=4, dropout=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,9 @@ def root(tmp_path_factory):
 def data_of(root) -> Data:
     lake = Lake(str(root))
     splits = load_examples(lake)
-    return Data(features=load_features(lake, encoder=ENCODER), train=splits["train"], valid=splits["valid"])
+    return Data(
+        features=load_features(lake, encoder=ENCODER, words=WORDS), train=splits["train"], valid=splits["valid"]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +60,20 @@ def sizes(root, data):
 
 def model_of(sizes, tasks=DEFAULT_TASKS, **settings) -> MultiTaskModel:
     torch.manual_seed(11)
-    return MultiTaskModel(ModelSettings(**{"width": 8, "tower": [8], "experts": 2} | settings), tasks, sizes)
+    return MultiTaskModel(
+        ModelSettings(**{"width": 8, "tower": [8], "experts": 2, "words": WORDS} | settings), tasks, sizes
+    )
+
+
+def with_states(data: Data, sizes: Sizes) -> tuple[Data, Sizes]:
+    """Tokens of an encoder, four numbers each, whose last layer is learned along."""
+    lengths = torch.arange(len(data.features.texts)) % 4
+    values = torch.randn(int(lengths.sum()), 4, generator=torch.Generator().manual_seed(1)).half()
+    states = Lists(values=values, starts=lengths.cumsum(0) - lengths, lengths=lengths)
+    upper = {"layers": 1, "width": 4, "heads": 2, "inner": 8, "epsilon": 1e-5, "pooling": "mean", "normalise": True}
+    texts = data.features.texts[:, :4]
+    features = replace(data.features, states=states, texts=texts)
+    return replace(data, features=features), replace(sizes, text_width=4, upper=upper | {"dimension": 4})
 
 
 def loop(**settings) -> TrainSettings:
@@ -73,6 +91,14 @@ class TestLoop:
         assert all(last["losses"][task.name] < first["losses"][task.name] for task in DEFAULT_TASKS)
         assert last["valid"]["sentiment/f1"] > 0.9 and last["valid"]["category/accuracy"] > 0.85
         assert last["valid"]["rating/rmse"] < first["valid"]["rating/rmse"] - 0.1
+
+    @pytest.mark.parametrize("network", ["cnn", "rnn"])
+    def test_sentiment_is_learned_from_words_alone(self, data, sizes, network):
+        task = Task(name="sentiment", kind="binary", reads=["review"])
+        model = model_of(sizes, [task], text=False, bottoms=[network], dropout=0.0)
+        features = replace(data.features, texts=None)
+        progress = fit(model, replace(data, features=features), loop(stop_on="sentiment/auc"), seed=5)
+        assert progress.best_metrics["sentiment/auc"] > 0.95
 
     def test_the_same_seed_gives_the_same_and_another_does_not(self, data, sizes):
         one, same, other = (fit(model_of(sizes), data, loop(max_epochs=2), seed=seed) for seed in (5, 5, 6))
@@ -153,7 +179,10 @@ def _twenty_steps(root: Path, path: Path) -> None:
     data, lake = data_of(root), Lake(str(root))
     sizes = sizes_of(lake, data.features, {"train": data.train, "valid": data.valid}, DEFAULT_TASKS)
     settings = loop(batch_size=60, max_epochs=2, optimizer="sgd", learning_rate=0.05, clip_norm=1.0)
-    training = Training(model_of(sizes, dropout=0.0, id_dropout=0.0), data, settings, seed=5)
+    data, sizes = with_states(data, sizes)
+    finetune = FinetuneSettings(learning_rate=0.02)
+    model = model_of(sizes, dropout=0.0, id_dropout=0.0, bottoms=["vectors", "cnn", "rnn"], finetune=finetune)
+    training = Training(model, data, settings, seed=5)
     training.run_epoch()
     training.run_epoch()
     steps = 2 * -(-len(data.train) // 60)

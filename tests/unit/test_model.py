@@ -7,6 +7,7 @@ from tandemrec.config import ModelSettings, Task
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.learn.losses import task_losses
 from tandemrec.model import Batch, Features, MatrixFactorisation, MultiTaskModel, Sizes
+from tandemrec.model.batch import Lists
 from tandemrec.model.heads import HEADS
 
 USERS, ITEMS, ROWS, LENGTH, TEXT_WIDTH, POOLED = 12, 15, 32, 5, 10, 4
@@ -20,6 +21,11 @@ def features():
     reviews = torch.arange(1, ITEMS * POOLED + 1).reshape(ITEMS, POOLED)
     texts = torch.randn(TEXTS + 1, TEXT_WIDTH).half()
     texts[0] = 0
+    lengths = torch.randint(1, 7, (TEXTS + 1,))
+    lengths[0] = 0
+    words = Lists(
+        values=torch.randint(1, 51, (int(lengths.sum()),)), starts=lengths.cumsum(0) - lengths, lengths=lengths
+    )
     interactions = torch.randint(1, 9, (ITEMS + 1,))
     interactions[0] = interactions[ITEMS] = 0
     return Features(
@@ -30,6 +36,7 @@ def features():
         reviews=torch.cat([torch.zeros(1, POOLED, dtype=torch.long), reviews]),
         interactions=interactions,
         texts=texts,
+        words=words,
     )
 
 
@@ -109,6 +116,19 @@ class TestOwnReview:
             for name in told_before:
                 assert not torch.equal(told_before[name], told_after[name]), name
 
+    @pytest.mark.parametrize("bottoms", [["cnn"], ["rnn"], ["vectors", "cnn", "rnn"]])
+    def test_other_words_in_its_place_change_what_is_told_of_it_and_nothing_else(self, batch, features, bottoms):
+        model = model_of(bottoms=bottoms, words={"buckets": 50, "width": 6, "filters": 4}).eval()
+        for row in range(0, ROWS, 3):
+            one = batch.where(torch.tensor([row]))
+            place = features.words.starts[one.review] + torch.arange(int(features.words.lengths[one.review]))
+            values = features.words.values.clone()
+            values[place] = 51 - values[place]
+            before, told_before = answers(model, one, features)
+            after, told_after = answers(model, one, replace(features, words=replace(features.words, values=values)))
+            assert all(torch.equal(before[name], after[name]) for name in before)
+            assert not any(torch.equal(told_before[name], told_after[name]) for name in told_before)
+
     def test_the_catalogue_does_pool_it(self, batch, features):
         model = model_of().eval()
         noisy = features.texts.clone()
@@ -129,6 +149,18 @@ class TestOwnReview:
 
 
 class TestTasks:
+    def test_texts_are_read_by_the_bottoms_that_the_settings_name(self, batch, features):
+        alone = {}
+        for bottoms in (["vectors"], ["cnn"]):
+            model = model_of(bottoms=bottoms, words={"buckets": 50, "width": 6, "filters": 4}).eval()
+            alone[bottoms[0]] = model._review(batch, features)
+            assert bool(model.over_words) == (bottoms == ["cnn"])
+        both = model_of(bottoms=["vectors", "cnn"], words={"buckets": 50, "width": 6, "filters": 4}).eval()
+        both.text.load_state_dict(model.text.state_dict())
+        both.over_words["cnn"].load_state_dict(model.over_words["cnn"].state_dict())
+        expected = both.text(features.vectors(batch.review)) + alone["cnn"]
+        torch.testing.assert_close(both._review(batch, features), expected)
+
     def test_every_loss_reaches_what_it_reads_and_nothing_else(self, batch, features):
         model = model_of(dropout=0.0, id_dropout=0.0)
         reached = {}

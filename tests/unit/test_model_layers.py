@@ -7,8 +7,10 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
+from tandemrec.config import WordSettings
 from tandemrec.model.history import HISTORIES
 from tandemrec.model.sharing import SHARINGS
+from tandemrec.model.text_networks import TEXT_NETWORKS
 
 WIDTH, LENGTH, ROWS = 8, 6, 9
 
@@ -87,6 +89,38 @@ class TestHistories(Contract):
         ):  # a maximum may pass one over
             assert torch.equal(counts, known)
         assert not (counts & ~known).any()
+
+
+class TestTextNetworks(Contract):
+    WORDS = WordSettings(buckets=30, width=6, filters=5)
+
+    @pytest.fixture(params=sorted(TEXT_NETWORKS))
+    def layer(self, request):
+        torch.manual_seed(7)
+        return perturbed(TEXT_NETWORKS[request.param](self.WORDS, WIDTH))
+
+    @pytest.fixture
+    def rows(self):
+        """Numbers of words (B, L) and which are known (B, L): lengths 1 to L, and no word at all."""
+        torch.manual_seed(8)
+        lengths = torch.tensor([1, 2, 3, 4, 5, 6, 6, 3, 0])
+        return torch.randint(1, 31, (ROWS, LENGTH)), torch.arange(LENGTH) < lengths.unsqueeze(1)
+
+    def answer(self, layer, rows):
+        return layer(*rows)
+
+    def test_padding_holds_nothing_and_less_of_it_changes_nothing(self, layer, rows):
+        words, known = rows
+        whole = layer(words, known)
+        torch.testing.assert_close(layer(torch.where(known, words, 17), known), whole)
+        torch.testing.assert_close(layer(words[:5, :5], known[:5, :5]), whole[:5])  # at most 5 words
+
+    def test_no_words_are_zero(self, layer, rows):
+        assert (self.answer(layer, rows)[-1] == 0).all()
+
+    def test_the_order_of_words_matters(self, layer, rows):
+        words, known = (part[5:7] for part in rows)  # 6 words, no padding
+        assert not torch.allclose(layer(words.flip(1), known), layer(words, known))
 
 
 class TestSharings(Contract):

@@ -1,7 +1,7 @@
 """Typed settings, checked when built: a wrong value fails here with the key's path, never an hour later."""
 
 from tandemrec.config.base import Section
-from tandemrec.config.learning import ModelSettings, Task, TrainSettings
+from tandemrec.config.learning import FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
 from tandemrec.config.load import load_settings, parse_settings
 from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
@@ -17,6 +17,7 @@ __all__ = [
     "EvaluateSettings",
     "ExamplesSettings",
     "Expectation",
+    "FinetuneSettings",
     "ModelSettings",
     "PredictSettings",
     "ReportSettings",
@@ -25,6 +26,7 @@ __all__ = [
     "Source",
     "Task",
     "TrainSettings",
+    "WordSettings",
     "load_settings",
     "parse_settings",
 ]

@@ -1,5 +1,6 @@
 """Settings of the model, its tasks and the training loop."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -8,6 +9,7 @@ from tandemrec.config.base import Section
 
 Kind = Literal["binary", "multiclass", "regression", "next_item"]
 Reads = Literal["user", "item", "review"]
+Bottom = Literal["vectors", "cnn", "rnn"]
 
 METRICS: dict[str, tuple[str, ...]] = {
     "binary": ("accuracy", "precision", "recall", "f1", "auc", "log_loss"),
@@ -57,6 +59,29 @@ DEFAULT_TASKS = (
 )
 
 
+class WordSettings(Section):
+    """The words that networks over text read. Hashed: there is no vocabulary that another split's texts or a later
+    run could change, and a word's number is the same for ever.
+    """
+
+    buckets: int = Field(default=32_768, ge=16, le=2**24, description="two words may share one")
+    longest: int = Field(default=256, ge=8, le=8192, description="words of a text that are read; what follows is not")
+    width: int = Field(default=64, ge=4, le=4096, description="of a word's vector")
+    filters: int = Field(default=96, ge=1, le=4096, description="cnn: of each height; rnn: states of each direction")
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+
+
+class FinetuneSettings(Section):
+    """The encoder's last layers learned along, for tasks that read a review; what is below them stays as it is.
+
+    What the lower layers make of each review is computed once a node and kept there: width x 2 bytes a token.
+    """
+
+    layers: int = Field(default=1, ge=1, le=48, description="the last ones, in the train step")
+    longest: int = Field(default=128, ge=8, le=8192, description="tokens of a review that are read")
+    learning_rate: float = Field(default=1e-4, gt=0, description="of these layers; train.learning_rate is of the rest")
+
+
 class ModelSettings(Section):
     sharing: Literal["shared_bottom", "mmoe"] = "mmoe"
     experts: int = Field(default=4, ge=1, le=64, description="mmoe only")
@@ -69,6 +94,36 @@ class ModelSettings(Section):
     id_dropout: float = Field(default=0.1, ge=0, lt=1, description="share of id vectors hidden in training: new items")
     text: bool = Field(default=True, description="reviews and descriptions as inputs of users and items")
     attributes: bool = Field(default=True, description="category, brand and price as inputs of items")
+    bottoms: list[Bottom] = Field(
+        default=["vectors"],
+        min_length=1,
+        description="what tasks that read a review read of it, added up: the encoder's vector, networks over its words",
+    )
+    words: WordSettings = WordSettings()
+    finetune: FinetuneSettings | None = Field(
+        default=None, description="of the encoder whose vectors text tasks read; null: its vectors as they are"
+    )
+
+    @model_validator(mode="after")
+    def _bottoms_differ(self) -> "ModelSettings":
+        if len(set(self.bottoms)) < len(self.bottoms):
+            raise ValueError(f"bottoms is {self.bottoms}, expected each once")
+        if self.finetune is not None and "vectors" not in self.bottoms:
+            raise ValueError(f"finetune is set and bottoms is {self.bottoms}, expected vectors in it")
+        return self
+
+    def words_of(self, tasks: Iterable[Task]) -> WordSettings | None:
+        """What to read of words; None where no task does."""
+        read = any("review" in task.reads for task in tasks) and {"cnn", "rnn"} & set(self.bottoms)
+        return self.words if read else None
+
+    def finetune_of(self, tasks: Iterable[Task]) -> FinetuneSettings | None:
+        """What to learn of the encoder; None where no task reads a review."""
+        return self.finetune if any("review" in task.reads for task in tasks) else None
+
+    def reads_vectors(self, tasks: Iterable[Task]) -> bool:
+        """Whether users, items or a task read the encoder's vectors."""
+        return self.text or ("vectors" in self.bottoms and any("review" in task.reads for task in tasks))
 
 
 class TrainSettings(Section):

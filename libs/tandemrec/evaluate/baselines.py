@@ -1,4 +1,4 @@
-"""What anybody could answer without learning: a model that does not beat these has learned nothing of use.
+"""What anybody could answer with little or no learning: a model that does not beat these has learned nothing of use.
 
 A baseline is data: its name in BASELINES leads to a function from the problem to predictions.
 """
@@ -9,6 +9,7 @@ import numpy as np
 
 from tandemrec.config import Task
 from tandemrec.evaluate.problem import Array, Predictions, Problem, labelled
+from tandemrec.evaluate.tfidf import tfidf
 
 DAMPING = 5.0  # ratings at the mean that are added to each user and item
 
@@ -46,7 +47,7 @@ def bias(problem: Problem) -> Predictions:
     return Predictions(scores=scores)
 
 
-BASELINES: dict[str, Baseline] = {"popularity": popularity, "majority": majority, "bias": bias}
+BASELINES: dict[str, Baseline] = {"popularity": popularity, "majority": majority, "bias": bias, "tfidf": tfidf}
 
 
 def popularity_ranks(problem: Problem, target: Array) -> Array:

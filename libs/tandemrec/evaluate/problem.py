@@ -3,7 +3,7 @@
 Shapes: N rows of a split, S seen items over all rows, I items, C classes of a multiclass task.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -27,6 +27,10 @@ class Rows(Protocol):
         """(N,) items_vocabulary."""
 
     @property
+    def review(self) -> Array:
+        """(N,) texts_vocabulary: the review that text tasks read; 0 none."""
+
+    @property
     def labels(self) -> Mapping[str, Array]:
         """Label column -> (N,), NaN where the row says nothing."""
 
@@ -40,13 +44,14 @@ class Problem:
     """Learn from `train`, answer for every row of `test`.
 
     `interactions` (I + 1,) counts each item's training positives; the items with one or more, less what the row's
-    user has seen, are the candidates of a ranking.
+    user has seen, are the candidates of a ranking. `texts` tells what reviews (N,) say, empty where nothing is known.
     """
 
     tasks: Sequence[Task]
     train: Rows
     test: Rows
     interactions: Array
+    texts: Callable[[Array], Sequence[str]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from tandemrec.examples.negatives import against_random
 from tandemrec.examples.references import add_references, no_items
 from tandemrec.examples.splits import Splitter
 
-LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "category")
+LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "stars", "category")
 _CHOICES = ("click", "purchase")
 
 
@@ -114,6 +114,7 @@ def text_rows(reviews: DataFrame, attributes: DataFrame) -> DataFrame:
         F.col("review_id").alias("key"),
         F.col("text").alias("review"),
         sentiment.alias("sentiment"),
+        F.when(F.col("value") >= 0, F.round("value")).alias("stars"),
         F.when(F.col("category") > 0, F.col("category").cast("double")).alias("category"),
     )
 

@@ -7,8 +7,12 @@ at the same place is another lake.
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake
@@ -50,3 +54,10 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
         finally:
             shutil.rmtree(working, ignore_errors=True)
     return folder
+
+
+def as_tensor(array: np.ndarray) -> torch.Tensor:
+    """A tensor of an array that was mapped read-only."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array)

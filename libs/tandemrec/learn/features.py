@@ -3,30 +3,40 @@
 Shapes: I items, R reviews, T texts, W width of a text vector.
 """
 
-import warnings
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
 
-from tandemrec.config import Task
+from tandemrec.config import Task, WordSettings
 from tandemrec.errors import TableError
 from tandemrec.lake import Lake
 from tandemrec.lake.vectors import vector_matrix
-from tandemrec.learn.cache import table_folder
+from tandemrec.learn.cache import as_tensor, table_folder
 from tandemrec.learn.feeds import Examples, left_padded
+from tandemrec.learn.reviews import review_states, review_words
 from tandemrec.model.batch import Features, Sizes
+from tandemrec.text.layers import Cut, upper_shape
 
 _NUMBERS = ("category", "brand", "price", "text", "interactions")
 
 
-def load_features(lake: Lake, *, encoder: str | None, versions: Mapping[str, int] | None = None) -> Features:
+def load_features(
+    lake: Lake,
+    *,
+    encoder: str | None,
+    words: WordSettings | None = None,
+    cut: Cut | None = None,
+    versions: Mapping[str, int] | None = None,
+) -> Features:
     """Items by index and the matrix of text vectors, mapped from the node's cache.
 
     Args:
         lake: where the tables are.
-        encoder: identity of the encoder whose vectors to read; None for a model that reads no text.
+        encoder: identity of the encoder whose vectors to read; None for a model that reads none.
+        words: what to read of the words of reviews; None for a model that reads none.
+        cut: of an encoder whose upper layers are learned; None for a model that learns none.
         versions: of the tables; default: the newest.
     """
     versions = versions or {}
@@ -43,7 +53,13 @@ def load_features(lake: Lake, *, encoder: str | None, versions: Mapping[str, int
     padded = np.zeros((count, max(1, lengths.max(initial=0))), np.int64)
     padded[index] = left_padded(reviews.flatten().to_numpy(), lengths, padded.shape[1])
     texts = _texts(lake, encoder, versions) if encoder is not None else None
-    return Features(**columns, reviews=torch.from_numpy(padded), texts=texts)
+    return Features(
+        **columns,
+        reviews=torch.from_numpy(padded),
+        texts=texts,
+        words=None if words is None else review_words(lake, words, versions),
+        states=None if cut is None else review_states(lake, cut, versions),
+    )
 
 
 def sizes_of(
@@ -52,6 +68,7 @@ def sizes_of(
     splits: Mapping[str, Examples],
     tasks: Sequence[Task],
     versions: Mapping[str, int] | None = None,
+    cut: Cut | None = None,
 ) -> Sizes:
     """How many of each thing there are, from the vocabularies and the examples of all splits.
 
@@ -71,6 +88,7 @@ def sizes_of(
             f"table examples refers to item {newest}, expected at most {len(features) - 1}, the last of item_features"
         )
     labels = {task.column for task in tasks if task.kind == "multiclass"}
+    text_width = 0 if features.texts is None else features.texts.shape[1]
     return Sizes(
         users=1 + (pc.max(users["user_index"]).as_py() or 0),
         items=len(features),
@@ -78,8 +96,9 @@ def sizes_of(
         brands=1 + largest["brand"],
         prices=1 + int(features.price.max()),
         history=max(examples.history.shape[1] for examples in splits.values()),
-        text_width=0 if features.texts is None else features.texts.shape[1],
+        text_width=text_width,
         classes={label: 1 + _largest(label, splits) for label in sorted(labels)},
+        upper=None if cut is None else upper_shape(cut) | {"dimension": text_width},
     )
 
 
@@ -97,6 +116,4 @@ def _texts(lake: Lake, encoder: str, versions: Mapping[str, int]) -> torch.Tenso
         vectors_version=tables["text_vectors"],
         vocabulary_version=tables["texts_vocabulary"],
     )
-    with warnings.catch_warnings():  # nobody writes to what is mapped read-only
-        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(matrix)
+    return as_tensor(matrix)

@@ -71,7 +71,7 @@ class Training:
         labels = {task.column: _known(data.train.labels[task.column]).to(self.device) for task in model.tasks}
         model.start_from(data.features, labels)
         self.optimizer = OPTIMIZERS[settings.optimizer](
-            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            parameter_groups(model), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
@@ -175,6 +175,16 @@ def fit(
     model.load_state_dict(training.best)
     model.eval()
     return training.progress
+
+
+def parameter_groups(model: Any) -> list[dict[str, Any]]:
+    """All parameters, those of an encoder that is learned along at the learning rate of its own."""
+    encoder = getattr(model, "encoder", None)
+    if encoder is None:
+        return [{"params": list(model.parameters())}]
+    own = list(encoder.parameters())
+    rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
+    return [{"params": rest}, {"params": own, "lr": model.settings.finetune.learning_rate}]
 
 
 def _known(label_N: Array) -> Tensor:

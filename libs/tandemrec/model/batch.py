@@ -44,11 +44,32 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lists:
+    """A list for each text, such as its words, of lengths of their own: one list after the other in `values`."""
+
+    values: Tensor  # (V, ...)
+    starts: Tensor  # (T + 1,)
+    lengths: Tensor  # (T + 1,)
+
+    def of(self, index_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Lists (N, L, ...), padded on the right, and where an entry is one (N, L); L is at least 1."""
+        length_N = self.lengths[index_N]
+        place_L = torch.arange(max(1, int(length_N.max())) if len(length_N) else 1, device=index_N.device)
+        known_NL = place_L < length_N.unsqueeze(1)
+        at_NL = torch.where(known_NL, self.starts[index_N].unsqueeze(1) + place_L, 0)
+        return self.values[at_NL], known_NL
+
+    def to(self, device: torch.device) -> Self:
+        return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
+
+@dataclass(frozen=True, kw_only=True)
 class Features:
     """What is known of the items beside behaviour, by item index, and the vectors of texts.
 
     `reviews` are texts of the training split; `interactions` counts the training positives: an item with none is no
-    candidate. `texts` is float16, mapped from a file where it lies on the processor, and None for data without text.
+    candidate. `texts` is float16, mapped from a file where it lies on the processor, and None for data without text;
+    so are `words` and `states`, where no model reads them.
     """
 
     category: Tensor  # (I + 1,)
@@ -58,6 +79,8 @@ class Features:
     reviews: Tensor  # (I + 1, R) texts
     interactions: Tensor  # (I + 1,)
     texts: Tensor | None = None  # (T + 1, W)
+    words: Lists | None = None  # numbers of words, from 1
+    states: Lists | None = None  # (V, W) tokens after the encoder's lower layers
 
     def __len__(self) -> int:
         """Rows, padding included: I + 1."""
@@ -80,7 +103,7 @@ class Features:
         return sum_NW / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
 
     def to(self, device: torch.device) -> Self:
-        columns: dict[str, Tensor | None] = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns: dict[str, Tensor | Lists | None] = {field.name: getattr(self, field.name) for field in fields(self)}
         moved: dict[str, Any] = {name: None if c is None else c.to(device) for name, c in columns.items()}
         return replace(self, **moved)
 
@@ -97,3 +120,4 @@ class Sizes:
     history: int  # L
     text_width: int  # W; 0 for data without text
     classes: dict[str, int]  # by label column of a multiclass task
+    upper: dict[str, Any] | None = None  # of the encoder's upper layers, where they are learned

@@ -19,10 +19,12 @@ from torch import Tensor, nn
 
 from tandemrec.config import ModelSettings, Task
 from tandemrec.model.batch import Batch, Features, Sizes
+from tandemrec.model.finetuning import UpperLayers
 from tandemrec.model.heads import HEADS
 from tandemrec.model.recommender import Catalogue, log_popularity
 from tandemrec.model.representations import ItemEncoder, TextProjection, UserEncoder
 from tandemrec.model.sharing import SHARINGS
+from tandemrec.model.text_networks import TEXT_NETWORKS
 from tandemrec.model.towers import tower
 
 FIRST_SCALE = -2.0  # logarithm: queries are short at first, so that popularity is learned from, not against
@@ -52,6 +54,10 @@ class MultiTaskModel(nn.Module):
         self.on_texts = [task for task in tasks if task.kind in HEADS and "review" in task.reads]
         pointwise = [*self.on_pairs, *self.on_texts]
         self.text = TextProjection(sizes.text_width, width) if sizes.text_width else nn.Identity()  # of no text
+        finetune = settings.finetune_of(tasks)
+        self.encoder = UpperLayers(sizes.upper, dropout) if finetune is not None and sizes.upper is not None else None
+        networks = [name for name in settings.bottoms if name in TEXT_NETWORKS] if self.on_texts else []
+        self.over_words = nn.ModuleDict({name: TEXT_NETWORKS[name](settings.words, width) for name in networks})
         self.item = ItemEncoder(settings, sizes)
         self.user = UserEncoder(settings, sizes)
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE))
@@ -99,8 +105,7 @@ class MultiTaskModel(nn.Module):
             pair_BD = self.pair(torch.cat([user_BD, item_BD, product_BD], dim=1))
             mixed |= self.sharing(pair_BD, [task.name for task in self.on_pairs])
         if self.on_texts:
-            review_BD = self.text(features.vectors(batch.review))
-            mixed |= self.sharing(review_BD, [task.name for task in self.on_texts])
+            mixed |= self.sharing(self._review(batch, features), [task.name for task in self.on_texts])
         logits = {name: self.towers[name](mixed_BD).squeeze(-1) for name, mixed_BD in mixed.items()}
         for name, factors in self.factors.items():
             logits[name] = logits[name] + factors(batch, product_BD)
@@ -125,6 +130,25 @@ class MultiTaskModel(nn.Module):
         reviews_ND = self.text(features.mean_vectors(reviews_NR)) if self._reads_text else None
         vectors_ND: Tensor = self.item(features, item_N, description_ND, reviews_ND)
         return vectors_ND
+
+    def _review(self, batch: Batch, features: Features) -> Tensor:
+        """What the tasks on texts read of each row's review (B, D): the sum of the bottoms."""
+        parts = []
+        if "vectors" in self.settings.bottoms:
+            parts.append(self.text(self._review_vectors(batch, features)))
+        if self.over_words:
+            assert features.words is not None  # whoever loads the features asks the settings
+            words_BL, known_BL = features.words.of(batch.review)
+            parts += [network(words_BL, known_BL) for network in self.over_words.values()]
+        return sum(parts[1:], parts[0])
+
+    def _review_vectors(self, batch: Batch, features: Features) -> Tensor:
+        if self.encoder is None:
+            return features.vectors(batch.review)
+        assert features.states is not None  # whoever loads the features asks the settings
+        states_BLW, known_BL = features.states.of(batch.review)
+        vectors_BW: Tensor = self.encoder(states_BLW.float(), known_BL)
+        return vectors_BW
 
     def _without_own_review(self, batch: Batch, features: Features) -> Tensor:
         """Vector of each row's item (B, D) as if the row's own review had not been written."""

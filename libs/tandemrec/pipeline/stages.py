@@ -28,6 +28,7 @@ _RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw")
 _SILVER = ("events", "items", "reviews")  # what examples are made of
 _VOCABULARIES = ("users_vocabulary", "items_vocabulary", "texts_vocabulary", "attributes_vocabulary")
 _GOLD = (*_VOCABULARIES, "item_features", "user_features", "examples")
+_LEARNED_FROM = (*_GOLD, "text_vectors", "reviews")  # reviews: by models that read words
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -72,7 +73,7 @@ STAGES: tuple[Stage, ...] = (
         engine="ray",
         does="the multi-task model, with checkpoints",
         settings=("seed", "tasks", "model", "train", "embed"),
-        reads=(*_GOLD, "text_vectors"),
+        reads=_LEARNED_FROM,
         writes=(),
     ),
     Stage(
@@ -81,7 +82,7 @@ STAGES: tuple[Stage, ...] = (
         engine="ray",
         does="metrics of the model and of the baselines on the test split",
         settings=("seed", "tasks", "model", "train", "embed", "evaluate"),
-        reads=(*_GOLD, "text_vectors"),
+        reads=_LEARNED_FROM,
         writes=("metrics",),
         reads_model=True,
     ),
@@ -91,7 +92,7 @@ STAGES: tuple[Stage, ...] = (
         engine="ray",
         does="top items for every user and scores of the test pairs, into staging",
         settings=("seed", "tasks", "model", "train", "embed", "predict"),
-        reads=(*_GOLD, "text_vectors"),
+        reads=_LEARNED_FROM,
         writes=("predictions_staging", "recommendations_staging"),
         reads_model=True,
     ),

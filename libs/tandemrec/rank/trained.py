@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tandemrec.config import Task
+from tandemrec.config import EmbedSettings, EncoderSettings, Task
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake, runs
 from tandemrec.learn.checkpoint import load_model, models_folder
@@ -11,6 +11,7 @@ from tandemrec.learn.features import load_features
 from tandemrec.learn.feeds import Examples, load_examples
 from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
+from tandemrec.text.layers import Cut
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,7 @@ class Trained:
     """A finished training run. Small: it travels to actors, which load model and tables on their own node.
 
     `inputs` are the versions of the tables that it read, and that whoever uses the model reads too. `version` names
-    the checkpoint.
+    the checkpoint. `encoder` is the identity of the encoder whose vectors it reads, `encoding` its settings.
     """
 
     root: str
@@ -27,11 +28,14 @@ class Trained:
     version: str
     tasks: tuple[Task, ...]
     encoder: str | None
+    encoding: EncoderSettings
 
     def model(self) -> tuple[MultiTaskModel, Features]:
         """The best checkpoint and what it reads of items and texts."""
         model, _ = load_model(_best(self.root, self.run_id))
-        return model, load_features(Lake(self.root), encoder=self.encoder, versions=self.inputs)
+        words, cut = model.settings.words_of(model.tasks), Cut.of(model.settings, model.tasks, self.encoding)
+        lake = Lake(self.root)
+        return model, load_features(lake, encoder=self.encoder, words=words, cut=cut, versions=self.inputs)
 
     def examples(self, split: str) -> Examples:
         return load_examples(Lake(self.root), version=self.inputs["examples"])[split]
@@ -60,6 +64,7 @@ def newest(lake: Lake) -> Trained:
         version=f"{run.run_id}/{metadata.epoch}",
         tasks=model.tasks,
         encoder=metadata.encoder,
+        encoding=EmbedSettings(**run.settings.get("embed", {})).encoder,
     )
 
 

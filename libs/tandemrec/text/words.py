@@ -1,0 +1,34 @@
+"""The words of a text as numbers, for models that learn words themselves.
+
+Not the tokens of silver.reviews: those lack stop words, and a stop word may be `not`.
+"""
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+_IDEOGRAPH = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"[{_IDEOGRAPH}]|[^\W_{_IDEOGRAPH}]+(?:'[^\W_{_IDEOGRAPH}]+)*|[^\w\s]|_")
+
+
+def words_of(text: str) -> list[str]:
+    """Words in lower case, each sign and each Chinese or Japanese character alone, in order."""
+    return _WORD.findall(text.lower().replace("\u2019", "'"))
+
+
+def word_ids(
+    texts: Iterable[str], *, buckets: int, longest: int
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Numbers of the first words of each text, from 1 to `buckets`: crc32 of the word, modulo.
+
+    Returns:
+        One text after the other, and how many words each has.
+    """
+    number = lru_cache(maxsize=2**18)(lambda word: 1 + crc32(word.encode()) % buckets)
+    lists = [[number(word) for word in words_of(text)[:longest]] for text in texts]
+    lengths = np.array([len(ids) for ids in lists], np.int64)
+    return np.fromiter((i for ids in lists for i in ids), np.int32, int(lengths.sum())), lengths
