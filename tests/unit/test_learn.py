@@ -27,7 +27,8 @@ from tandemrec.learn import (
 )
 from tandemrec.learn.checkpoint import Metadata, restore_checkpoint, save_checkpoint
 from tandemrec.learn.validation import is_better
-from tandemrec.model import MatrixFactorisation, MultiTaskModel
+from tandemrec.model import MultiTaskModel
+from tandemrec.rank.factorised import factorisation
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +106,7 @@ class TestLoop:
 
     def test_the_same_loop_fits_matrix_factorisation(self, data, sizes):
         for task, stop_on in ((DEFAULT_TASKS[0], "next_item/ndcg@10"), (DEFAULT_TASKS[3], "rating/rmse")):
-            model = MatrixFactorisation(task, sizes.users, sizes.items, 8)
+            model = factorisation(task, sizes.users, sizes.items, 8)
             curve = fit(model, data, loop(stop_on=stop_on, max_epochs=6), seed=5).curve
             assert curve[-1]["losses"][task.name] < curve[0]["losses"][task.name]
 

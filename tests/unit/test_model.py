@@ -6,8 +6,9 @@ import torch
 from tandemrec.config import ModelSettings, Task
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.learn.losses import task_losses
-from tandemrec.model import Batch, Features, MatrixFactorisation, MultiTaskModel, Sizes
+from tandemrec.model import Batch, Features, MultiTaskModel, Sizes
 from tandemrec.model.heads import HEADS
+from tandemrec.rank.factorised import factorisation
 
 USERS, ITEMS, ROWS, LENGTH, TEXT_WIDTH, POOLED = 12, 15, 32, 5, 10, 4
 TEXTS = ITEMS * POOLED + ROWS
@@ -202,17 +203,33 @@ class TestNewcomers:
 
 
 @pytest.mark.parametrize("task", [Task(name="rating", kind="regression"), DEFAULT_TASKS[0]], ids=lambda task: task.name)
-def test_matrix_factorisation_is_its_formula(task, batch, features):
+def test_matrix_factorisation_is_the_smallest_case(task, batch, features):
+    """Of ids alone and their product the model is r = mu + b_u + b_i + u . v, and has no other parameters."""
     torch.manual_seed(4)
-    model = MatrixFactorisation(task, USERS, ITEMS + 1, 6)
+    model = factorisation(task, USERS, ITEMS + 1, 6)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "mean" not in name:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    u, v = (part.unknown + part.own.weight for part in (model.user.id, model.item.id))
+    v = torch.where(features.interactions.unsqueeze(1) > 0, v, model.item.id.unknown)
     model.start_from(features, {name: label[~label.isnan()] for name, label in batch.labels.items()})
     loss = task_losses(model, batch, features)[task.name]
-    u, v, b_u, b_i = model.user.weight, model.item.weight, model.user_bias, model.item_bias
     expected = 0.0
     for user, item, stars in zip(batch.user, batch.item, batch.labels["rating"], strict=True):
-        scores = v @ u[user] + b_i
         if task.name == "rating":
-            expected += (batch.labels["rating"].mean() + b_u[user] + scores[item] - stars) ** 2
+            b_u, b_i = model.factors["rating"].user_bias, model.factors["rating"].item_bias
+            expected += (batch.labels["rating"].mean() + b_u[user] + b_i[item] + v[item] @ u[user] - stars) ** 2
         else:
+            scores = v @ u[user] + model.item_bias
             expected -= scores[item] - scores[features.interactions > 0].logsumexp(0)
     torch.testing.assert_close(loss, expected)
+    loss.backward()
+    used = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    ids = {f"{of}.id.{part}" for of in ("user", "item") for part in ("unknown", "own.weight")}
+    of_task = {
+        "rating": {"means.rating", "factors.rating.user_bias", "factors.rating.item_bias"},
+        "next_item": {"item_bias"},
+    }
+    assert used == ids | of_task[task.name]
+    assert {name for name, _ in model.named_parameters()} - used <= {"item_bias"}

@@ -1,7 +1,7 @@
 """Typed settings, checked when built: a wrong value fails here with the key's path, never an hour later."""
 
 from tandemrec.config.base import Section
-from tandemrec.config.learning import ModelSettings, Task, TrainSettings
+from tandemrec.config.learning import BalanceSettings, ModelSettings, Task, TrainSettings
 from tandemrec.config.load import load_settings, parse_settings
 from tandemrec.config.preparing import CleanSettings, EmbedSettings, EncoderSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
@@ -10,6 +10,7 @@ from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSe
 from tandemrec.config.sources import Source
 
 __all__ = [
+    "BalanceSettings",
     "CleanSettings",
     "EmbedSettings",
     "EncoderSettings",

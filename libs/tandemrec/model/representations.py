@@ -64,15 +64,19 @@ class ItemEncoder(nn.Module):
         self.attributes = nn.ParameterDict(
             {name: torch.zeros(count, width) for name, count in counts.items()} if settings.attributes else {}
         )
-        self.description = nn.Linear(width, width, bias=False)
-        self.reviews = nn.Linear(width, width, bias=False)
-        self.norm = nn.LayerNorm(width)
+        reads_text = settings.text and sizes.text_width > 0
+        self.description = nn.Linear(width, width, bias=False) if reads_text else nn.Identity()
+        self.reviews = nn.Linear(width, width, bias=False) if reads_text else nn.Identity()
+        self.norm = (
+            nn.LayerNorm(width) if settings.pairs == "network" else nn.Identity()
+        )  # a product of what is learned
+        self.width = width
 
     def forward(
         self, features: Features, item_N: Tensor, description_ND: Tensor | None, reviews_ND: Tensor | None
     ) -> Tensor:
         """(N, D), from projected descriptions and projected means of the reviews that may be read."""
-        vector_ND = self.norm.bias.new_zeros(len(item_N), len(self.norm.bias))
+        vector_ND = torch.zeros(len(item_N), self.width, device=item_N.device)
         if self.id is not None:
             vector_ND = vector_ND + self.id(item_N, features.candidates[item_N])
         for name, embedding in self.attributes.items():
@@ -91,8 +95,8 @@ class UserEncoder(nn.Module):
         super().__init__()
         width = settings.width
         self.history = HISTORIES[settings.history](width, sizes.history, settings.dropout)
-        self.from_history = nn.Linear(width, width)
-        self.reviews = nn.Linear(width, width, bias=False)
+        self.from_history = nn.Linear(width, width) if settings.history != "none" else nn.Identity()
+        self.reviews = nn.Linear(width, width, bias=False) if settings.text and sizes.text_width else nn.Identity()
         # An id that is never trained stays at zero, which is to be unknown.
         self.id = IdVectors(sizes.users, width, settings.id_dropout, spread=0.0) if settings.user_id else None
         self.dropout = nn.Dropout(settings.dropout)
