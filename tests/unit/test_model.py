@@ -2,84 +2,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_model import ITEMS, ROWS, TEXT_WIDTH, USERS, small_batch, small_features, small_model
 
 from tandemrec.config import ModelSettings, Task
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.learn.losses import task_losses
-from tandemrec.model import Batch, Features, MultiTaskModel, Sizes
+from tandemrec.model import MultiTaskModel
 from tandemrec.model.heads import HEADS
 from tandemrec.rank.factorised import factorisation
-
-USERS, ITEMS, ROWS, LENGTH, TEXT_WIDTH, POOLED = 12, 15, 32, 5, 10, 4
-TEXTS = ITEMS * POOLED + ROWS
 
 
 @pytest.fixture
 def features():
-    """Each item pools reviews of its own; item ITEMS was never interacted with; the last texts are nobody's."""
-    torch.manual_seed(1)
-    reviews = torch.arange(1, ITEMS * POOLED + 1).reshape(ITEMS, POOLED)
-    texts = torch.randn(TEXTS + 1, TEXT_WIDTH).half()
-    texts[0] = 0
-    interactions = torch.randint(1, 9, (ITEMS + 1,))
-    interactions[0] = interactions[ITEMS] = 0
-    return Features(
-        category=torch.randint(4, (ITEMS + 1,)),
-        brand=torch.randint(4, (ITEMS + 1,)),
-        price=torch.randint(4, (ITEMS + 1,)),
-        text=torch.randint(TEXTS - ROWS, TEXTS, (ITEMS + 1,)),
-        reviews=torch.cat([torch.zeros(1, POOLED, dtype=torch.long), reviews]),
-        interactions=interactions,
-        texts=texts,
-    )
+    return small_features()
 
 
 @pytest.fixture
 def batch(features):
-    """Rows whose own review is pooled into their item; some have had the item before; none refers to the review."""
-    torch.manual_seed(2)
-    item = torch.randint(1, ITEMS, (ROWS,))
-    review = features.reviews[item, torch.randint(POOLED, (ROWS,))]
-    history = torch.randint(ITEMS, (ROWS, LENGTH))
-    history[::4, 3] = item[::4]
-    others = TEXTS - ROWS + torch.randint(1, ROWS, (ROWS, 3))
-    unknown = torch.full((ROWS,), torch.nan)
-    labels = {
-        "next_item": item.float(),
-        "click": torch.randint(2, (ROWS,)).float(),
-        "purchase": torch.where(torch.arange(ROWS) % 2 == 0, 1.0, unknown),
-        "rating": 1 + 4 * torch.rand(ROWS),
-        "sentiment": torch.randint(2, (ROWS,)).float(),
-        "category": torch.randint(4, (ROWS,)).float(),
-    }
-    return Batch(
-        user=torch.randint(1, USERS, (ROWS,)),
-        item=item,
-        history=history,
-        user_reviews=others,
-        item_reviews=others.flip(1),
-        review=review,
-        labels=labels,
-    )
-
-
-def model_of(tasks=DEFAULT_TASKS, text_width=TEXT_WIDTH, **settings) -> MultiTaskModel:
-    sizes = Sizes(
-        users=USERS,
-        items=ITEMS + 1,
-        categories=4,
-        brands=4,
-        prices=4,
-        history=LENGTH,
-        text_width=text_width,
-        classes={"category": 4},
-    )
-    torch.manual_seed(3)
-    model = MultiTaskModel(ModelSettings(**{"width": 8, "tower": [8], "experts": 2, **settings}), tasks, sizes)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)
-    return model
+    return small_batch(features)
 
 
 def answers(model, batch, features):
@@ -98,7 +38,7 @@ class TestOwnReview:
     @pytest.mark.parametrize("history", ["mean", "cnn", "rnn", "attention"])
     @pytest.mark.parametrize("training", [True, False])
     def test_noise_in_its_place_changes_no_recommendation(self, batch, features, history, training):
-        model = model_of(history=history, dropout=0.0, id_dropout=0.0).train(training)
+        model = small_model(history=history, dropout=0.0, id_dropout=0.0).train(training)
         for row in range(0, ROWS, 3):
             one = batch.where(torch.tensor([row]))
             noisy = features.texts.clone()
@@ -111,14 +51,14 @@ class TestOwnReview:
                 assert not torch.equal(told_before[name], told_after[name]), name
 
     def test_the_catalogue_does_pool_it(self, batch, features):
-        model = model_of().eval()
+        model = small_model().eval()
         noisy = features.texts.clone()
         noisy[batch.review[0]] += 5
         changed = model.catalogue(features).vectors != model.catalogue(replace(features, texts=noisy)).vectors
         assert changed.any(1).nonzero().flatten().tolist() == [batch.item[0]]
 
     def test_a_row_without_own_review_reads_the_catalogue(self, batch, features):
-        model = model_of().eval()
+        model = small_model().eval()
         batch = replace(batch, review=torch.zeros_like(batch.review))
         catalogue = model.catalogue(features)
         users = model.users(batch, features, catalogue)
@@ -131,7 +71,7 @@ class TestOwnReview:
 
 class TestTasks:
     def test_every_loss_reaches_what_it_reads_and_nothing_else(self, batch, features):
-        model = model_of(dropout=0.0, id_dropout=0.0)
+        model = small_model(dropout=0.0, id_dropout=0.0)
         reached = {}
         for task in DEFAULT_TASKS:
             model.zero_grad()
@@ -148,21 +88,21 @@ class TestTasks:
         assert set().union(*reached.values()) == {name for name, _ in model.named_parameters()}
 
     def test_the_order_of_tasks_changes_nothing(self, batch, features):
-        model = model_of(dropout=0.0, id_dropout=0.0)
-        other = model_of(tasks=DEFAULT_TASKS[::-1], dropout=0.0, id_dropout=0.0)
+        model = small_model(dropout=0.0, id_dropout=0.0)
+        other = small_model(tasks=DEFAULT_TASKS[::-1], dropout=0.0, id_dropout=0.0)
         other.load_state_dict(model.state_dict())
         losses, others = task_losses(model, batch, features), task_losses(other, batch, features)
         assert {name: loss.item() for name, loss in losses.items()} == {n: loss.item() for n, loss in others.items()}
 
     def test_a_new_task_is_an_entry_of_the_settings(self, batch, features):
         helpful = Task(name="helpful", kind="regression", label="votes", reads=["review"])
-        model = model_of(tasks=(*DEFAULT_TASKS, helpful))
+        model = small_model(tasks=(*DEFAULT_TASKS, helpful))
         batch = replace(batch, labels=batch.labels | {"votes": torch.arange(ROWS).float()})
         task_losses(model, batch, features)["helpful"].backward()
         assert model.towers["helpful"][0].weight.grad.any()
 
     def test_missing_labels_neither_count_nor_pull(self, batch, features):
-        model = model_of(dropout=0.0, id_dropout=0.0)
+        model = small_model(dropout=0.0, id_dropout=0.0)
         known = ~batch.labels["purchase"].isnan()
         whole, part = (task_losses(model, rows, features)["purchase"] for rows in (batch, batch.where(known)))
         torch.testing.assert_close(whole, part)
@@ -170,7 +110,7 @@ class TestTasks:
         assert "purchase" not in task_losses(model, nothing, features)
 
     def test_before_learning_it_answers_shares_means_and_popularity(self, batch, features):
-        model = MultiTaskModel(ModelSettings(width=8), DEFAULT_TASKS, model_of().sizes).eval()
+        model = MultiTaskModel(ModelSettings(width=8), DEFAULT_TASKS, small_model().sizes).eval()
         labels = {name: label[~label.isnan()] for name, label in batch.labels.items()}
         model.start_from(features, labels)
         assert model.towers["rating"][-1].bias.item() == pytest.approx(labels["rating"].mean().item())
@@ -184,7 +124,7 @@ class TestTasks:
 class TestNewcomers:
     def test_ids_that_were_never_trained_tell_nothing(self, batch, features):
         """An item without interactions and a user without a trained id are what their other inputs say."""
-        model = MultiTaskModel(ModelSettings(width=8, text=False), DEFAULT_TASKS, model_of().sizes).eval()
+        model = MultiTaskModel(ModelSettings(width=8, text=False), DEFAULT_TASKS, small_model().sizes).eval()
         features = replace(features, **{n: torch.ones_like(features.brand) for n in ("category", "brand", "price")})
         vectors = model.catalogue(features).vectors
         assert not torch.equal(vectors[1], vectors[2])
@@ -197,7 +137,7 @@ class TestNewcomers:
 
     def test_without_text_nothing_of_text_is_built(self, batch, features):
         tasks = [task for task in DEFAULT_TASKS if "review" not in task.reads]
-        model = model_of(tasks=tasks, text_width=0).eval()
+        model = small_model(tasks=tasks, text_width=0).eval()
         assert not [name for name in model.state_dict() if name.startswith("text.")]
         task_losses(model, batch, replace(features, texts=None))["next_item"].backward()
 

@@ -59,7 +59,9 @@ class ItemEncoder(nn.Module):
     def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
         super().__init__()
         width = settings.width
-        self.id = IdVectors(sizes.items, width, settings.id_dropout, spread=width**-0.5) if settings.item_id else None
+        # A product of two vectors is learned from small ones; where a norm follows, only directions matter.
+        spread = (0.1 if settings.pairs == "product" else 1.0) * width**-0.5
+        self.id = IdVectors(sizes.items, width, settings.id_dropout, spread) if settings.item_id else None
         counts = {"category": sizes.categories, "brand": sizes.brands, "price": sizes.prices}
         self.attributes = nn.ParameterDict(
             {name: torch.zeros(count, width) for name, count in counts.items()} if settings.attributes else {}
@@ -97,8 +99,9 @@ class UserEncoder(nn.Module):
         self.history = HISTORIES[settings.history](width, sizes.history, settings.dropout)
         self.from_history = nn.Linear(width, width) if settings.history != "none" else nn.Identity()
         self.reviews = nn.Linear(width, width, bias=False) if settings.text and sizes.text_width else nn.Identity()
-        # An id that is never trained stays at zero, which is to be unknown.
-        self.id = IdVectors(sizes.users, width, settings.id_dropout, spread=0.0) if settings.user_id else None
+        # An id that is never trained stays at zero, which is to be unknown; a product learns nothing from two zeros.
+        spread = 0.1 * width**-0.5 if settings.pairs == "product" else 0.0
+        self.id = IdVectors(sizes.users, width, settings.id_dropout, spread) if settings.user_id else None
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, batch: Batch, history_BLD: Tensor, reviews_BD: Tensor | None) -> Tensor:

@@ -57,7 +57,9 @@ class ConflictAverse(Balancer):
     def mix(self, gram_KK: Tensor, generator: np.random.Generator) -> Tensor:
         gram, count = gram_KK.cpu().numpy(), len(gram_KK)
         mean = np.full(count, 1 / count)
-        to_mean, least = gram @ mean, 1e-24 * max(np.trace(gram), 1e-300)
+        to_mean, least = gram @ mean, 1e-24 * np.trace(gram)
+        if least == 0:
+            return torch.from_numpy(mean)
         radius = self.settings.radius * np.sqrt(max(mean @ to_mean, 0.0))
         weights = mean
         # |g_w| = min over s of (s |g_w|^2 + 1 / s) / 2, reached at s = 1 / |g_w|: a quadratic problem for each s.
