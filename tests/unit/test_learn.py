@@ -180,7 +180,11 @@ class TestBalancing:
         shared = shared_parameters(model, losses)
         alone = {
             n: dict(
-                zip(names.values(), torch.autograd.grad(loss, list(names), retain_graph=True, materialize_grads=True))
+                zip(
+                    names.values(),
+                    torch.autograd.grad(loss, list(names), retain_graph=True, materialize_grads=True),
+                    strict=True,
+                )
             )
             for n, loss in losses.items()
         }
