@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,16 @@ import pyarrow as pa
 from tandemrec import console
 from tandemrec.config import Settings
 from tandemrec.config.sources import SPLITS
-from tandemrec.evaluate import BASELINES, Array, Measured, Predictions, Problem, comparison_table, measure
+from tandemrec.evaluate import (
+    BASELINES,
+    Array,
+    Measured,
+    Predictions,
+    Problem,
+    by_experience,
+    comparison_table,
+    measure,
+)
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.types import arrow_schema
@@ -55,17 +65,13 @@ def run(settings: Settings) -> Figures:
     baselines = BASELINES | {"matrix_factorisation": factorised}
     models = {MODEL: partial(_of_model, settings, trained)} | {n: baselines[n] for n in settings.evaluate.baselines}
     figures: list[Measured] = []
+    of_parts: list[Measured] = []
+    how: dict[str, Any] = {"split": settings.examples.split, "settings": settings.evaluate, "seed": settings.seed}
     for name, answer in models.items():
-        figures += measure(
-            name,
-            answer(problem),
-            problem.test,
-            problem.tasks,
-            split=settings.examples.split,
-            settings=settings.evaluate,
-            seed=settings.seed,
-        )
-    _record(lake, trained.run_id, figures)
+        predictions = answer(problem)
+        figures += measure(name, predictions, problem.test, problem.tasks, **how)
+        of_parts += by_experience(name, predictions, problem, **how)
+    _record(lake, trained.run_id, [*figures, *of_parts])
     console.out.print(comparison_table(figures))
     return _by_model(figures)
 

@@ -139,7 +139,8 @@ def test_figures_are_those_of_the_scores_and_a_rerun_changes_none(settings, trai
     lake, model, test, features = trained
     figures = evaluate.run(settings)
     rows = lake.read("metrics").to_pylist()
-    of_model = {(row["task"], row["metric"]): row for row in rows if row["model"] == "tandemrec"}
+    whole = [row for row in rows if row["segment"] == "all"]
+    of_model = {(row["task"], row["metric"]): row for row in whole if row["model"] == "tandemrec"}
     scored = score_examples(model, test, features)
     for task in model.tasks:
         known = ~np.isnan(test.labels[task.column])
@@ -152,6 +153,9 @@ def test_figures_are_those_of_the_scores_and_a_rerun_changes_none(settings, trai
             want = prediction_metrics(task.kind, test.labels[task.column][known], scored.scores[task.name][known])
         assert {k: row["value"] for (t, k), row in of_model.items() if t == task.name} == pytest.approx(want, rel=1e-4)
         assert {row["rows"] for (t, _), row in of_model.items() if t == task.name} == {int(known.sum())}
+    for who in ("user", "item"):  # every test row of a task is in one band
+        told = [r for r in rows if r["model"] == "tandemrec" and r["task"] == "rating" and r["segment"].startswith(who)]
+        assert sum(row["rows"] for row in told) == of_model["rating", "rmse"]["rows"]
     assert {row["model"] for row in rows} == {"tandemrec", *settings.evaluate.baselines}
     assert {row["run_id"] for row in rows} == {RUN}
     ndcg = of_model["next_item", "ndcg@3"]

@@ -9,7 +9,9 @@ import numpy as np
 
 RANK = {"train": 0, "valid": 1, "test": 2}
 ORDER = ["view", "click", "favourite", "cart", "purchase", "rating", "review"]
-LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "stars", "category")
+
+
+LABELS = ("next_item", "click", "favourite", "cart", "purchase", "rating", "sentiment", "stars", "category")
 
 
 def pair_hash(user, item):
@@ -99,12 +101,12 @@ def expected_examples(events, reviews, categories, options):
 
     views = [e for e in events if e["event_type"] == "view"] if options.exposure else []
     types = {e["event_type"] for e in events}
-    hours = {"click": options.click_within_hours, "purchase": options.purchase_within_hours}
+    hours = options.choices
     for view in views:
         user, item, time = view["user_id"], view["item_id"], view["event_time"]
         split = split_of(user, item, time, view["split"])
         labels = {}
-        for label in {"click", "purchase"} & types:
+        for label in hours.keys() & types:
             labels[label] = 0.0
             hits = [
                 e

@@ -86,7 +86,8 @@ CASES = {
     "leave one out, some targets": "{split: leave_one_out, positives: [click, purchase, rating], history_length: 2, "
     "targets: [purchase, rating], user_reviews: 0}",
     "leave one out, reviews only": "{split: leave_one_out, positives: [review], history_length: 4}",
-    "given, with times": "{split: given, history_length: 5, click_within_hours: 6}",
+    "given, with times": "{split: given, history_length: 5, "
+    "choices: {click: 6, favourite: 12, cart: 48, purchase: 168}}",
     "given, without times": "{split: given, targets: [purchase], exposure: null, history_length: 3, user_reviews: 2, "
     "item_reviews: 2}",
 }

@@ -8,7 +8,8 @@ import pytest
 from rich.console import Console
 
 from tandemrec.config import EvaluateSettings, Task
-from tandemrec.evaluate import BASELINES, Predictions, Problem, comparison_table, measure, query_ids
+from tandemrec.evaluate import BASELINES, Predictions, Problem, by_experience, comparison_table, measure, query_ids
+from tandemrec.evaluate.experience import BANDS
 
 NAN = float("nan")
 NEXT = Task(name="next_item", kind="next_item", reads=["user"])
@@ -194,3 +195,41 @@ def test_the_table_leaves_a_cell_empty_where_a_model_has_no_figure():
     assert lines[0] == ["task", "metric", "tandemrec", "bias"]
     assert lines[1] == ["rating", "rmse", "0.7071", "0.0000"]
     assert lines[3] == ["click", "accuracy", "1.0000"]
+
+
+class TestExperience:
+    """Figures by how often the row's user and item were seen in training."""
+
+    @pytest.fixture
+    def problem(self):
+        """User 1 has 4 training interactions, user 2 one, user 3 none; item 7 has 3, item 8 two, item 9 none."""
+        train = rows([1, 1, 1, 1, 2, 3], [7, 7, 8, 8, 7, 8], next_item=[7, 7, 8, 8, 7, NAN], rating=[5, 4, 3, 2, 1, 3])
+        test = rows([1, 2, 3, 3], [9, 7, 8, 7], next_item=[9, 7, 8, NAN], rating=[1, 2, 3, 4], sentiment=[1, 1, 0, 0])
+        interactions = np.array([0, 0, 0, 0, 0, 0, 0, 3, 2, 0])
+        return Problem(tasks=[NEXT, RATING, SENTIMENT], train=train, test=test, interactions=interactions)
+
+    def test_each_band_by_hand(self, problem):
+        answers = Predictions(
+            ranks={"next_item": np.array([0, 1, 3, 0])},
+            scores={"rating": np.array([1.0, 4, 3, 1]), "sentiment": np.ones(4)},
+        )
+        figures = by_experience("m", answers, problem, split="time", settings=SETTINGS, seed=1)
+        found = {(f.task, f.metric, f.segment): (round(f.value, 6), f.rows) for f in figures}
+        assert found == {
+            ("next_item", "ndcg@10", "user 0"): (0.5, 1),
+            ("next_item", "ndcg@10", "user 1-2"): (1.0, 1),
+            ("next_item", "ndcg@10", "user 3-5"): (0.0, 1),
+            ("next_item", "ndcg@10", "item 0"): (0.0, 1),
+            ("next_item", "ndcg@10", "item 1-2"): (0.5, 1),
+            ("next_item", "ndcg@10", "item 3-5"): (1.0, 1),
+            ("rating", "rmse", "user 0"): (round(np.sqrt(4.5), 6), 2),
+            ("rating", "rmse", "user 1-2"): (2.0, 1),
+            ("rating", "rmse", "user 3-5"): (0.0, 1),
+            ("rating", "rmse", "item 0"): (0.0, 1),
+            ("rating", "rmse", "item 1-2"): (0.0, 1),
+            ("rating", "rmse", "item 3-5"): (round(np.sqrt(6.5), 6), 2),
+        }
+
+    def test_the_bands_hold_every_number_once(self):
+        for number in (0, 1, 2, 3, 5, 6, 10, 11, 20, 21, 50, 51, 10**6):
+            assert sum(low <= number and (high is None or number <= high) for low, high in BANDS) == 1

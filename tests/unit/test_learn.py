@@ -16,6 +16,7 @@ from tandemrec.lake import Lake
 from tandemrec.learn import (
     Data,
     Training,
+    batch_at,
     fit,
     load_examples,
     load_features,
@@ -25,10 +26,14 @@ from tandemrec.learn import (
     sizes_of,
     target_ranks,
 )
+from tandemrec.learn.balance import BALANCERS
 from tandemrec.learn.checkpoint import Metadata, restore_checkpoint, save_checkpoint
+from tandemrec.learn.gradients import Gradients, shared_parameters
+from tandemrec.learn.losses import task_losses
 from tandemrec.learn.validation import is_better
-from tandemrec.model import MatrixFactorisation, MultiTaskModel, Sizes
+from tandemrec.model import MultiTaskModel, Sizes
 from tandemrec.model.batch import Lists
+from tandemrec.rank.factorised import factorisation
 
 WORDS = WordSettings(buckets=100, width=6, filters=4, dropout=0.0)
 
@@ -131,7 +136,7 @@ class TestLoop:
 
     def test_the_same_loop_fits_matrix_factorisation(self, data, sizes):
         for task, stop_on in ((DEFAULT_TASKS[0], "next_item/ndcg@10"), (DEFAULT_TASKS[3], "rating/rmse")):
-            model = MatrixFactorisation(task, sizes.users, sizes.items, 8)
+            model = factorisation(task, sizes.users, sizes.items, 8)
             curve = fit(model, data, loop(stop_on=stop_on, max_epochs=6), seed=5).curve
             assert curve[-1]["losses"][task.name] < curve[0]["losses"][task.name]
 
@@ -166,48 +171,152 @@ class TestRefusals:
             fit(model_of(sizes), data, loop(optimizer="sgd", learning_rate=1e30, clip_norm=1e30), seed=5)
 
 
-def one_of_several(rank: int, count: int, root: Path, address: str) -> None:
-    """A worker: 20 steps of its share, then its parameters in a file."""
+def parameters_after(data, sizes, steps=4, **settings):
+    """Flat parameters after some steps without anything random in the model."""
+    model = model_of(sizes, dropout=0.0, id_dropout=0.0)
+    training = Training(model, data, loop(optimizer="sgd", learning_rate=0.05, **settings), seed=5)
+    rows = np.random.default_rng(1).permutation(len(data.train))
+    model.train()
+    counts = dict.fromkeys((task.name for task in DEFAULT_TASKS), 0)
+    for step in range(steps):
+        training._step(rows[40 * step : 40 * (step + 1)], counts, np.random.default_rng(step))
+    return torch.cat([p.detach().flatten() for p in model.parameters()])
+
+
+class TestBalancing:
+    @pytest.mark.parametrize("method", sorted(BALANCERS))
+    def test_parts_of_a_batch_add_up_and_bfloat16_comes_near(self, data, sizes, method):
+        balance = {"method": method}
+        before = parameters_after(data, sizes, steps=0, balance=balance)
+        whole = parameters_after(data, sizes, balance=balance)
+        parts = parameters_after(data, sizes, balance=balance, accumulate=3)
+        torch.testing.assert_close(parts, whole, atol=1e-5, rtol=0)
+        near = parameters_after(data, sizes, balance=balance, precision="bfloat16")
+        assert near.dtype == torch.float32
+        assert 0 < (near - whole).norm() < 0.1 * (whole - before).norm()
+
+    @pytest.mark.parametrize("method", ["pcgrad", "cagrad", "mgda"])
+    def test_surgery_is_for_what_tasks_share_and_for_nothing_else(self, data, sizes, method):
+        """What one task alone reaches gets the plain gradient; the rest gets what the method makes of the tasks'."""
+        model = model_of(sizes, dropout=0.0, id_dropout=0.0).train()
+        losses = {
+            n: loss / 60 for n, loss in task_losses(model, batch_at(data.train, np.arange(60)), data.features).items()
+        }
+        names = {parameter: name for name, parameter in model.named_parameters()}
+        shared = shared_parameters(model, losses)
+        alone = {
+            n: dict(
+                zip(
+                    names.values(),
+                    torch.autograd.grad(loss, list(names), retain_graph=True, materialize_grads=True),
+                    strict=True,
+                )
+            )
+            for n, loss in losses.items()
+        }
+        shared_names = [names[parameter] for parameter in shared]
+        assert "text.net.0.weight" in shared_names and "sharing.experts.0.0.weight" in shared_names
+        assert not [n for n in shared_names if n.startswith(("towers", "factors", "item_bias")) or ".gates." in n]
+        balancer = BALANCERS[method](DEFAULT_TASKS, TrainSettings(balance={"method": method}).balance)
+        gradients = Gradients(model, DEFAULT_TASKS, balancer, shared)
+        gradients.start([], torch.device("cpu"))
+        gradients.add(losses)
+        values = torch.stack([losses[task.name].detach() for task in DEFAULT_TASKS])
+        gradients.finish(values, np.random.default_rng(3))
+        flat = torch.stack([torch.cat([g[n].flatten() for n in shared_names]) for g in alone.values()]).double()
+        order = [list(alone).index(task.name) for task in DEFAULT_TASKS]
+        expected = balancer.mix((flat @ flat.T)[order][:, order], np.random.default_rng(3)) @ flat[order]
+        found = torch.cat([parameter.grad.flatten() for parameter in shared])
+        torch.testing.assert_close(found, expected.float(), atol=1e-5, rtol=1e-3)
+        assert (found - flat.sum(0)).norm() > 1e-3 * found.norm()
+        for parameter, name in names.items():
+            if name not in shared_names:
+                torch.testing.assert_close(parameter.grad, sum(g[name] for g in alone.values()))
+
+    def test_a_task_without_a_label_in_the_step_pulls_nothing(self, data, sizes):
+        """Of a gradient of zero the shortest vector in the hull would be zero: it is no part of it."""
+        train = data.train
+        rows = np.flatnonzero(np.isnan(train.labels["click"]))
+        model = model_of(sizes, dropout=0.0, id_dropout=0.0).train()
+        training = Training(model, data, loop(balance={"method": "mgda"}), seed=5)
+        before = model.text.net[0].weight.detach().clone()
+        training._step(rows[:40], dict.fromkeys((t.name for t in DEFAULT_TASKS), 0), np.random.default_rng(1))
+        assert not torch.equal(model.text.net[0].weight, before)
+
+    def test_going_on_from_a_checkpoint_knows_the_balancers_state(self, data, sizes, tmp_path):
+        for method in ("uncertainty", "gradnorm", "dwa"):
+            settings = loop(balance={"method": method}, max_epochs=4)
+            stopped = Training(model_of(sizes), data, settings, seed=5)
+            for _ in range(3):
+                stopped.run_epoch()
+            save_checkpoint(tmp_path / method, stopped)
+            stopped.run_epoch()
+            path = tmp_path / method
+            progress = fit(
+                model_of(sizes), data, settings, seed=5, resume=lambda t, path=path: restore_checkpoint(path, t)
+            )
+            assert told(progress) == told(stopped.progress)
+
+
+STEPS = 50
+
+
+def one_of_several(rank: int, count: int, root: Path, address: str, methods: list[str]) -> None:
+    """A worker: steps of its share with each balancer, then its parameters in a file."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{address}", rank=rank, world_size=count)
     dist.barrier()
-    _twenty_steps(root, root / f"worker-{rank}.json")
+    _fifty_steps(root, root / f"worker-{rank}.json", methods)
     dist.destroy_process_group()
 
 
-def _twenty_steps(root: Path, path: Path) -> None:
+def _fifty_steps(root: Path, path: Path, methods: list[str]) -> None:
+    """Parameters and curve after 50 steps, by balancer: all kinds of task, conversion and drawn negatives among
+    them.
+    """
     data, lake = data_of(root), Lake(str(root))
-    sizes = sizes_of(lake, data.features, {"train": data.train, "valid": data.valid}, DEFAULT_TASKS)
-    settings = loop(batch_size=60, max_epochs=2, optimizer="sgd", learning_rate=0.05, clip_norm=1.0)
+    tasks = [
+        DEFAULT_TASKS[0].model_copy(update={"negatives": 10}),
+        DEFAULT_TASKS[1],
+        DEFAULT_TASKS[2].model_copy(update={"given": "click"}),
+        DEFAULT_TASKS[3],
+        DEFAULT_TASKS[5],
+    ]
+    sizes = sizes_of(lake, data.features, {"train": data.train, "valid": data.valid}, tasks)
     data, sizes = with_states(data, sizes)
-    finetune = FinetuneSettings(learning_rate=0.02)
-    model = model_of(sizes, dropout=0.0, id_dropout=0.0, bottoms=["vectors", "cnn", "rnn"], finetune=finetune)
-    training = Training(model, data, settings, seed=5)
-    training.run_epoch()
-    training.run_epoch()
-    steps = 2 * -(-len(data.train) // 60)
-    assert steps >= 20
-    (path).write_text(
-        json.dumps(
-            {
-                "parameters": torch.cat([p.detach().flatten() for p in training.model.parameters()]).tolist(),
-                "curve": [[entry["losses"], entry["valid"]] for entry in training.progress.curve],
-            }
-        )
-    )
+    bottoms = {"bottoms": ["vectors", "cnn", "rnn"], "finetune": FinetuneSettings(learning_rate=0.02)}
+    found = {}
+    for method in methods:
+        settings = loop(batch_size=40, optimizer="sgd", learning_rate=0.05, clip_norm=1.0, balance={"method": method})
+        model = model_of(sizes, tasks, width=4, tower=[], dropout=0.0, id_dropout=0.0, **bottoms)
+        training = Training(model, data, settings, seed=5)
+        for _ in range(-(-STEPS // -(-len(data.train) // 40))):
+            training.run_epoch()
+        parameters = [*training.model.parameters(), *training.balancer.parameters(), *training.balancer.buffers()]
+        found[method] = {
+            "parameters": torch.cat([p.detach().flatten().double() for p in parameters]).tolist(),
+            "curve": [[entry["losses"], entry["valid"]] for entry in training.progress.curve],
+        }
+    path.write_text(json.dumps(found))
 
 
-def test_two_workers_with_half_a_batch_each_are_one_with_the_whole(root, tmp_path):
-    _twenty_steps(root, root / "alone.json")
-    mp.spawn(one_of_several, (2, root, str(tmp_path / "meeting")), nprocs=2)
+@pytest.mark.parametrize(
+    "methods", [["fixed", "gradnorm", "pcgrad"], pytest.param(list(BALANCERS), marks=pytest.mark.slow)], ids=len
+)
+def test_two_workers_with_half_a_batch_each_are_one_with_the_whole(root, tmp_path, methods):
+    torch.set_num_threads(1)
+    _fifty_steps(root, root / "alone.json", methods)
+    mp.spawn(one_of_several, (2, root, str(tmp_path / "meeting"), methods), nprocs=2)
     alone, first, second = (
         json.loads((root / name).read_text()) for name in ("alone.json", "worker-0.json", "worker-1.json")
     )
     assert first == second
-    np.testing.assert_allclose(first["parameters"], alone["parameters"], atol=1e-5)
-    for (losses, valid), (expected_losses, expected_valid) in zip(first["curve"], alone["curve"], strict=True):
-        assert losses == pytest.approx(expected_losses, abs=1e-4)
-        assert valid == pytest.approx(expected_valid, abs=1e-4)
+    for method, expected in alone.items():
+        np.testing.assert_allclose(first[method]["parameters"], expected["parameters"], atol=1e-5, err_msg=method)
+        for (losses, valid), (whole, whole_valid) in zip(first[method]["curve"], expected["curve"], strict=True):
+            assert losses == pytest.approx(whole, abs=1e-4), method
+            assert valid == pytest.approx(whole_valid, abs=1e-4), method
+    assert len({tuple(expected["parameters"][:50]) for expected in alone.values()}) == len(methods)
 
 
 class TestRanks:

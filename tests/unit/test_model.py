@@ -2,90 +2,24 @@ from dataclasses import replace
 
 import pytest
 import torch
+from small_model import ITEMS, ROWS, TEXT_WIDTH, USERS, small_batch, small_features, small_model
 
 from tandemrec.config import ModelSettings, Task
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.learn.losses import task_losses
-from tandemrec.model import Batch, Features, MatrixFactorisation, MultiTaskModel, Sizes
-from tandemrec.model.batch import Lists
+from tandemrec.model import MultiTaskModel
 from tandemrec.model.heads import HEADS
-
-USERS, ITEMS, ROWS, LENGTH, TEXT_WIDTH, POOLED = 12, 15, 32, 5, 10, 4
-TEXTS = ITEMS * POOLED + ROWS
+from tandemrec.rank.factorised import factorisation
 
 
 @pytest.fixture
 def features():
-    """Each item pools reviews of its own; item ITEMS was never interacted with; the last texts are nobody's."""
-    torch.manual_seed(1)
-    reviews = torch.arange(1, ITEMS * POOLED + 1).reshape(ITEMS, POOLED)
-    texts = torch.randn(TEXTS + 1, TEXT_WIDTH).half()
-    texts[0] = 0
-    lengths = torch.randint(1, 7, (TEXTS + 1,))
-    lengths[0] = 0
-    words = Lists(
-        values=torch.randint(1, 51, (int(lengths.sum()),)), starts=lengths.cumsum(0) - lengths, lengths=lengths
-    )
-    interactions = torch.randint(1, 9, (ITEMS + 1,))
-    interactions[0] = interactions[ITEMS] = 0
-    return Features(
-        category=torch.randint(4, (ITEMS + 1,)),
-        brand=torch.randint(4, (ITEMS + 1,)),
-        price=torch.randint(4, (ITEMS + 1,)),
-        text=torch.randint(TEXTS - ROWS, TEXTS, (ITEMS + 1,)),
-        reviews=torch.cat([torch.zeros(1, POOLED, dtype=torch.long), reviews]),
-        interactions=interactions,
-        texts=texts,
-        words=words,
-    )
+    return small_features()
 
 
 @pytest.fixture
 def batch(features):
-    """Rows whose own review is pooled into their item; some have had the item before; none refers to the review."""
-    torch.manual_seed(2)
-    item = torch.randint(1, ITEMS, (ROWS,))
-    review = features.reviews[item, torch.randint(POOLED, (ROWS,))]
-    history = torch.randint(ITEMS, (ROWS, LENGTH))
-    history[::4, 3] = item[::4]
-    others = TEXTS - ROWS + torch.randint(1, ROWS, (ROWS, 3))
-    unknown = torch.full((ROWS,), torch.nan)
-    labels = {
-        "next_item": item.float(),
-        "click": torch.randint(2, (ROWS,)).float(),
-        "purchase": torch.where(torch.arange(ROWS) % 2 == 0, 1.0, unknown),
-        "rating": 1 + 4 * torch.rand(ROWS),
-        "sentiment": torch.randint(2, (ROWS,)).float(),
-        "category": torch.randint(4, (ROWS,)).float(),
-    }
-    return Batch(
-        user=torch.randint(1, USERS, (ROWS,)),
-        item=item,
-        history=history,
-        user_reviews=others,
-        item_reviews=others.flip(1),
-        review=review,
-        labels=labels,
-    )
-
-
-def model_of(tasks=DEFAULT_TASKS, text_width=TEXT_WIDTH, **settings) -> MultiTaskModel:
-    sizes = Sizes(
-        users=USERS,
-        items=ITEMS + 1,
-        categories=4,
-        brands=4,
-        prices=4,
-        history=LENGTH,
-        text_width=text_width,
-        classes={"category": 4},
-    )
-    torch.manual_seed(3)
-    model = MultiTaskModel(ModelSettings(**{"width": 8, "tower": [8], "experts": 2, **settings}), tasks, sizes)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)
-    return model
+    return small_batch(features)
 
 
 def answers(model, batch, features):
@@ -104,7 +38,7 @@ class TestOwnReview:
     @pytest.mark.parametrize("history", ["mean", "cnn", "rnn", "attention"])
     @pytest.mark.parametrize("training", [True, False])
     def test_noise_in_its_place_changes_no_recommendation(self, batch, features, history, training):
-        model = model_of(history=history, dropout=0.0, id_dropout=0.0).train(training)
+        model = small_model(history=history, dropout=0.0, id_dropout=0.0).train(training)
         for row in range(0, ROWS, 3):
             one = batch.where(torch.tensor([row]))
             noisy = features.texts.clone()
@@ -118,7 +52,7 @@ class TestOwnReview:
 
     @pytest.mark.parametrize("bottoms", [["cnn"], ["rnn"], ["vectors", "cnn", "rnn"]])
     def test_other_words_in_its_place_change_what_is_told_of_it_and_nothing_else(self, batch, features, bottoms):
-        model = model_of(bottoms=bottoms, words={"buckets": 50, "width": 6, "filters": 4}).eval()
+        model = small_model(bottoms=bottoms, words={"buckets": 50, "width": 6, "filters": 4}).eval()
         for row in range(0, ROWS, 3):
             one = batch.where(torch.tensor([row]))
             place = features.words.starts[one.review] + torch.arange(int(features.words.lengths[one.review]))
@@ -130,14 +64,14 @@ class TestOwnReview:
             assert not any(torch.equal(told_before[name], told_after[name]) for name in told_before)
 
     def test_the_catalogue_does_pool_it(self, batch, features):
-        model = model_of().eval()
+        model = small_model().eval()
         noisy = features.texts.clone()
         noisy[batch.review[0]] += 5
         changed = model.catalogue(features).vectors != model.catalogue(replace(features, texts=noisy)).vectors
         assert changed.any(1).nonzero().flatten().tolist() == [batch.item[0]]
 
     def test_a_row_without_own_review_reads_the_catalogue(self, batch, features):
-        model = model_of().eval()
+        model = small_model().eval()
         batch = replace(batch, review=torch.zeros_like(batch.review))
         catalogue = model.catalogue(features)
         users = model.users(batch, features, catalogue)
@@ -152,17 +86,17 @@ class TestTasks:
     def test_texts_are_read_by_the_bottoms_that_the_settings_name(self, batch, features):
         alone = {}
         for bottoms in (["vectors"], ["cnn"]):
-            model = model_of(bottoms=bottoms, words={"buckets": 50, "width": 6, "filters": 4}).eval()
+            model = small_model(bottoms=bottoms, words={"buckets": 50, "width": 6, "filters": 4}).eval()
             alone[bottoms[0]] = model._review(batch, features)
             assert bool(model.over_words) == (bottoms == ["cnn"])
-        both = model_of(bottoms=["vectors", "cnn"], words={"buckets": 50, "width": 6, "filters": 4}).eval()
+        both = small_model(bottoms=["vectors", "cnn"], words={"buckets": 50, "width": 6, "filters": 4}).eval()
         both.text.load_state_dict(model.text.state_dict())
         both.over_words["cnn"].load_state_dict(model.over_words["cnn"].state_dict())
         expected = both.text(features.vectors(batch.review)) + alone["cnn"]
         torch.testing.assert_close(both._review(batch, features), expected)
 
     def test_every_loss_reaches_what_it_reads_and_nothing_else(self, batch, features):
-        model = model_of(dropout=0.0, id_dropout=0.0)
+        model = small_model(dropout=0.0, id_dropout=0.0)
         reached = {}
         for task in DEFAULT_TASKS:
             model.zero_grad()
@@ -179,21 +113,21 @@ class TestTasks:
         assert set().union(*reached.values()) == {name for name, _ in model.named_parameters()}
 
     def test_the_order_of_tasks_changes_nothing(self, batch, features):
-        model = model_of(dropout=0.0, id_dropout=0.0)
-        other = model_of(tasks=DEFAULT_TASKS[::-1], dropout=0.0, id_dropout=0.0)
+        model = small_model(dropout=0.0, id_dropout=0.0)
+        other = small_model(tasks=DEFAULT_TASKS[::-1], dropout=0.0, id_dropout=0.0)
         other.load_state_dict(model.state_dict())
         losses, others = task_losses(model, batch, features), task_losses(other, batch, features)
         assert {name: loss.item() for name, loss in losses.items()} == {n: loss.item() for n, loss in others.items()}
 
     def test_a_new_task_is_an_entry_of_the_settings(self, batch, features):
         helpful = Task(name="helpful", kind="regression", label="votes", reads=["review"])
-        model = model_of(tasks=(*DEFAULT_TASKS, helpful))
+        model = small_model(tasks=(*DEFAULT_TASKS, helpful))
         batch = replace(batch, labels=batch.labels | {"votes": torch.arange(ROWS).float()})
         task_losses(model, batch, features)["helpful"].backward()
         assert model.towers["helpful"][0].weight.grad.any()
 
     def test_missing_labels_neither_count_nor_pull(self, batch, features):
-        model = model_of(dropout=0.0, id_dropout=0.0)
+        model = small_model(dropout=0.0, id_dropout=0.0)
         known = ~batch.labels["purchase"].isnan()
         whole, part = (task_losses(model, rows, features)["purchase"] for rows in (batch, batch.where(known)))
         torch.testing.assert_close(whole, part)
@@ -201,7 +135,7 @@ class TestTasks:
         assert "purchase" not in task_losses(model, nothing, features)
 
     def test_before_learning_it_answers_shares_means_and_popularity(self, batch, features):
-        model = MultiTaskModel(ModelSettings(width=8), DEFAULT_TASKS, model_of().sizes).eval()
+        model = MultiTaskModel(ModelSettings(width=8), DEFAULT_TASKS, small_model().sizes).eval()
         labels = {name: label[~label.isnan()] for name, label in batch.labels.items()}
         model.start_from(features, labels)
         assert model.towers["rating"][-1].bias.item() == pytest.approx(labels["rating"].mean().item())
@@ -215,7 +149,7 @@ class TestTasks:
 class TestNewcomers:
     def test_ids_that_were_never_trained_tell_nothing(self, batch, features):
         """An item without interactions and a user without a trained id are what their other inputs say."""
-        model = MultiTaskModel(ModelSettings(width=8, text=False), DEFAULT_TASKS, model_of().sizes).eval()
+        model = MultiTaskModel(ModelSettings(width=8, text=False), DEFAULT_TASKS, small_model().sizes).eval()
         features = replace(features, **{n: torch.ones_like(features.brand) for n in ("category", "brand", "price")})
         vectors = model.catalogue(features).vectors
         assert not torch.equal(vectors[1], vectors[2])
@@ -228,23 +162,39 @@ class TestNewcomers:
 
     def test_without_text_nothing_of_text_is_built(self, batch, features):
         tasks = [task for task in DEFAULT_TASKS if "review" not in task.reads]
-        model = model_of(tasks=tasks, text_width=0).eval()
+        model = small_model(tasks=tasks, text_width=0).eval()
         assert not [name for name in model.state_dict() if name.startswith("text.")]
         task_losses(model, batch, replace(features, texts=None))["next_item"].backward()
 
 
 @pytest.mark.parametrize("task", [Task(name="rating", kind="regression"), DEFAULT_TASKS[0]], ids=lambda task: task.name)
-def test_matrix_factorisation_is_its_formula(task, batch, features):
+def test_matrix_factorisation_is_the_smallest_case(task, batch, features):
+    """Of ids alone and their product the model is r = mu + b_u + b_i + u . v, and has no other parameters."""
     torch.manual_seed(4)
-    model = MatrixFactorisation(task, USERS, ITEMS + 1, 6)
+    model = factorisation(task, USERS, ITEMS + 1, 6)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "mean" not in name:
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    u, v = (part.unknown + part.own.weight for part in (model.user.id, model.item.id))
+    v = torch.where(features.interactions.unsqueeze(1) > 0, v, model.item.id.unknown)
     model.start_from(features, {name: label[~label.isnan()] for name, label in batch.labels.items()})
     loss = task_losses(model, batch, features)[task.name]
-    u, v, b_u, b_i = model.user.weight, model.item.weight, model.user_bias, model.item_bias
     expected = 0.0
     for user, item, stars in zip(batch.user, batch.item, batch.labels["rating"], strict=True):
-        scores = v @ u[user] + b_i
         if task.name == "rating":
-            expected += (batch.labels["rating"].mean() + b_u[user] + scores[item] - stars) ** 2
+            b_u, b_i = model.factors["rating"].user_bias, model.factors["rating"].item_bias
+            expected += (batch.labels["rating"].mean() + b_u[user] + b_i[item] + v[item] @ u[user] - stars) ** 2
         else:
+            scores = v @ u[user] + model.item_bias
             expected -= scores[item] - scores[features.interactions > 0].logsumexp(0)
     torch.testing.assert_close(loss, expected)
+    loss.backward()
+    used = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    ids = {f"{of}.id.{part}" for of in ("user", "item") for part in ("unknown", "own.weight")}
+    of_task = {
+        "rating": {"means.rating", "factors.rating.user_bias", "factors.rating.item_bias"},
+        "next_item": {"item_bias"},
+    }
+    assert used == ids | of_task[task.name]
+    assert {name for name, _ in model.named_parameters()} - used <= {"item_bias"}

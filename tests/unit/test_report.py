@@ -19,7 +19,7 @@ from tandemrec.lake import TABLES, Lake, runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.report import render
 from tandemrec.report.people import people, recommending_run, spread
-from tandemrec.report.scores import comparisons, expectations
+from tandemrec.report.scores import comparisons, curves, expectations
 from tandemrec.report.show import print_recommendations
 from tandemrec.report.summary import summary_lines
 from tandemrec.report.tables import listed, print_tables
@@ -69,11 +69,11 @@ def record(lake: Lake, stage: str, minute: int, figures: dict, *, run_id: str = 
     runs.record(lake, run)
 
 
-def metric(task: str, name: str, **values: float) -> list[dict]:
+def metric(task: str, name: str, segment: str = "all", **values: float) -> list[dict]:
     interval = {m: (v - 0.004, v + 0.004) if "@" in name else (None, None) for m, v in values.items()}
     return [
         {"run_id": "model-2", "model": m, "split": "test", "task": task, "metric": name, "value": v,
-         "low": interval[m][0], "high": interval[m][1], "rows": 2_000}
+         "low": interval[m][0], "high": interval[m][1], "rows": 2_000, "segment": segment}
         for m, v in values.items()
     ]  # fmt: skip
 
@@ -126,6 +126,9 @@ def write_results(lake: Lake) -> None:
             }
             rows += metric("next_item", f"{name}@{k}", **{m: v * more for m, v in base.items()})
     rows += metric("sentiment", "f1", tandemrec=0.8734, majority=0.79) + metric("sentiment", "auc", tandemrec=0.93)
+    for band, value in (("0", 0.01), ("1-2", 0.05), ("11-20", 0.12)):
+        rows += metric("next_item", "ndcg@10", f"item {band}", tandemrec=value, popularity=value / 2)
+    rows += metric("next_item", "ndcg@10", "user 1-2", tandemrec=0.05)  # one band is no curve
     rows += metric("rating", "rmse", tandemrec=1.02, bias=0.97) + metric("rating", "mae", tandemrec=0.71, bias=0.77)
     fill(lake, "metrics", rows)
     quarantine = [
@@ -252,6 +255,18 @@ def test_losses_are_told(full, page):
     assert answers["beats lone matrix factorisation"][0] == "yes"
     assert "within the model's 95% interval (0.0772 to 0.0852)" in answers["beats lone matrix factorisation"][1]
     assert answers["sentiment F1 above 0.8"] == ("yes", "0.8734")
+
+
+def test_the_way_from_cold_to_warm_is_drawn(full, page):
+    lake, settings = full
+    assert "From cold to warm" in page.text
+    (curve,) = curves(lake, "model-2", settings.tasks)
+    assert (curve.task, curve.who, curve.bands) == ("next_item", "item", ["0", "1-2", "11-20"])
+    labels = [value for name, value in page.attributes if name == "aria-label" and "interactions of the item" in value]
+    assert labels == [
+        "Lines: NDCG@10 by interactions of the item. TandemRec 0 0.0100, 1-2 0.0500, 11-20 0.1200; "
+        "popularity 0 0.0050, 1-2 0.0250, 11-20 0.0600."
+    ]
 
 
 def test_a_model_that_is_beaten_is_told_so(lake, tmp_path):

@@ -1,7 +1,14 @@
 """Typed settings, checked when built: a wrong value fails here with the key's path, never an hour later."""
 
 from tandemrec.config.base import Section
-from tandemrec.config.learning import FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
+from tandemrec.config.learning import (
+    BalanceSettings,
+    FinetuneSettings,
+    ModelSettings,
+    Task,
+    TrainSettings,
+    WordSettings,
+)
 from tandemrec.config.load import load_settings, parse_settings
 from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
@@ -11,6 +18,7 @@ from tandemrec.config.sources import Source
 from tandemrec.config.text import EmbedSettings, EncoderSettings
 
 __all__ = [
+    "BalanceSettings",
     "CleanSettings",
     "EmbedSettings",
     "EncoderSettings",

@@ -1,6 +1,6 @@
 """Settings of the model, its tasks and the training loop."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -31,11 +31,41 @@ class Task(Section):
     kind: Kind
     label: str = Field(default="", description="default: the task's name")
     reads: list[Reads] = Field(default=["user", "item"], min_length=1)
-    weight: float = Field(default=1.0, gt=0)
+    weight: float = Field(default=1.0, gt=0, description="of its loss, before train.balance")
+    given: str = Field(
+        default="",
+        description="binary only: a binary task that has to come true first; this one's probability is that of both, "
+        "learned over every row that was shown (ESMM)",
+    )
+    ordinal: bool = Field(
+        default=False, description="regression on whole numbers from 0 only: learned as ordered steps"
+    )
+    negatives: int | None = Field(
+        default=None,
+        ge=1,
+        description="next_item only: items drawn in each step in place of the whole catalogue; for large catalogues",
+    )
 
     @property
     def column(self) -> str:
         return self.label or self.name
+
+    @property
+    def head(self) -> str:
+        """What stands on the tower: the kind's own head, or the one of ordered steps."""
+        return "ordinal" if self.ordinal else self.kind
+
+    @property
+    def counts_classes(self) -> bool:
+        """Whether the number of outputs follows from the largest label."""
+        return self.head in ("multiclass", "ordinal")
+
+    @model_validator(mode="after")
+    def _options_fit(self) -> "Task":
+        for option, kind in (("given", "binary"), ("ordinal", "regression"), ("negatives", "next_item")):
+            if getattr(self, option) and self.kind != kind:
+                raise ValueError(f"{option} is {getattr(self, option)!r} of a {self.kind} task, expected kind {kind}")
+        return self
 
     @model_validator(mode="after")
     def _reads_fit(self) -> "Task":
@@ -57,6 +87,28 @@ DEFAULT_TASKS = (
     Task(name="sentiment", kind="binary", reads=["review"]),
     Task(name="category", kind="multiclass", reads=["review"]),
 )
+
+
+def check_given(tasks: Sequence[Task]) -> None:
+    """Refuse a task that is to follow on something that is no such task.
+
+    Raises:
+        ValueError: names both.
+    """
+    by_name = {task.name: task for task in tasks}
+    for task in tasks:
+        before = by_name.get(task.given)
+        if task.given and (before is None or before.kind != "binary" or before.reads != task.reads):
+            fit = [t.name for t in tasks if t.kind == "binary" and t.reads == task.reads and t is not task]
+            raise ValueError(
+                f"tasks.{task.name}.given is {task.given!r}, expected a binary task of these inputs: {fit}"
+            )
+        passed = {task.name}
+        while before is not None:
+            if before.name in passed:
+                raise ValueError(f"tasks.{task.name}.given leads back to {before.name}, expected an order")
+            passed.add(before.name)
+            before = by_name.get(before.given)
 
 
 class WordSettings(Section):
@@ -83,11 +135,17 @@ class FinetuneSettings(Section):
 
 
 class ModelSettings(Section):
-    sharing: Literal["shared_bottom", "mmoe"] = "mmoe"
-    experts: int = Field(default=4, ge=1, le=64, description="mmoe only")
+    sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = "mmoe"
+    experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
+    own_experts: int = Field(default=1, ge=1, le=64, description="of each task; of ple")
+    levels: int = Field(default=1, ge=1, le=8, description="of ple, where 1 is CGC, and of cross_stitch")
     width: int = Field(default=64, ge=4, le=4096, description="D: of every representation")
+    pairs: Literal["network", "product"] = Field(
+        default="network",
+        description="what a task on a user and an item makes of them: networks beside u . v + b_u + b_i, or that alone",
+    )
     tower: list[int] = Field(default=[64], description="hidden widths of each task's tower")
-    history: Literal["mean", "cnn", "rnn", "attention"] = "mean"
+    history: Literal["none", "mean", "mlp", "cnn", "rnn", "attention"] = "mean"
     dropout: float = Field(default=0.1, ge=0, lt=1)
     user_id: bool = Field(default=True, description="a learned vector a user beside history and text")
     item_id: bool = Field(default=True, description="a learned vector an item beside attributes and text")
@@ -125,13 +183,40 @@ class ModelSettings(Section):
         """Whether users, items or a task read the encoder's vectors."""
         return self.text or ("vectors" in self.bottoms and any("review" in task.reads for task in tasks))
 
+    @model_validator(mode="after")
+    def _something_is_read(self) -> "ModelSettings":
+        if not (self.item_id or self.text or self.attributes):
+            raise ValueError(
+                "item_id, text and attributes are all false, expected one: nothing would be known of items"
+            )
+        if not (self.user_id or self.text or self.history != "none"):
+            raise ValueError("user_id and text are false and history is none: nothing would be known of users")
+        return self
+
+
+class BalanceSettings(Section):
+    """How the losses of the tasks become one step. All but the first three compute each task's gradient alone."""
+
+    method: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad", "cagrad", "mgda"] = "fixed"
+    temperature: float = Field(default=2.0, gt=0, description="of dwa: the higher, the nearer to equal weights")
+    alpha: float = Field(default=1.5, ge=0, description="of gradnorm: how strongly tasks are held to one pace")
+    rate: float = Field(default=0.025, gt=0, description="of gradnorm: learning rate of the weights")
+    radius: float = Field(
+        default=0.5, ge=0, lt=1, description="of cagrad: c, how far from the mean gradient a step may be"
+    )
+
 
 class TrainSettings(Section):
     workers: int = Field(default=1, ge=1)
     gpu: bool = False
     threads_per_worker: int | None = Field(default=None, ge=1, description="default: cores of ray / workers")
     batch_size: int = Field(default=512, ge=1, description="rows in one step over all workers together")
+    accumulate: int = Field(default=1, ge=1, description="parts of a worker's rows, one after the other: saves memory")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="of activations; weights stay float32"
+    )
     max_epochs: int = Field(default=30, ge=1)
+    balance: BalanceSettings = BalanceSettings()
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)

@@ -1,7 +1,7 @@
 """Settings of what turns logs into examples: clean and examples."""
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -95,12 +95,16 @@ class ExamplesSettings(Section):
         description="positives that next item predicts; default: all of them",
     )
     exposure: Literal["view"] | None = Field(
-        default="view", description="event type that shows an item without choosing it: rows of click and purchase"
+        default="view", description="event type that shows an item without choosing it: rows of the choices"
     )
-    click_within_hours: float = Field(default=24.0, gt=0, description="a click this long after the view is its click")
-    purchase_within_hours: float = Field(default=168.0, gt=0)
+    choices: dict[Literal["click", "favourite", "cart", "purchase"], Annotated[float, Field(gt=0)]] = Field(
+        default={"click": 24.0, "purchase": 168.0},
+        description="event types that answer an exposure, each a label of its own, and how many hours after the view",
+    )
     negatives: int = Field(
-        default=0, ge=0, description="without exposures: random items a positive is set against, for click and purchase"
+        default=0,
+        ge=0,
+        description="without exposures: random items a positive is set against, for each of the choices",
     )
     history_length: int = Field(default=20, ge=1, le=1000)
     user_reviews: int = Field(default=8, ge=0, le=1000, description="a user's last reviews an example refers to")

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from tandemrec.config.base import Section
-from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings
+from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings, check_given
 from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
@@ -92,6 +92,7 @@ class Settings(Section):
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
+        check_given(self.tasks)
         self._event_types_fit()
         task_name, _, metric = self.train.stop_on.partition("/")
         task = next((task for task in self.tasks if task.name == task_name), None)

@@ -2,6 +2,7 @@
 
 from tandemrec.evaluate.baselines import BASELINES
 from tandemrec.evaluate.compare import Measured, measure
+from tandemrec.evaluate.experience import by_experience
 from tandemrec.evaluate.problem import Array, Predictions, Problem, Rows
 from tandemrec.evaluate.protocol import query_ids
 from tandemrec.evaluate.table import comparison_table
@@ -13,6 +14,7 @@ __all__ = [
     "Predictions",
     "Problem",
     "Rows",
+    "by_experience",
     "comparison_table",
     "measure",
     "query_ids",

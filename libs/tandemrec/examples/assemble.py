@@ -16,8 +16,7 @@ from tandemrec.examples.negatives import against_random
 from tandemrec.examples.references import add_references, no_items
 from tandemrec.examples.splits import Splitter
 
-LABELS = ("next_item", "click", "purchase", "rating", "sentiment", "stars", "category")
-_CHOICES = ("click", "purchase")
+LABELS = ("next_item", "click", "favourite", "cart", "purchase", "rating", "sentiment", "stars", "category")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,18 +82,18 @@ def build_examples(parts: Parts, settings: Settings) -> DataFrame:
 
 
 def choice_rows(parts: Parts, settings: Settings) -> DataFrame | None:
-    """Rows of kind exposure with labels click and purchase, or None where neither views nor negatives are to be had.
+    """Rows of kind exposure with a label for each of the choices, or None where neither views nor negatives are to be
+    had.
 
     A label that a later split tells is left out: at the moment when training ends nobody knew of that click. Under
     leave_one_out this is what keeps the test item's click out of training.
     """
     options, log, splitter = settings.examples, parts.log, parts.splitter
-    labels = [name for name in _CHOICES if name in parts.known.event_types]
+    labels = [name for name in options.choices if name in parts.known.event_types]
     if not labels:
         return None
     if options.exposure is not None and VIEW in parts.known.event_types:
-        hours = {"click": options.click_within_hours, "purchase": options.purchase_within_hours}
-        rows = splitter.split(exposures(log, {label: hours[label] for label in labels}))
+        rows = splitter.split(exposures(log, {label: options.choices[label] for label in labels}))
         for label in labels:
             told = splitter.at(F.col(f"{label}_by.event_time"), F.col(f"{label}_by.given"))
             too_late = F.col(f"{label}_by").isNotNull() & (told > F.col("split"))

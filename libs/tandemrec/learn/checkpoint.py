@@ -25,7 +25,12 @@ from tandemrec.model.batch import Sizes
 from tandemrec.model.multitask import MultiTaskModel
 
 MODEL, MODEL_JSON = "model.safetensors", "model.json"
-BEST, OPTIMIZER, STATE_JSON = "best.safetensors", "optimizer.safetensors", "state.json"
+BEST, OPTIMIZER, BALANCE, STATE_JSON = (
+    "best.safetensors",
+    "optimizer.safetensors",
+    "balance.safetensors",
+    "state.json",
+)
 _OWN_OF_USERS = ("user.id.own.weight", "user_bias")  # tensors with a row for each user
 
 
@@ -92,6 +97,7 @@ def save_checkpoint(folder: Path, training: Training) -> None:
         save_file(_contiguous(training.model.state_dict()), working / MODEL)
         save_file(_contiguous(training.best), working / BEST)
         save_file(_optimizer_tensors(training.optimizer), working / OPTIMIZER)
+        save_file(_contiguous(training.balancer.state_dict()), working / BALANCE)
         _write_json(working / STATE_JSON, asdict(training.progress))
 
 
@@ -103,6 +109,7 @@ def restore_checkpoint(folder: Path, training: Training) -> None:
     """
     training.progress = Progress(**_read_json(folder / STATE_JSON))
     _load_state(training.model, folder / MODEL)
+    _load_state(training.balancer, folder / BALANCE)
     training.best = load_file(folder / BEST)
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in load_file(folder / OPTIMIZER).items():

@@ -87,7 +87,7 @@ def sizes_of(
         raise TableError(
             f"table examples refers to item {newest}, expected at most {len(features) - 1}, the last of item_features"
         )
-    labels = {task.column for task in tasks if task.kind == "multiclass"}
+    labels = {task.column for task in tasks if task.counts_classes}
     text_width = 0 if features.texts is None else features.texts.shape[1]
     return Sizes(
         users=1 + (pc.max(users["user_index"]).as_py() or 0),

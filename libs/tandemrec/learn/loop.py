@@ -7,8 +7,8 @@ at its start: to go on after an epoch needs no state of a generator.
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,11 @@ from torch import Tensor, nn
 from tandemrec.config import TrainSettings
 from tandemrec.errors import ModelError
 from tandemrec.learn import workers
+from tandemrec.learn.balance import balancer
 from tandemrec.learn.feeds import Array, Examples, batch_at
+from tandemrec.learn.gradients import Gradients, shared_parameters
 from tandemrec.learn.losses import label_counts, task_losses
+from tandemrec.learn.negatives import Drawn, Proposal
 from tandemrec.learn.validation import is_better, refuse_missing_labels, validate
 from tandemrec.model.batch import Features
 
@@ -70,9 +73,14 @@ class Training:
         self.device = data.features.category.device
         labels = {task.column: _known(data.train.labels[task.column]).to(self.device) for task in model.tasks}
         model.start_from(data.features, labels)
-        self.optimizer = OPTIMIZERS[settings.optimizer](
-            parameter_groups(model), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        self.proposal = Proposal(data.features)
+        self.balancer = balancer(tuple(model.tasks), settings).to(self.device)
+        shared = self._shared() if self.balancer.needs_gradients else []
+        self.gradients = Gradients(model, model.tasks, self.balancer, shared)
+        groups = [group | {"weight_decay": settings.weight_decay} for group in parameter_groups(model)]
+        if learned := list(self.balancer.parameters()):
+            groups.append({"params": learned, "weight_decay": 0.0})
+        self.optimizer = OPTIMIZERS[settings.optimizer](groups, lr=settings.learning_rate)
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
 
@@ -87,13 +95,12 @@ class Training:
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, workers.rank()]).generate_state(1)[0]))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
         self.model.train()
-        sums: dict[str, Tensor] = {}
+        sums_T = torch.zeros(len(self.model.tasks), device=self.device)
         counts = dict.fromkeys((task.name for task in self.model.tasks), 0)
         for start in range(0, len(order), self.settings.batch_size):
-            step = self._step(order[start : start + self.settings.batch_size], counts)
-            for name, loss in step.items():
-                sums[name] = sums.get(name, torch.zeros_like(loss)) + loss
-        losses = self._mean_losses(sums, counts)
+            generator = np.random.default_rng([self.seed, epoch, 1 + start])
+            sums_T += self._step(order[start : start + self.settings.batch_size], counts, generator)
+        losses = self._mean_losses(sums_T, counts)
         self.model.eval()
         valid = validate(self.model, self.data.valid, self.data.features, self.settings.stop_on)
         self._note(
@@ -106,31 +113,53 @@ class Training:
             }
         )
 
-    def _step(self, rows: Array, counts: dict[str, int]) -> dict[str, Tensor]:
-        """One update from these rows of all workers; this worker's sum of losses for each task, not divided."""
-        train, settings = self.data.train, self.settings
-        labelled = label_counts(self.model.tasks, train, rows)
+    def _step(self, rows: Array, counts: dict[str, int], generator: np.random.Generator) -> Tensor:
+        """One update from these rows of all workers; the sum over them of each task's loss (T,), not divided."""
+        labelled = label_counts(self.model.tasks, self.data.train, rows)
         for name, count in labelled.items():
             counts[name] += count
+        drawn = self._draw(generator)
+        weights = {task.name: task.weight for task in self.model.tasks}
+        sums_T = torch.zeros(len(weights), device=self.device)
+        self.gradients.start(self.progress.curve, self.device)
         mine = rows[workers.share(len(rows))]
-        self.optimizer.zero_grad()
-        losses: dict[str, Tensor] = {}
-        if len(mine):
-            losses = task_losses(self.model, batch_at(train, mine, self.device), self.data.features)
-            weights = {task.name: task.weight for task in self.model.tasks}
-            total = sum(weights[name] * loss / labelled[name] for name, loss in losses.items() if labelled[name])
-            if isinstance(total, Tensor):
-                total.backward()
-        workers.sum_gradients(self.model.parameters())
-        nn.utils.clip_grad_norm_(self.model.parameters(), settings.clip_norm)
+        for part in np.array_split(mine, self.settings.accumulate):
+            if len(part):
+                losses = self._losses(part, drawn)
+                self.gradients.add({name: weights[name] * loss / labelled[name] for name, loss in losses.items()})
+                for number, name in enumerate(weights):
+                    if name in losses:
+                        sums_T[number] += losses[name].detach()
+        workers.sum_over_workers(sums_T)
+        scales = [weights[name] / labelled[name] if labelled[name] else math.nan for name in weights]
+        self.gradients.finish(sums_T * torch.tensor(scales, device=self.device), generator)
+        nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
-        return {name: loss.detach() for name, loss in losses.items()}
+        return sums_T
 
-    def _mean_losses(self, sums: dict[str, Tensor], counts: dict[str, int]) -> dict[str, float]:
-        names = list(counts)
-        nothing = torch.zeros((), device=self.device)
-        summed = workers.sum_over_workers(torch.stack([sums.get(name, nothing) for name in names])).tolist()
-        losses = {name: total / max(1, counts[name]) for name, total in zip(names, summed, strict=True)}
+    def _losses(self, rows: Array, drawn: Mapping[str, Drawn]) -> dict[str, Tensor]:
+        batch = batch_at(self.data.train, rows, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            return task_losses(self.model, batch, self.data.features, drawn)
+
+    def _draw(self, generator: np.random.Generator) -> dict[str, Drawn]:
+        """Items for the tasks that are learned from a sample of the catalogue."""
+        asking = {task.name: task.negatives for task in self.model.tasks if task.negatives is not None}
+        return {name: self.proposal.draw(generator, count).to(self.device) for name, count in asking.items()}
+
+    def _shared(self) -> list[nn.Parameter]:
+        """What more than one task reaches, asked with a row on which every task has a label."""
+        self.model.train()  # cuDNN's recurrent networks have no other way back
+        row = batch_at(self.data.train, np.arange(1), self.device)
+        labels = {name: torch.zeros_like(label) for name, label in row.labels.items()}
+        drawn = self._draw(np.random.default_rng(self.seed))
+        return shared_parameters(
+            self.model, task_losses(self.model, replace(row, labels=labels), self.data.features, drawn)
+        )
+
+    def _mean_losses(self, sums_T: Tensor, counts: dict[str, int]) -> dict[str, float]:
+        summed = zip(counts, sums_T.tolist(), strict=True)
+        losses = {name: total / max(1, counts[name]) for name, total in summed}
         if wrong := [name for name, loss in losses.items() if not math.isfinite(loss)]:
             raise ModelError(
                 f"the loss of task {wrong[0]} is {losses[wrong[0]]} in epoch {self.progress.epoch + 1}: "

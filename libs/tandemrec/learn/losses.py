@@ -3,26 +3,31 @@
 Shapes: B rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tandemrec.config import Task
 from tandemrec.learn.feeds import Array, Examples
+from tandemrec.learn.negatives import Drawn, sampled_softmax
 from tandemrec.model.batch import Batch, Features
 from tandemrec.model.heads import HEADS
-from tandemrec.model.recommender import Recommender
+from tandemrec.model.recommender import Catalogue, Recommender
 
 
-def task_losses(model: Recommender, batch: Batch, features: Features) -> dict[str, Tensor]:
+def task_losses(
+    model: Recommender, batch: Batch, features: Features, drawn: Mapping[str, Drawn] | None = None
+) -> dict[str, Tensor]:
     """Sum of each task's loss over the rows with a label; a task without any in the batch is left out.
 
     A sum, because what it is to be divided by is the number of labels over all workers. Next item is cross-entropy
-    over all candidates of the catalogue.
+    over all candidates of the catalogue or, for the tasks of `drawn`, over what was drawn.
     """
-    catalogue = model.catalogue(features)
+    drawn = drawn or {}
+    catalogue = _catalogue(model, batch, features, drawn)
     users_BD = model.users(batch, features, catalogue)
     logits = model(batch, features, users_BD)
     losses = {}
@@ -31,11 +36,18 @@ def task_losses(model: Recommender, batch: Batch, features: Features) -> dict[st
         known_B = ~label_B.isnan()
         if not known_B.any():
             continue
-        if task.kind in HEADS:
-            losses[task.name] = HEADS[task.kind].loss(logits[task.name][known_B], label_B[known_B]).sum()
+        if task.head in HEADS:
+            losses[task.name] = HEADS[task.head].loss(logits[task.name][known_B].float(), label_B[known_B]).sum()
+            continue
+        rows, asking_BD = batch.where(known_B), users_BD[known_B]
+        if task.name in drawn:
+            others = drawn[task.name]
+            own_B = model.own_logits(rows, features, catalogue, asking_BD).float()
+            at = catalogue.rows(others.items)
+            drawn_Bn = (asking_BD @ catalogue.vectors[at].T + catalogue.bias[at]).float()
+            losses[task.name] = sampled_softmax(own_B, drawn_Bn, rows.item, others).sum()
         else:
-            rows = batch.where(known_B)
-            candidates = model.candidate_logits(rows, features, catalogue, users_BD[known_B])
+            candidates = model.candidate_logits(rows, features, catalogue, asking_BD).float()
             losses[task.name] = F.cross_entropy(candidates, rows.item, reduction="sum")
     return losses
 
@@ -43,3 +55,11 @@ def task_losses(model: Recommender, batch: Batch, features: Features) -> dict[st
 def label_counts(tasks: Sequence[Task], examples: Examples, rows: Array) -> dict[str, int]:
     """How many of the rows carry each task's label. Every worker maps all rows, so none has to ask the others."""
     return {task.name: int(np.count_nonzero(~np.isnan(examples.labels[task.column][rows]))) for task in tasks}
+
+
+def _catalogue(model: Recommender, batch: Batch, features: Features, drawn: Mapping[str, Drawn]) -> Catalogue:
+    """The whole catalogue only where a task ranks it; else the items that the batch and the draw speak of."""
+    if any(task.head not in HEADS and task.name not in drawn for task in model.tasks):
+        return model.catalogue(features)
+    spoken_of = [batch.item, batch.history.flatten(), *(others.items for others in drawn.values())]
+    return model.catalogue(features, torch.cat(spoken_of).unique())

@@ -46,8 +46,8 @@ def score_examples(
         users_BD = model.users(batch, features, catalogue)
         logits = model(batch, features, users_BD)
         for task in model.tasks:
-            if task.kind in HEADS:
-                answer = HEADS[task.kind].activation(logits[task.name])
+            if task.head in HEADS:
+                answer = HEADS[task.head].activation(logits[task.name])
             else:
                 known = (~batch.labels[task.column].isnan()).nonzero()[:, 0]
                 seen = examples.seen_by(batch_rows[known.cpu().numpy()])
@@ -60,7 +60,7 @@ def score_examples(
                 )
             parts[task.name].append(answer.cpu().numpy())
     answers = {name: np.concatenate(part) for name, part in parts.items()}
-    pointwise = {task.name for task in model.tasks if task.kind in HEADS}
+    pointwise = {task.name for task in model.tasks if task.head in HEADS}
     return Scores(
         scores={name: answer for name, answer in answers.items() if name in pointwise},
         ranks={name: answer for name, answer in answers.items() if name not in pointwise},

@@ -40,11 +40,11 @@ def validate(model: Any, examples: Examples, features: Features, stop_on: str) -
     for task in model.tasks:
         label = examples.labels[task.column]
         known = ~np.isnan(label)
-        part = scored.scores[task.name] if task.kind in HEADS else scored.ranks[task.name]
+        part = scored.scores[task.name] if task.head in HEADS else scored.ranks[task.name]
         answer = _from_all_workers(part, len(examples), device)[known]
         if not known.any():
             continue
-        if task.kind in HEADS:
+        if task.head in HEADS:
             found = prediction_metrics(task.kind, label[known], answer)
         else:
             each = ranking_metrics(answer, np.arange(len(answer)), cutoffs)
@@ -72,7 +72,13 @@ def refuse_missing_labels(
             raise ModelError(
                 f"task {task.name}: no training row has the label {task.column}; leave the task out of `tasks`"
             )
-        if task.kind not in HEADS:
+        found = train.labels[task.column][known]
+        if task.counts_classes and ((found < 0) | (found != np.floor(found))).any():
+            odd = found[(found < 0) | (found != np.floor(found))][0]
+            raise ModelError(
+                f"task {task.name}: label {task.column} holds {odd:g}, expected whole numbers from 0 for {task.head}"
+            )
+        if task.head not in HEADS:
             unseen = features.interactions[torch.from_numpy(train.item[known].astype(np.int64))] == 0
             if unseen.any():
                 item = int(train.item[known][unseen.cpu().numpy()][0])

@@ -11,8 +11,18 @@ import torch
 from torch import Tensor, nn
 
 
+class NoHistory(nn.Module):
+    """Zeros: who the user is must be said by the id or by reviews."""
+
+    def __init__(self, width: int, length: int, dropout: float) -> None:
+        super().__init__()
+
+    def forward(self, items_BLD: Tensor, known_BL: Tensor) -> Tensor:
+        return torch.zeros_like(items_BLD[:, 0])
+
+
 class MeanHistory(nn.Module):
-    """A weighted sum over the places of the history, the newest counted from the end.
+    """A weighted sum over the places of the history, the newest counted from the end: n^-0.5 * sum of exp(a_l) v_l.
 
     The sum is divided by the root of the number of items (as in FISM, Kabbur et al. 2013, with alpha = 0.5): a long
     history says more than a short one, but not in proportion.
@@ -28,9 +38,27 @@ class MeanHistory(nn.Module):
         return sum_BD / known_BL.sum(1, keepdim=True).clamp(min=1).sqrt()
 
 
+class PerceptronHistory(nn.Module):
+    """A multi-layer perceptron on the mean of the items, as in the candidate generation of Covington et al. 2016,
+    section 3.2: W2 gelu(W1 norm(m)), m = MeanHistory. The mean also passes unchanged.
+    """
+
+    def __init__(self, width: int, length: int, dropout: float) -> None:
+        super().__init__()
+        self.mean = MeanHistory(width, length, dropout)
+        self.net = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )
+
+    def forward(self, items_BLD: Tensor, known_BL: Tensor) -> Tensor:
+        mean_BD = self.mean(items_BLD, known_BL)
+        return (mean_BD + self.net(mean_BD)) * known_BL.any(1, keepdim=True)
+
+
 class ConvolutionalHistory(nn.Module):
-    """Convolutions over 2, 3 and 4 neighbouring items, the largest answer of each filter (Caser's horizontal
-    filters, Tang and Wang 2018).
+    """Convolutions over 2, 3 and 4 neighbouring items, the largest answer of each filter: Caser's horizontal filters,
+    max over l of relu(F_h * V[l : l + h]) (Tang and Wang 2018, equations 3 to 5). Its vertical filters are weighted
+    sums over the places, which MeanHistory is.
     """
 
     HEIGHTS = (2, 3, 4)
@@ -52,7 +80,9 @@ class ConvolutionalHistory(nn.Module):
 
 
 class RecurrentHistory(nn.Module):
-    """A gated recurrent unit from the oldest item to the newest (GRU4Rec, Hidasi et al. 2016): its last state."""
+    """A gated recurrent unit from the oldest item to the newest, h = (1 - z) n + z h' (Cho et al. 2014; for sessions
+    GRU4Rec, Hidasi et al. 2016, equations 1 to 4): its last state.
+    """
 
     def __init__(self, width: int, length: int, dropout: float) -> None:
         super().__init__()
@@ -73,7 +103,9 @@ class RecurrentHistory(nn.Module):
 
 
 class AttentiveHistory(nn.Module):
-    """One layer of self-attention with the newest item as the query (SASRec's last row, Kang and McAuley 2018)."""
+    """One layer of self-attention with the newest item as the query: the last row of SASRec's first block,
+    softmax(q K^T / sqrt(d)) V and a pointwise network (Kang and McAuley 2018, equations 2 to 5).
+    """
 
     def __init__(self, width: int, length: int, dropout: float) -> None:
         super().__init__()
@@ -97,7 +129,9 @@ class AttentiveHistory(nn.Module):
 
 
 HISTORIES: dict[str, Callable[[int, int, float], nn.Module]] = {
+    "none": NoHistory,
     "mean": MeanHistory,
+    "mlp": PerceptronHistory,
     "cnn": ConvolutionalHistory,
     "rnn": RecurrentHistory,
     "attention": AttentiveHistory,

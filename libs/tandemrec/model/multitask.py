@@ -12,6 +12,7 @@ Shapes: B rows, L history length, R reviews, D width, W width of a text vector, 
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -28,63 +29,98 @@ from tandemrec.model.text_networks import TEXT_NETWORKS
 from tandemrec.model.towers import tower
 
 FIRST_SCALE = -2.0  # logarithm: queries are short at first, so that popularity is learned from, not against
+LARGEST_SHARE = 0.99  # of those for whom the other came true, at first
 
 
 class Factors(nn.Module):
-    """u . v + b_u + b_i with a weight for each dimension: the linear part of a task on a user and an item."""
+    """u . v + b_u + b_i: the linear part of a task on a user and an item, with a weight for each dimension where
+    networks stand beside it. Whoever has no id has no bias.
+    """
 
-    def __init__(self, width: int, users: int, items: int) -> None:
+    def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.zeros(width))
-        self.user_bias = nn.Parameter(torch.zeros(users))
-        self.item_bias = nn.Parameter(torch.zeros(items))
+        weighted = settings.pairs == "network"
+        self.weight = nn.Parameter(torch.zeros(settings.width)) if weighted else None
+        self.user_bias = nn.Parameter(torch.zeros(sizes.users)) if settings.user_id else None
+        self.item_bias = nn.Parameter(torch.zeros(sizes.items)) if settings.item_id else None
 
     def forward(self, batch: Batch, product_BD: Tensor) -> Tensor:
-        return product_BD @ self.weight + self.user_bias[batch.user] + self.item_bias[batch.item]
+        score_B = product_BD.sum(1) if self.weight is None else product_BD @ self.weight
+        for bias, index_B in ((self.user_bias, batch.user), (self.item_bias, batch.item)):
+            if bias is not None:
+                score_B = score_B + bias[index_B]
+        return score_B
 
 
 class MultiTaskModel(nn.Module):
-    """Learns every task of the settings together. It is a Recommender."""
+    """Learns every task of the settings together. It is a Recommender.
+
+    With `pairs: product` a task on a user and an item is mean + u . v + b_u + b_i and nothing beside it. From ids alone
+    that is matrix factorisation (Koren, Bell and Volinsky 2009, equation 4), the smallest case.
+    """
 
     def __init__(self, settings: ModelSettings, tasks: Sequence[Task], sizes: Sizes) -> None:
         super().__init__()
         width, dropout = settings.width, settings.dropout
         self.settings, self.tasks, self.sizes = settings, tuple(tasks), sizes
-        self.on_pairs = [task for task in tasks if task.kind in HEADS and "item" in task.reads]
-        self.on_texts = [task for task in tasks if task.kind in HEADS and "review" in task.reads]
-        pointwise = [*self.on_pairs, *self.on_texts]
+        self.on_pairs = [task for task in tasks if task.head in HEADS and "item" in task.reads]
+        self.on_texts = [task for task in tasks if task.head in HEADS and "review" in task.reads]
+        networks = settings.pairs == "network"
+        pointwise = [*(self.on_pairs if networks else ()), *self.on_texts]
         self.text = TextProjection(sizes.text_width, width) if sizes.text_width else nn.Identity()  # of no text
         finetune = settings.finetune_of(tasks)
         self.encoder = UpperLayers(sizes.upper, dropout) if finetune is not None and sizes.upper is not None else None
-        networks = [name for name in settings.bottoms if name in TEXT_NETWORKS] if self.on_texts else []
-        self.over_words = nn.ModuleDict({name: TEXT_NETWORKS[name](settings.words, width) for name in networks})
+        over_words = [name for name in settings.bottoms if name in TEXT_NETWORKS] if self.on_texts else []
+        self.over_words = nn.ModuleDict({name: TEXT_NETWORKS[name](settings.words, width) for name in over_words})
         self.item = ItemEncoder(settings, sizes)
         self.user = UserEncoder(settings, sizes)
-        self.scale = nn.Parameter(torch.tensor(FIRST_SCALE))
-        self.item_bias = nn.Parameter(torch.zeros(sizes.items))
-        self.user_norm = nn.LayerNorm(width)
-        self.pair = nn.Linear(3 * width, width)
-        self.sharing = SHARINGS[settings.sharing]([task.name for task in pointwise], width, settings.experts, dropout)
-        self.factors = nn.ModuleDict({t.name: Factors(width, sizes.users, sizes.items) for t in self.on_pairs})
-        outputs = {task.name: HEADS[task.kind].outputs(sizes.classes.get(task.column, 0)) for task in pointwise}
-        self.towers = nn.ModuleDict({n: tower(width, settings.tower, out, dropout) for n, out in outputs.items()})
+        self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if networks else None
+        self.item_bias = nn.Parameter(torch.zeros(sizes.items)) if settings.item_id else None
+        on_pairs = networks and bool(self.on_pairs)
+        self.user_norm = nn.LayerNorm(width) if on_pairs else nn.Identity()
+        self.pair = nn.Linear(3 * width, width) if on_pairs else nn.Identity()
+        names = [task.name for task in pointwise]
+        self.sharing = SHARINGS[settings.sharing](names, settings) if names else nn.Identity()
+        linear = [task for task in self.on_pairs if HEADS[task.head].one_score]
+        self.factors = nn.ModuleDict({task.name: Factors(settings, sizes) for task in linear})
+
+        def last(task: Task, size: int) -> nn.Module:
+            return HEADS[task.head].last(size, sizes.classes.get(task.column, 0))
+
+        self.towers = nn.ModuleDict(
+            {t.name: tower(width, settings.tower, partial(last, t), dropout) for t in pointwise}
+        )
+        self.means = nn.ParameterDict({t.name: torch.zeros(1) for t in self.on_pairs if not networks})
 
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
         """Answer with the training shares and means, and rank by popularity, before anything is learned."""
+        columns = {task.name: task.column for task in self.tasks}
         with torch.no_grad():
-            self.item_bias.copy_(log_popularity(features))
+            if self.item_bias is not None:
+                self.item_bias.copy_(log_popularity(features))
             for task in (*self.on_pairs, *self.on_texts):
-                last = cast(nn.Linear, cast(nn.Sequential, self.towers[task.name])[-1])
-                last.bias.copy_(HEADS[task.kind].prior(labels[task.column], last.out_features))
+                bias = self.means[task.name] if task.name in self.means else _last_bias(self.towers[task.name])
+                prior = HEADS[task.head].prior(labels[task.column], len(bias))
+                if task.given:  # the share among those for whom the other came true
+                    among = prior.sigmoid() / HEADS[task.head].prior(labels[columns[task.given]], 1).sigmoid()
+                    prior = among.clamp(max=LARGEST_SHARE).logit()
+                bias.copy_(prior)
 
-    def catalogue(self, features: Features) -> Catalogue:
-        items_I = torch.arange(len(features), device=features.category.device)
-        return Catalogue(self._items(features, items_I, features.reviews), self.item_bias)
+    def catalogue(self, features: Features, items_N: Tensor | None = None) -> Catalogue:
+        """Every item, or these items (N,) alone."""
+        chosen = torch.arange(len(features), device=features.category.device) if items_N is None else items_N
+        vectors = self._items(features, chosen, features.reviews if items_N is None else features.reviews[chosen])
+        bias = vectors.new_zeros(len(chosen)) if self.item_bias is None else self.item_bias[chosen]
+        if items_N is None:
+            return Catalogue(vectors, bias)
+        place_I = chosen.new_zeros(len(features))
+        place_I[chosen] = torch.arange(len(chosen), device=chosen.device)
+        return Catalogue(vectors, bias, place_I)
 
     def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
         """Query vectors (B, D), from what each row may know of the user."""
         batch = batch.with_history(self.sizes.history)
-        history_BLD = catalogue.vectors[batch.history]
+        history_BLD = catalogue.vectors[catalogue.rows(batch.history)]
         again_BL = (batch.history == batch.item.unsqueeze(1)) & (batch.history > 0)
         again_BL = again_BL & _own_reviews(batch, features).any(1, keepdim=True)
         again_B = again_BL.any(1)
@@ -94,22 +130,27 @@ class MultiTaskModel(nn.Module):
             history_BLD = history_BLD.index_put((row_m, place_m), own_nD[(again_B.cumsum(0) - 1)[row_m]])
         reviews_BD = self.text(features.mean_vectors(batch.user_reviews)) if self._reads_text else None
         users_BD: Tensor = self.user(batch, history_BLD, reviews_BD)
-        return users_BD * self.scale.exp()
+        return users_BD if self.scale is None else users_BD * self.scale.exp()
 
     def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
         """Logits of every task but next item: (B,), or (B, C) with C classes."""
         mixed: dict[str, Tensor] = {}
+        logits: dict[str, Tensor] = {}
         if self.on_pairs:
             user_BD, item_BD = self.user_norm(users_BD), self._items(features, batch.item, batch.item_reviews)
             product_BD = user_BD * item_BD
-            pair_BD = self.pair(torch.cat([user_BD, item_BD, product_BD], dim=1))
-            mixed |= self.sharing(pair_BD, [task.name for task in self.on_pairs])
+            if self.settings.pairs == "network":
+                pair_BD = self.pair(torch.cat([user_BD, item_BD, product_BD], dim=1))
+                mixed |= self.sharing(pair_BD, [task.name for task in self.on_pairs])
+            else:
+                logits |= {name: mean.expand(len(batch)) for name, mean in self.means.items()}
         if self.on_texts:
             mixed |= self.sharing(self._review(batch, features), [task.name for task in self.on_texts])
-        logits = {name: self.towers[name](mixed_BD).squeeze(-1) for name, mixed_BD in mixed.items()}
+        logits |= {name: self.towers[name](mixed_BD).squeeze(-1) for name, mixed_BD in mixed.items()}
         for name, factors in self.factors.items():
-            logits[name] = logits[name] + factors(batch, product_BD)
-        return logits
+            score_B = factors(batch, product_BD)
+            logits[name] = logits[name] + score_B.reshape(-1, *[1] * (logits[name].dim() - 1))
+        return self._with_given(logits)
 
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate.
@@ -119,10 +160,31 @@ class MultiTaskModel(nn.Module):
         logits_BI = users_BD @ catalogue.vectors.T + catalogue.bias
         leaks_B = _own_reviews(batch, features).any(1)
         if leaks_B.any():
-            item_n, own_nD = batch.item[leaks_B], self._without_own_review(batch.where(leaks_B), features)
-            logit_n = (users_BD[leaks_B] * own_nD).sum(1) + catalogue.bias[item_n]
-            logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], item_n), logit_n)
+            own_n = self.own_logits(batch.where(leaks_B), features, catalogue, users_BD[leaks_B]).to(logits_BI.dtype)
+            logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], batch.item[leaks_B]), own_n)
         return logits_BI.masked_fill(~features.candidates, -torch.inf)
+
+    def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
+        """Next-item logits of each row's own item (B,), which is computed without the row's own review."""
+        own_BD = self._without_own_review(batch, features)
+        return (users_BD * own_BD).sum(1) + catalogue.bias[catalogue.rows(batch.item)]
+
+    def _with_given(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Logits of tasks that follow on others as those of both coming true: p = p(given) p(own), over all rows (ESMM,
+        Ma et al. 2018, equation 1).
+
+        With p(given) = 1 / (1 + e^-a) and p(own) = 1 / (1 + e^-b) the odds are p / (1 - p) = 1 / (e^-a + e^-b +
+        e^-(a+b)).
+        """
+        given = {task.name: task.given for task in self.tasks if task.given}
+
+        def whole(name: str) -> Tensor:
+            if name not in given:
+                return logits[name]
+            a, b = whole(given[name]), logits[name]
+            return -torch.stack([-a, -b, -a - b]).logsumexp(0)
+
+        return {name: whole(name) for name in logits}
 
     def _items(self, features: Features, item_N: Tensor, reviews_NR: Tensor) -> Tensor:
         """Vectors of items (N, D) of which these reviews may be read."""
@@ -165,3 +227,7 @@ def _own_reviews(batch: Batch, features: Features) -> Tensor:
     """Where the catalogue pools a row's own review into the vector of the row's item, (B, R)."""
     reviews_BR = features.reviews[batch.item]
     return (reviews_BR == batch.review.unsqueeze(1)) & (reviews_BR > 0)
+
+
+def _last_bias(network: nn.Module) -> Tensor:
+    return cast(Tensor, cast(nn.Sequential, network)[-1].bias)

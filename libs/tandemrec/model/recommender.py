@@ -13,10 +13,18 @@ from tandemrec.model.batch import Batch, Features
 
 
 class Catalogue(NamedTuple):
-    """Every item as retrieval sees it: score = users @ vectors.T + bias."""
+    """Items as retrieval sees them: score = users @ vectors.T + bias.
 
-    vectors: Tensor  # (I + 1, D)
-    bias: Tensor  # (I + 1,)
+    Every item in its place or, where `place` says which row is whose, the N items that a step of training needs.
+    """
+
+    vectors: Tensor  # (I + 1, D), or (N, D)
+    bias: Tensor  # (I + 1,), or (N,)
+    place: Tensor | None = None  # (I + 1,) rows of items
+
+    def rows(self, items: Tensor) -> Tensor:
+        """Where these items, of any shape, stand."""
+        return items if self.place is None else self.place[items]
 
 
 class Recommender(Protocol):
@@ -27,8 +35,8 @@ class Recommender(Protocol):
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
         """Set the biases to what the training labels (n,), by column and without NaN, say before learning."""
 
-    def catalogue(self, features: Features) -> Catalogue:
-        """All items."""
+    def catalogue(self, features: Features, items_N: Tensor | None = None) -> Catalogue:
+        """All items, or only these."""
 
     def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
         """Query vectors (B, D)."""
@@ -38,6 +46,9 @@ class Recommender(Protocol):
 
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate."""
+
+    def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
+        """Next-item logits of each row's own item (B,)."""
 
 
 def log_popularity(features: Features) -> Tensor:

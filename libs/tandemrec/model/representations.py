@@ -59,20 +59,26 @@ class ItemEncoder(nn.Module):
     def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
         super().__init__()
         width = settings.width
-        self.id = IdVectors(sizes.items, width, settings.id_dropout, spread=width**-0.5) if settings.item_id else None
+        # A product of two vectors is learned from small ones; where a norm follows, only directions matter.
+        spread = (0.1 if settings.pairs == "product" else 1.0) * width**-0.5
+        self.id = IdVectors(sizes.items, width, settings.id_dropout, spread) if settings.item_id else None
         counts = {"category": sizes.categories, "brand": sizes.brands, "price": sizes.prices}
         self.attributes = nn.ParameterDict(
             {name: torch.zeros(count, width) for name, count in counts.items()} if settings.attributes else {}
         )
-        self.description = nn.Linear(width, width, bias=False)
-        self.reviews = nn.Linear(width, width, bias=False)
-        self.norm = nn.LayerNorm(width)
+        reads_text = settings.text and sizes.text_width > 0
+        self.description = nn.Linear(width, width, bias=False) if reads_text else nn.Identity()
+        self.reviews = nn.Linear(width, width, bias=False) if reads_text else nn.Identity()
+        self.norm = (
+            nn.LayerNorm(width) if settings.pairs == "network" else nn.Identity()
+        )  # a product of what is learned
+        self.width = width
 
     def forward(
         self, features: Features, item_N: Tensor, description_ND: Tensor | None, reviews_ND: Tensor | None
     ) -> Tensor:
         """(N, D), from projected descriptions and projected means of the reviews that may be read."""
-        vector_ND = self.norm.bias.new_zeros(len(item_N), len(self.norm.bias))
+        vector_ND = torch.zeros(len(item_N), self.width, device=item_N.device)
         if self.id is not None:
             vector_ND = vector_ND + self.id(item_N, features.candidates[item_N])
         for name, embedding in self.attributes.items():
@@ -91,10 +97,11 @@ class UserEncoder(nn.Module):
         super().__init__()
         width = settings.width
         self.history = HISTORIES[settings.history](width, sizes.history, settings.dropout)
-        self.from_history = nn.Linear(width, width)
-        self.reviews = nn.Linear(width, width, bias=False)
-        # An id that is never trained stays at zero, which is to be unknown.
-        self.id = IdVectors(sizes.users, width, settings.id_dropout, spread=0.0) if settings.user_id else None
+        self.from_history = nn.Linear(width, width) if settings.history != "none" else nn.Identity()
+        self.reviews = nn.Linear(width, width, bias=False) if settings.text and sizes.text_width else nn.Identity()
+        # An id that is never trained stays at zero, which is to be unknown; a product learns nothing from two zeros.
+        spread = 0.1 * width**-0.5 if settings.pairs == "product" else 0.0
+        self.id = IdVectors(sizes.users, width, settings.id_dropout, spread) if settings.user_id else None
         self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, batch: Batch, history_BLD: Tensor, reviews_BD: Tensor | None) -> Tensor:

@@ -12,15 +12,23 @@ import numpy as np
 import torch
 
 from tandemrec import console
-from tandemrec.config import Settings, Task
+from tandemrec.config import ModelSettings, Settings, Task
 from tandemrec.errors import ModelError
 from tandemrec.learn.feeds import Array, Examples
 from tandemrec.learn.loop import Data, fit
 from tandemrec.learn.scoring import Scores, score_examples
 from tandemrec.learn.validation import is_better
-from tandemrec.model.batch import Features
-from tandemrec.model.factorisation import MatrixFactorisation
+from tandemrec.model.batch import Features, Sizes
+from tandemrec.model.multitask import MultiTaskModel
 
+FACTORISATION: dict[str, Any] = {
+    "pairs": "product",
+    "history": "none",
+    "text": False,
+    "attributes": False,
+    "dropout": 0.0,
+    "id_dropout": 0.0,
+}
 STOP_ON = {"next_item": "ndcg@10", "regression": "rmse"}
 WEIGHT_DECAYS = (0.0, 1.0)
 LOOP = {"optimizer": "adam", "learning_rate": 0.01, "patience": 5, "max_epochs": 80}
@@ -43,11 +51,19 @@ def matrix_factorisation(
         if len(train) == 0 or len(valid) == 0:
             continue
         data = Data(features=features, train=train, valid=valid)
-        model = _best(settings, task, users, data)
+        model = _best(settings, task.model_copy(update={"ordinal": False, "negatives": None}), users, data)
         answers = score_examples(model, splits["test"], features, batch_size=settings.evaluate.batch_size)
         scores |= answers.scores
         ranks |= answers.ranks
     return Scores(scores=scores, ranks=ranks)
+
+
+def factorisation(task: Task, users: int, items: int, width: int) -> MultiTaskModel:
+    """Predict mu + b_u + b_i + u . v: the model of the settings with ids as its only inputs and nothing made of
+    them.
+    """
+    sizes = Sizes(users=users, items=items, categories=0, brands=0, prices=0, history=1, text_width=0, classes={})
+    return MultiTaskModel(ModelSettings(width=width, **FACTORISATION), [task], sizes)
 
 
 def _best(settings: Settings, task: Task, users: int, data: Data) -> Any:
@@ -56,7 +72,7 @@ def _best(settings: Settings, task: Task, users: int, data: Data) -> Any:
     best: tuple[float, Any] | None = None
     for weight_decay in WEIGHT_DECAYS:
         torch.manual_seed(settings.seed)
-        model: Any = MatrixFactorisation(task, users, len(data.features), settings.model.width)
+        model = factorisation(task, users, len(data.features), settings.model.width)
         loop = settings.train.model_copy(update=LOOP | {"stop_on": stop_on, "weight_decay": weight_decay})
         progress = fit(model, data, loop, seed=settings.seed)
         value = progress.best_value

@@ -38,7 +38,7 @@ class PairScorer:
         self.model, self.features = load_model()
         self.model.eval()
         self.examples = load_examples()
-        self.kinds = {task.name: task.kind for task in self.model.tasks}
+        self.heads = {task.name: task.head for task in self.model.tasks}
         self.columns = {task.name: task.column for task in self.model.tasks}
         with torch.inference_mode():
             self.catalogue = self.model.catalogue(self.features)
@@ -50,15 +50,15 @@ class PairScorer:
         asking = replace(batch, review=torch.zeros_like(batch.review))
         users_BD = self.model.users(asking, self.features, self.catalogue)
         answers = {
-            f"score:{name}": HEADS[self.kinds[name]].activation(logits)
+            f"score:{name}": HEADS[self.heads[name]].activation(logits)
             for name, logits in self.model(batch, self.features, users_BD).items()
         }
-        for name in (name for name, kind in self.kinds.items() if kind not in HEADS):
+        for name in (name for name, head in self.heads.items() if head not in HEADS):
             answers |= self.of_next_item(name, rows["row"], asking, users_BD)
         return {"row": rows["row"], **{name: answer.numpy() for name, answer in answers.items()}}
 
     def of_next_item(self, task: str, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
-        vectors_ID, bias_I = self.catalogue
+        vectors_ID, bias_I = self.catalogue.vectors, self.catalogue.bias
         return {f"score:{task}": (users_BD * vectors_ID[batch.item]).sum(1) + bias_I[batch.item]}
 
 

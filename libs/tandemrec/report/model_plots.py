@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from tandemrec.report import words
 from tandemrec.report.drawing import FAINT, INK, PAIR, SERIES, SMALL, canvas
 from tandemrec.report.learning import Panel
-from tandemrec.report.scores import MODEL, Comparison
+from tandemrec.report.scores import MODEL, Comparison, Curve
 
 
 def curve(panel: Panel, best_epoch: int | None) -> Markup:
@@ -96,6 +96,27 @@ def task_metrics(task: str, found: Sequence[Comparison], models: Sequence[str]) 
             for c in found
         )
         return plot.svg(f"Bars: metrics of the task {words.plain(task)}. {values}.")
+
+
+def experience(curve: Curve, models: Sequence[str]) -> Markup:
+    """A line a model over the number of training interactions, the model's own with its 95% intervals."""
+    bands = curve.bands
+    comparison = Comparison(task=curve.task, metric=curve.metric)
+    with canvas(f"experience-{curve.task}-{curve.who}", PAIR) as plot:
+        axes = plot.axes
+        told = []
+        for name, colour in zip((m for m in models if m in curve.scores), cycle(SERIES)):
+            places = [(x, curve.scores[name][band]) for x, band in enumerate(bands) if band in curve.scores[name]]
+            axes.plot([x for x, _ in places], [s.value for _, s in places], ".-", color=colour, label=words.plain(name))
+            for x, score in places:
+                if name == MODEL and score.low is not None and score.high is not None:
+                    axes.plot([x, x], [score.low, score.high], color=colour, linewidth=0.9)
+            told.append(f"{words.plain(name)} " + ", ".join(f"{bands[x]} {words.figure(s.value)}" for x, s in places))
+        axes.set_xticks(range(len(bands)), bands)
+        axes.set_xlabel(f"training interactions of the {curve.who}")
+        axes.set_title(f"{words.plain(curve.task)}: {_with_direction(comparison)}")
+        axes.legend(fontsize=7)
+        return plot.svg(f"Lines: {words.metric(curve.metric)} by interactions of the {curve.who}. {'; '.join(told)}.")
 
 
 def _with_direction(comparison: Comparison) -> str:

@@ -13,7 +13,7 @@ from tandemrec.report.intake import intakes, judgements, rejections
 from tandemrec.report.learning import learning
 from tandemrec.report.people import people, recommending_run, spread
 from tandemrec.report.reproduce import libraries, settings_text
-from tandemrec.report.scores import MODEL, at_cutoff, comparisons, expectations, headlines, models
+from tandemrec.report.scores import MODEL, at_cutoff, comparisons, curves, expectations, headlines, models
 from tandemrec.report.tables import listed
 from tandemrec.report.traffic import traffic
 
@@ -90,12 +90,13 @@ def _data(lake: Lake, settings: Settings) -> dict[str, Any]:
 def _learned(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
     figures = found["train"].figures if "train" in found else {}
     learned = learning(figures, settings.tasks, settings.train.stop_on)
-    curves = [model_plots.curve(panel, learned.best_epoch) for panel in learned.panels] if learned else []
-    return {"learning": learned, "curves": curves, "stop_on": settings.train.stop_on}
+    drawn = [model_plots.curve(panel, learned.best_epoch) for panel in learned.panels] if learned else []
+    return {"learning": learned, "curves": drawn, "stop_on": settings.train.stop_on}
 
 
 def _worth(lake: Lake, found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
-    compared = comparisons(lake, found["train"].run_id if "train" in found else None, settings.tasks)
+    run_id = found["train"].run_id if "train" in found else None
+    compared = comparisons(lake, run_id, settings.tasks)
     names = models(compared)
     ranked = [task.name for task in settings.tasks if task.kind == "next_item"]
     ranking = [c for task in ranked for c in at_cutoff(compared, task)]
@@ -106,6 +107,7 @@ def _worth(lake: Lake, found: dict[str, runs.Run], settings: Settings) -> dict[s
         "model": MODEL,
         "losses": [c for c in compared if c.lost_to],
         "ranking_plot": model_plots.ranking(ranking, names) if ranking else None,
+        "experience": [model_plots.experience(curve, names) for curve in curves(lake, run_id, settings.tasks)],
         "task_plots": [model_plots.task_metrics(t, [c for c in compared if c.task == t], names) for t in others],
         "expectations": expectations(compared, settings.tasks),
         "headlines": headlines(compared, settings.tasks),

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -64,11 +65,24 @@ class Expectation:
         return {True: "yes", False: "no", None: "not measured"}[self.holds]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """One metric of one task by number of training interactions of the user or the item: model -> band -> score."""
+
+    task: str
+    who: str
+    metric: str
+    scores: dict[str, dict[str, Score]] = field(default_factory=dict)
+
+    @property
+    def bands(self) -> list[str]:
+        """From cold to warm."""
+        return sorted({band for of_model in self.scores.values() for band in of_model}, key=_first_number)
+
+
 def comparisons(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[Comparison]:
     """Every metric of the test split of a training run, tasks in the order of the settings."""
-    if run_id is None or not lake.exists("metrics"):
-        return []
-    rows = lake.read("metrics", where=(pc.field("run_id") == run_id) & (pc.field("split") == "test")).to_pylist()
+    rows = [row for row in _measured(lake, run_id) if row["segment"] == "all"]
     order = {task.name: number for number, task in enumerate(tasks)}
     rows.sort(key=lambda r: (order.get(r["task"], len(order)), r["task"], _cutoff(r["metric"]), r["metric"]))
     found: dict[tuple[str, str], Comparison] = {}
@@ -77,6 +91,20 @@ def comparisons(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[C
         comparison = found.setdefault(key, Comparison(task=key[0], metric=key[1]))
         comparison.scores[row["model"]] = Score(**{name: row[name] for name in ("value", "low", "high", "rows")})
     return list(found.values())
+
+
+def curves(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[Curve]:
+    """The metrics of a training run by number of training interactions, tasks in the order of the settings."""
+    order = {task.name: number for number, task in enumerate(tasks)}
+    found: dict[tuple[str, str], Curve] = {}
+    rows = [row for row in _measured(lake, run_id) if row["segment"] != "all"]
+    rows.sort(key=lambda r: (order.get(r["task"], len(order)), r["task"], _first_number(r["segment"])))
+    for row in rows:
+        who, _, band = row["segment"].partition(" ")
+        curve = found.setdefault((row["task"], who), Curve(task=row["task"], who=who, metric=row["metric"]))
+        of_model = curve.scores.setdefault(row["model"], {})
+        of_model[band] = Score(**{name: row[name] for name in ("value", "low", "high", "rows")})
+    return [curve for curve in found.values() if len(curve.bands) > 1]
 
 
 def models(found: Sequence[Comparison]) -> list[str]:
@@ -117,6 +145,19 @@ def headlines(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Compar
     wanted = [_ndcg(found, tasks), _one(found, "sentiment", "f1")]
     wanted += [_one(found, task.name, "rmse") for task in tasks if task.kind == "regression"]
     return [comparison for comparison in wanted if comparison is not None and MODEL in comparison.scores]
+
+
+def _measured(lake: Lake, run_id: str | None) -> list[dict[str, Any]]:
+    if run_id is None or not lake.exists("metrics"):
+        return []
+    where = (pc.field("run_id") == run_id) & (pc.field("split") == "test")
+    rows: list[dict[str, Any]] = lake.read("metrics", where=where).to_pylist()
+    return rows
+
+
+def _first_number(band: str) -> int:
+    """Of `item 11-20` or `11-20`: 11."""
+    return int(band.rpartition(" ")[2].partition("-")[0].rstrip("+"))
 
 
 def _ndcg(found: Sequence[Comparison], tasks: Sequence[Task]) -> Comparison | None:

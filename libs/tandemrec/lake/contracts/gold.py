@@ -136,6 +136,8 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             seen        array<int>! of valid and test next-item rows: every item the user had before the moment
             next_item   int         label: the item, where next item predicts this row
             click       double      label: 1 clicked after the view, 0 not
+            favourite   double      label: 1 marked as favourite after the view, 0 not
+            cart        double      label: 1 put into the cart after the view, 0 not
             purchase    double      label: 1 bought after the view, 0 not
             rating      double      label: stars
             sentiment   double      label: 1 positive (4-5 stars), 0 negative (1-2)
@@ -193,13 +195,14 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             split       string!     valid or test; of quality all
             task        string!     name of the task; of quality of the table
             metric      string!     name, with @k where it has a cut-off; of quality check and column
+            segment     string!     all, or which rows: user 1-2 and item 0 by number of training interactions
             value       double!     the figure
             low         double      lower end of its 95% interval
             high        double      upper end of its 95% interval
             rows        bigint!     examples, users or rows it rests on
             """
         ),
-        key=("run_id", "model", "split", "task", "metric"),
+        key=("run_id", "model", "split", "task", "metric", "segment"),
     ),
     Table(
         name="runs",

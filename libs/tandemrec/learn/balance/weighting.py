@@ -1,0 +1,84 @@
+"""Methods that weigh losses. Shapes: T tasks."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tandemrec.config import BalanceSettings, Task
+from tandemrec.learn.balance.balancer import Balancer
+
+
+class Uncertainty(Balancer):
+    """Weights from a learned variance of each task: sum over k of c_k e^-s_k L_k + s_k / 2, s_k = log sigma_k^2, c_k
+    = 1/2 for squared errors and 1 for cross-entropies (Kendall, Gal and Cipolla 2018, equations 5 to 10). The model's
+    optimizer learns s_k; a task without a label in a step does not move it.
+    """
+
+    def __init__(self, tasks: Sequence[Task], settings: BalanceSettings) -> None:
+        super().__init__(tasks, settings)
+        self.log_variance = nn.Parameter(torch.zeros(len(tasks)))
+        halves = torch.tensor([0.5 if task.head == "regression" else 1.0 for task in tasks])
+        self.halves: Tensor
+        self.register_buffer("halves", halves, persistent=False)
+
+    def weights(self, curve: Sequence[Mapping[str, Any]]) -> Tensor:
+        return self.halves * (-self.log_variance.detach()).exp()
+
+    def learn(self, losses_T: Tensor, gram_TT: Tensor | None) -> None:
+        slope_T = 0.5 - self.weights(()) * losses_T
+        self.log_variance.grad = slope_T.nan_to_num(0.0).to(self.log_variance)
+
+
+class AverageOfChange(Balancer):
+    """Dynamic weight average: w_k = T softmax(r_k / temperature), r_k = L_k(t - 1) / L_k(t - 2) over the epochs that
+    are over; 1 in the first two (Liu, Johns and Davison 2019, equation 7).
+    """
+
+    def weights(self, curve: Sequence[Mapping[str, Any]]) -> Tensor:
+        if len(curve) < 2:
+            return super().weights(curve)
+        last, before = curve[-1]["losses"], curve[-2]["losses"]
+        # Squared errors and cross-entropies are at least 0; one of exactly 0 has stopped changing.
+        rates = [last[t.name] / before[t.name] if before[t.name] > 0 else 1.0 for t in self.tasks]
+        scaled_T = torch.tensor(rates, dtype=torch.float64) / self.settings.temperature
+        return (len(rates) * scaled_T.softmax(0)).float()
+
+
+class GradientNorms(Balancer):
+    """GradNorm (Chen et al. 2018, equations 1 and 2, algorithm 1): weights move so that the norm of each weighted
+    gradient, G_k = |w_k g_k|, comes near mean(G) r_k^alpha, where r_k is how little of its first loss the task has
+    lost, in units of the mean over tasks. The target is a constant to the derivative, so that d|G_k - target| / dw_k
+    = sign(G_k - target) |g_k|. After each step the weights are scaled to sum to T.
+
+    Norms are over all shared parameters (the paper's W, of which it takes the last layer to save time).
+    """
+
+    needs_gradients = True
+    SMALLEST = 1e-3
+
+    def __init__(self, tasks: Sequence[Task], settings: BalanceSettings) -> None:
+        super().__init__(tasks, settings)
+        self.weight: Tensor
+        self.first: Tensor
+        self.register_buffer("weight", torch.ones(len(tasks), dtype=torch.float64))
+        self.register_buffer("first", torch.full((len(tasks),), torch.nan, dtype=torch.float64))
+
+    def weights(self, curve: Sequence[Mapping[str, Any]]) -> Tensor:
+        return self.weight.float()
+
+    def learn(self, losses_T: Tensor, gram_TT: Tensor | None) -> None:
+        if gram_TT is None:
+            raise ValueError("GradNorm was given no gradients")
+        losses_T = losses_T.to(self.first)
+        self.first = torch.where(self.first.isnan(), losses_T, self.first)
+        present = ~losses_T.isnan()
+        norm = gram_TT.to(self.weight).diagonal().clamp(min=0).sqrt()[present]
+        share = losses_T[present] / self.first[present].clamp(min=1e-12)
+        weight = self.weight[present]
+        target = (weight * norm).mean() * (share / share.mean().clamp(min=1e-12)) ** self.settings.alpha
+        slope = torch.sign(weight * norm - target) * norm
+        moved = self.weight.clone()
+        moved[present] = (weight - self.settings.rate * slope).clamp(min=self.SMALLEST)
+        self.weight = moved * len(moved) / moved.sum()
