@@ -25,7 +25,9 @@ PEERS = ("duckdb", "polars")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 5_000_000, 20_000_000], help="events")
+    parser.add_argument(
+        "--rows", type=int, nargs="*", default=[1_000_000, 5_000_000, 20_000_000], help="events; no number: none"
+    )
     parser.add_argument(
         "--race-rows", type=int, default=5_000_000, help="events of the comparison with others; 0: none"
     )
@@ -40,10 +42,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="tandemrec-bench-", dir=arguments.folder) as folder:
         for rows in sorted(arguments.rows):
             seconds |= {(stage, rows): took for stage, took in measure(rows, Path(folder), arguments, figures).items()}
-        figures |= growth(seconds, sorted(arguments.rows))
+        if figures:
+            publish("spark", figures | growth(seconds, sorted(arguments.rows)))
         if arguments.race_rows:
-            figures |= race(Path(folder), arguments)
-    publish("spark", figures)
+            publish("spark_race", race(Path(folder), arguments))
     return 0
 
 
