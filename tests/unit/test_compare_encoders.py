@@ -104,7 +104,11 @@ def test_the_sample_is_the_same_in_any_order_and_no_item_fills_it():
     first = sample(batches, 100, 0)
     for order in itertools.islice(itertools.permutations(batches), 1, 100, 33):
         pd.testing.assert_frame_equal(sample(order, 100, 0), first)
-    assert len(first) == 100 and not first.duplicated(["item_id", "text_hash"]).any() and first["clean_text"].str.strip().all()
+    assert (
+        len(first) == 100
+        and not first.duplicated(["item_id", "text_hash"]).any()
+        and first["clean_text"].str.strip().all()
+    )
     assert first["item_id"].value_counts().max() <= OF_AN_ITEM
     assert set(sample(batches, 100, 1)["item_id"]) != set(first["item_id"])
 
