@@ -97,7 +97,7 @@ def sample(batches: Iterable[pa.RecordBatch], count: int, seed: int) -> pd.DataF
         frame["place"] = pd.util.hash_pandas_object(frame["item_id"], **hashed)
         frame["within"] = pd.util.hash_pandas_object(frame["text_hash"], **hashed)
         kept = frame if kept.empty else pd.concat([kept, frame])
-        kept = kept.sort_values(["place", "within", "user_id"]).drop_duplicates("text_hash")
+        kept = kept.sort_values(["place", "within", "user_id"]).drop_duplicates(["item_id", "text_hash"])
         kept = kept[kept.groupby("item_id").cumcount() < OF_AN_ITEM].head(count)
     return kept.drop(columns=["place", "within"]).reset_index(drop=True)
 

@@ -100,7 +100,9 @@ class TextEncoder:
         vectors, errors = encode_each(self.encoder.encode, block["text"].to_pylist())
         if vectors is None:
             vectors = np.zeros((block.num_rows, self.encoder.dimension), np.float32)
-        error = pa.array([errors.get(row) for row in range(block.num_rows)], pa.string())
+        error = pa.nulls(block.num_rows, pa.string())
+        if errors:
+            error = pa.array([errors.get(row) for row in range(block.num_rows)], pa.string())
         return pa.table({"text_hash": block["text_hash"], "vector": vector_column(vectors), "error": error})
 
 

@@ -22,7 +22,6 @@ Array = npt.NDArray[Any]
 CUTOFF = 10
 RESAMPLES = 500
 QUERIES_AT_ONCE = 512
-INVERSE_REGULARISATION = 0.01  # of standardised values: some hundred of them and few thousand rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +100,7 @@ def probe(vectors: Array, labels: Sequence[Any], groups: Sequence[Any], *, folds
     y, group_R = label_R[common[label_R]], np.asarray(groups, dtype=object)[chosen].astype(str)
     if common.sum() < 2 or len(np.unique(group_R)) < folds:
         return None
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION, max_iter=1000))
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     apart = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     predicted = cross_val_predict(classifier, vectors[chosen], y, groups=group_R, cv=apart)
     right = predicted == y

@@ -18,7 +18,7 @@ from tandemrec.text.families import FAMILIES
 from tandemrec.text.identity import Device, encoder_identity, resolved_dtype, weight_files
 from tandemrec.text.packing import ATTENTION, batches, packed_attention, runs
 from tandemrec.text.pooling import POOLINGS
-from tandemrec.text.prepacked import prepack
+from tandemrec.text.prepacked import can_prepack, prepack
 from tandemrec.text.sources import model_folder, needs_network
 
 SMALLEST_NORM = 1e-12
@@ -57,7 +57,7 @@ class Encoder:
         if self._family is not None:
             transformers.AttentionInterface.register(ATTENTION, packed_attention)
             self._model.set_attn_implementation(ATTENTION)
-        if device == "cpu" and self.dtype is torch.bfloat16 and torch.backends.mkldnn.is_available():
+        if device == "cpu" and self.dtype is torch.bfloat16 and can_prepack():
             prepack(self._model, tokens_per_batch)
         self._first_position = self._family.first_position(config) if self._family else 0
         self.dimension = self._checked_dimension(int(config.hidden_size))

@@ -21,6 +21,11 @@ class PrepackedLinear(nn.Module):
         return torch.ops.mkldnn._linear_pointwise(inputs, self.weight, self.bias, "none", [], "")
 
 
+def can_prepack() -> bool:
+    """Whether torch was built with oneDNN and this processor has what it needs for bfloat16."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def prepack(model: nn.Module, rows: int) -> None:
     """Replace the linear layers of a bfloat16 model; `rows` is how many tokens a forward pass usually has."""
     for module in list(model.modules()):
