@@ -55,7 +55,7 @@ def run(settings: Settings) -> Figures:
     """Train and put the best model in its place; the learning curve and what the model is."""
     lake, run_id = Lake.of(settings.lake), run_identity(settings, "train")
     versions = {name: version for name in READS if (version := lake.version(name)) is not None}
-    encoder = _encoder(lake, settings)
+    encoder = encoder_of(lake, settings)
     # What is wrong with the tables is told here, in one line, and not by a worker.
     splits = load_examples(lake, version=versions.get("examples"))
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
@@ -214,7 +214,7 @@ def _last_line(error: BaseException) -> str:
     return ([type(error).__name__, *str(error).strip().splitlines()])[-1].strip()
 
 
-def _encoder(lake: Lake, settings: Settings) -> str | None:
+def encoder_of(lake: Lake, settings: Settings) -> str | None:
     """Whose vectors to read: those of the newest embed run up to the version of the table; None where nothing reads
     text or there is none.
 

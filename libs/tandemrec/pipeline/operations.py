@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from tandemrec.config import Settings, load_settings
+from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
 from tandemrec.errors import ConfigError
 from tandemrec.pipeline.harness import add_config_arguments, guarded
@@ -26,7 +27,7 @@ class Operation:
 
     name: str
     module: str
-    engine: Literal["spark", "none"]
+    engine: Literal["spark", "ray", "none"]
     does: str
     options: dict[str, dict[str, Any]]
     instead_of: str | None = None
@@ -110,6 +111,22 @@ OPERATIONS: tuple[Operation, ...] = (
         instead_of="embed",
     ),
     Operation(
+        name="transfer",
+        module="ray_train.transfer",
+        engine="ray",
+        does="train each task alone, all together and by pairs at an equal budget; what each gains or loses",
+        options={
+            "--seeds": {
+                "type": int,
+                "default": 3,
+                "metavar": "N",
+                "help": "trainings of each set of tasks; default: %(default)s",
+            },
+            "--tasks": {"default": "", "metavar": "TASK,...", "help": "some of the tasks; default: all"},
+            "--pareto": {"default": "", "metavar": "TASK,TASK", "help": "draw the trade-off of two over their weights"},
+        },
+    ),
+    Operation(
         name="migrate",
         module="jobs.migrate",
         engine="none",
@@ -144,6 +161,9 @@ def run_operation(settings: Settings, chosen: Operation, arguments: argparse.Nam
     module = importlib.import_module(chosen.module)
     if chosen.engine == "none":
         return module.run(settings, **options)
+    if chosen.engine == "ray":
+        with ray_cluster(settings.ray):
+            return module.run(settings, **options)
     with spark_session(settings.spark) as spark:
         return module.run(spark, settings, **options)
 

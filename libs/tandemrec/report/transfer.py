@@ -1,0 +1,102 @@
+"""One page of what tasks gain by being learned together: lifts, which task helps which, and the trade-off of two."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from tandemrec.config import Settings
+from tandemrec.evaluate.transfer import LOWER_IS_BETTER, Lift, undominated
+from tandemrec.report import words
+from tandemrec.report.drawing import FAINT, PAIR, RULE, SERIES, canvas
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """Test figures of two tasks where the first has this share of the weight."""
+
+    share: float
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferReport:
+    """What the page tells. The two tasks of `points`, if any, are those of `pair`."""
+
+    tasks: Sequence[str]
+    lifts: Sequence[Lift]
+    pair: Sequence[str]
+    points: Sequence[Point]
+    seeds: int
+    passes: int
+    settings: Settings
+
+
+def render(report: TransferReport) -> str:
+    """The page as text."""
+    environment = Environment(
+        loader=PackageLoader("tandemrec.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(words, name) for name in ("figure", "metric", "plain")}
+    joint = [one for one in report.lifts if len(one.together) == len(report.tasks)]
+    pairs = {(one.task, _other(one)): one for one in report.lifts if len(one.together) == 2}
+    return environment.get_template("transfer.html").render(
+        report=report,
+        joint=joint,
+        pairs=pairs,
+        lift_plot=lifts_plot(joint),
+        pareto_plot=pareto_plot(report) if report.points else None,
+    )
+
+
+def lifts_plot(lifts: Sequence[Lift]) -> Markup:
+    """A point a task for its lift in per cent of the metric alone, with the interval."""
+    with canvas("lift", (PAIR[0] * 1.4, 1.0 + 0.32 * len(lifts))) as plot:
+        axes = plot.axes
+        axes.axvline(0, color=FAINT, linewidth=0.8)
+        for y, one in enumerate(lifts):
+            low, value, high = (100 * part / (abs(one.alone) or 1) for part in (one.low, one.lift, one.high))
+            colour = {"helps": SERIES[2], "hurts": SERIES[3]}.get(one.verdict, FAINT)
+            axes.plot([low, high], [y, y], color=colour)
+            axes.plot([value], [y], "o", color=colour)
+        axes.set_yticks(range(len(lifts)), [f"{words.plain(one.task)} ({words.metric(one.metric)})" for one in lifts])
+        axes.set_ylim(len(lifts) - 0.5, -0.5)
+        axes.set_xlabel("lift over the task alone, % (right is better)")
+        axes.set_title("All tasks together")
+        told = "; ".join(f"{words.plain(one.task)} {one.lift:+.4f}, {one.verdict}" for one in lifts)
+        return plot.svg(f"Points with intervals: lift of each task. {told}.")
+
+
+def pareto_plot(report: TransferReport) -> Markup:
+    """Two tasks' metrics on the test rows, a point for each weight; the undominated ones are joined."""
+    metrics = {one.task: one.metric for one in report.lifts}
+    alone = {one.task: one.alone for one in report.lifts}
+    first, second = report.pair
+    signs = [-1 if metrics[name] in LOWER_IS_BETTER else 1 for name in (first, second)]
+    points = sorted(report.points, key=lambda point: point.x)
+    front = [points[n] for n in undominated([(signs[0] * p.x, signs[1] * p.y) for p in points])]
+    with canvas("pareto", PAIR) as plot:
+        axes = plot.axes
+        axes.plot([p.x for p in front], [p.y for p in front], color=SERIES[0], linewidth=1)
+        axes.plot([p.x for p in points], [p.y for p in points], "o", color=SERIES[0])
+        for point in points:
+            axes.annotate(f"{point.share:g}", (point.x, point.y), textcoords="offset points", xytext=(4, 4), fontsize=7)
+        axes.axvline(alone[first], color=RULE)
+        axes.axhline(alone[second], color=RULE)
+        for axis, name, sign in ((axes.xaxis, first, signs[0]), (axes.yaxis, second, signs[1])):
+            better = "" if sign > 0 else ", lower is better"
+            axis.set_label_text(f"{words.plain(name)}: {words.metric(metrics[name])}{better}")
+            axis.set_inverted(sign < 0)
+        axes.set_title(f"Weight of {words.plain(first)}, of 1")
+        told = "; ".join(f"{p.share:g}: {words.figure(p.x)} and {words.figure(p.y)}" for p in points)
+        return plot.svg(f"Points: {words.plain(first)} and {words.plain(second)} by weight of the first. {told}.")
+
+
+def _other(one: Lift) -> str:
+    return next(name for name in one.together if name != one.task)

@@ -1,0 +1,256 @@
+"""Operation transfer: does learning tasks together pay? Each task alone, all together and by pairs, at an equal budget.
+
+Every trial sees the same rows in the same order for the same number of passes (`train.max_epochs`, no early stop),
+with the settings of the model and of the loop as they are. Of a task the test figures are those of the pass that was
+best for that task in validation: what is compared is what tasks learn, not when training would stop. Trials run side
+by side on Ray.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from rich.table import Table
+
+from ray_train.train import READS, encoder_of
+from tandemrec import console
+from tandemrec.config import Settings, Task, parse_settings
+from tandemrec.errors import ConfigError
+from tandemrec.evaluate.transfer import Lift, direction, lift, row_values, shown_metric
+from tandemrec.lake import Lake
+from tandemrec.learn import Data, Training, load_examples, load_features, score_examples, sizes_of
+from tandemrec.learn.feeds import Examples
+from tandemrec.learn.validation import refuse_missing_labels
+from tandemrec.model import MultiTaskModel, Sizes
+from tandemrec.model.batch import Features
+from tandemrec.pipeline.operations import operation_main
+from tandemrec.report.transfer import Point, TransferReport, render
+
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+"""Weights of the first of two tasks in the Pareto view; the second has the rest."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """Tasks that one model learns, from one seed. `share` is the weight of the first of two, of 1; None: as they
+    are.
+    """
+
+    tasks: tuple[str, ...]
+    seed: int
+    share: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a trial gave: for each task and pass the metric in validation and on the test rows, and the values of the
+    test rows at the pass that was best in validation.
+    """
+
+    valid: dict[str, list[float]]
+    test: dict[str, list[float]]
+    rows: dict[str, np.ndarray]
+
+
+def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, Any]:
+    """Train all trials; a table on the terminal, transfer.html and transfer.json beside the report.
+
+    Args:
+        settings: of the lake, the tasks, the model and the loop.
+        seeds: trainings of each set of tasks.
+        tasks: names, separated by commas; empty: all tasks of the settings.
+        pareto: two names, separated by a comma; empty: no Pareto view.
+    """
+    chosen = _chosen(settings, tasks)
+    pair = _chosen(settings, pareto) if pareto else []
+    if seeds < 1 or len(chosen) < 2:
+        raise ConfigError(f"{len(chosen)} tasks and {seeds} seeds, expected at least two tasks and one seed")
+    if pareto and len(pair) != 2:
+        raise ConfigError(f"--pareto {pareto}: expected two tasks, TASK,TASK")
+    outcomes = _outcomes(settings, _trials(chosen, pair, seeds))
+    by_name = {task.name: task for task in settings.tasks}
+
+    def rows_of(task: str, together: Sequence[str]) -> np.ndarray:
+        return np.stack([outcomes[Trial(tasks=tuple(together), seed=seed)].rows[task] for seed in range(seeds)])
+
+    lifts = [
+        lift(by_name[name], together, rows_of(name, [name]), rows_of(name, together), seed=settings.seed)
+        for together in dict.fromkeys((tuple(chosen), *combinations(chosen, 2)))
+        for name in together
+    ]
+    points = _points([by_name[name] for name in pair], outcomes, seeds) if pair else []
+    report = TransferReport(
+        tasks=chosen,
+        lifts=lifts,
+        pair=pair,
+        points=points,
+        seeds=seeds,
+        passes=settings.train.max_epochs,
+        settings=settings,
+    )
+    folder = Path(settings.report.path).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"lifts": [asdict(one) for one in lifts], "pareto": [asdict(point) for point in points]}
+    (folder / "transfer.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    (folder / "transfer.html").write_text(render(report), encoding="utf-8")
+    console.table(_table(lifts))
+    console.line(f"  {folder / 'transfer.html'}")
+    return figures
+
+
+def _chosen(settings: Settings, names: str) -> list[str]:
+    known = [task.name for task in settings.tasks]
+    asked = [name.strip() for name in names.split(",") if name.strip()] or known
+    if unknown := sorted(set(asked) - set(known)):
+        raise ConfigError(f"no task {unknown[0]!r}, expected some of {known}")
+    return list(dict.fromkeys(asked))
+
+
+def _trials(chosen: Sequence[str], pair: Sequence[str], seeds: int) -> list[Trial]:
+    sets = dict.fromkeys([*((name,) for name in [*chosen, *pair]), *combinations(chosen, 2), tuple(chosen)])
+    trials = [Trial(tasks=together, seed=seed) for together in sets for seed in range(seeds)]
+    if pair:
+        trials += [Trial(tasks=tuple(pair), seed=seed, share=share) for share in SHARES for seed in range(seeds)]
+    return trials
+
+
+def _outcomes(settings: Settings, trials: Sequence[Trial]) -> dict[Trial, Outcome]:
+    lake = Lake.of(settings.lake)
+    versions = {name: version for name in READS if (version := lake.version(name)) is not None}
+    encoder = encoder_of(lake, settings)
+    splits = load_examples(lake, version=versions.get("examples"))
+    features = load_features(lake, encoder=encoder, versions=versions)
+    for task in settings.tasks:
+        if any(task.name in trial.tasks for trial in trials):
+            stop_on = f"{task.name}/{shown_metric(task)}"
+            refuse_missing_labels([task], splits["train"], splits["valid"], features, stop_on)
+    config = {
+        "settings": settings.model_dump(mode="json"),
+        "sizes": asdict(sizes_of(lake, features, splits, settings.tasks, versions)),
+        "encoder": encoder,
+        "versions": versions,
+    }
+    remote = ray.remote(num_cpus=1, num_gpus=1 if settings.train.gpu else 0)(attempt)
+    waiting = {remote.remote(config, trial): trial for trial in trials}
+    found: dict[Trial, Outcome] = {}
+    with console.meter("trials", len(trials)) as meter:
+        while waiting:
+            (ready,), _ = ray.wait(list(waiting), num_returns=1)
+            found[waiting.pop(ready)] = ray.get(ready)
+            meter.advance(1)
+    return found
+
+
+def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
+    """Train one model for all passes and note after each what it is worth."""
+    settings = parse_settings(config["settings"])
+    torch.set_num_threads(1)
+    lake, versions = Lake.of(settings.lake), config["versions"]
+    splits = load_examples(lake, version=versions["examples"])
+    device = torch.device("cuda" if settings.train.gpu else "cpu")
+    features = load_features(lake, encoder=config["encoder"], versions=versions).to(device)
+    tasks = learned_tasks(settings.tasks, trial)
+    torch.manual_seed(settings.seed + trial.seed)
+    model = MultiTaskModel(settings.model, tasks, Sizes(**config["sizes"])).to(device)
+    data = Data(features=features, train=splits["train"], valid=splits["valid"])
+    loop = settings.train.model_copy(update={"stop_on": f"{tasks[0].name}/{shown_metric(tasks[0])}"})
+    training = Training(model, data, loop, seed=settings.seed + trial.seed)
+    outcome = Outcome(valid={t.name: [] for t in tasks}, test={t.name: [] for t in tasks}, rows={})
+    for _ in range(loop.max_epochs):
+        training.run_epoch()
+        values = _test_rows(model, tasks, splits["test"], features, settings)
+        for task in tasks:
+            valid = outcome.valid[task.name]
+            valid.append(training.progress.curve[-1]["valid"][f"{task.name}/{shown_metric(task)}"])
+            outcome.test[task.name].append(float(values[task.name].mean()))
+            if direction(task) * valid[-1] >= max(direction(task) * value for value in valid):
+                outcome.rows[task.name] = values[task.name]
+    return outcome
+
+
+def learned_tasks(tasks: Sequence[Task], trial: Trial) -> list[Task]:
+    """The tasks of a trial; one that follows on a task which is not among them stands on its own."""
+    chosen = [task for name in trial.tasks for task in tasks if task.name == name]
+    shares = {} if trial.share is None else dict(zip(trial.tasks, (trial.share, 1 - trial.share), strict=True))
+    return [
+        task.model_copy(
+            update={
+                "given": task.given if task.given in trial.tasks else "",
+                "weight": task.weight * 2 * shares.get(task.name, 0.5),
+            }
+        )
+        for task in chosen
+    ]
+
+
+def _test_rows(
+    model: Any, tasks: Sequence[Task], test: Examples, features: Features, settings: Settings
+) -> dict[str, np.ndarray]:
+    device, batch_size = features.category.device, settings.evaluate.batch_size
+    scored = score_examples(model, test, features, batch_size=batch_size, device=device)
+    answers = {**scored.scores, **scored.ranks}
+    values = {}
+    for task in tasks:
+        label = test.labels[task.column]
+        known = ~np.isnan(label)
+        if not known.any():
+            raise ConfigError(f"task {task.name}: no test row has the label {task.column}; leave it out with --tasks")
+        values[task.name] = row_values(
+            task, answers[task.name][known], label[known], test.user[known], split=settings.examples.split
+        )
+    return values
+
+
+def _points(pair: Sequence[Task], outcomes: Mapping[Trial, Outcome], seeds: int) -> list[Point]:
+    """Test figures of both tasks at each weight. Both are read at one pass, as one model would be kept: the one with
+    the best weighted gain over the tasks alone in validation.
+    """
+    first, second = pair
+    alone = {task.name: _best_alone(task, outcomes, seeds) for task in pair}
+    points = []
+    for share in SHARES:
+        found = []
+        for seed in range(seeds):
+            outcome = outcomes[Trial(tasks=(first.name, second.name), seed=seed, share=share)]
+            gains = sum(
+                weight * direction(task) * (np.array(outcome.valid[task.name]) / alone[task.name] - 1)
+                for task, weight in ((first, share), (second, 1 - share))
+            )
+            at = int(np.argmax(gains))
+            found.append((outcome.test[first.name][at], outcome.test[second.name][at]))
+        x, y = np.mean(found, axis=0)
+        points.append(Point(share=share, x=float(x), y=float(y)))
+    return points
+
+
+def _best_alone(task: Task, outcomes: Mapping[Trial, Outcome], seeds: int) -> float:
+    best = max if direction(task) > 0 else min
+    values = [best(outcomes[Trial(tasks=(task.name,), seed=seed)].valid[task.name]) for seed in range(seeds)]
+    return float(np.mean(values)) or 1.0
+
+
+def _table(lifts: Sequence[Lift]) -> Table:
+    table = Table("task", "metric", "with", "alone", "together", "lift", "95% interval", "", box=None, pad_edge=False)
+    everything = max(len(one.together) for one in lifts)
+    for one in sorted(lifts, key=lambda one: one.task):
+        others = [name for name in one.together if name != one.task]
+        company = "all" if len(one.together) == everything else ", ".join(others)
+        interval = f"{one.low:+.4f} to {one.high:+.4f}"
+        figures = (f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", interval)
+        table.add_row(one.task, one.metric, company, *figures, one.verdict)
+    return table
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return operation_main("transfer", argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+from small_lake import small_lake
+from test_train import settings_for
+
+from ray_train import transfer
+from ray_train.transfer import Trial, learned_tasks
+from tandemrec.config import Task
+from tandemrec.errors import ConfigError
+
+pytestmark = pytest.mark.usefixtures("ray_local")
+
+
+@pytest.fixture(scope="module")
+def made(ray_local, tmp_path_factory):
+    """Three tasks, two seeds and the trade-off of two on a tiny lake."""
+    root = tmp_path_factory.mktemp("lake")
+    small_lake(root)
+    settings = settings_for(root, max_epochs=2)
+    report = settings.report.model_copy(update={"path": str(root / "reports" / "index.html")})
+    settings = settings.model_copy(update={"report": report})
+    return root, settings, transfer.run(settings, 2, "rating,sentiment,category", "rating,sentiment")
+
+
+def test_every_task_alone_by_pairs_and_with_all(made):
+    root, _, figures = made
+    found = {(one["task"], tuple(one["together"])): one for one in figures["lifts"]}
+    sets = [
+        ("rating", "sentiment", "category"),
+        ("rating", "sentiment"),
+        ("rating", "category"),
+        ("sentiment", "category"),
+    ]
+    assert set(found) == {(task, together) for together in sets for task in together}
+    for one in found.values():
+        sign = -1 if one["metric"] == "rmse" else 1
+        assert one["lift"] == pytest.approx(sign * (one["joint"] - one["alone"]), abs=1e-9)
+        assert one["low"] <= one["lift"] <= one["high"]
+    assert len({one["alone"] for one in found.values() if one["task"] == "rating"}) == 1
+    assert json.loads((root / "reports" / "transfer.json").read_text()) == json.loads(json.dumps(figures))
+    assert [point["share"] for point in figures["pareto"]] == list(transfer.SHARES)
+    page = (root / "reports" / "transfer.html").read_text()
+    for said in ("All together", "Which task helps which", "The trade-off of two", "rating", "sentiment"):
+        assert said in page
+    assert page.count("<svg") == 2 and "src=" not in page
+
+
+def test_a_trial_repeats_and_alone_equals_what_a_lone_training_gives(made):
+    """The same trial gives the same figures; the values of its rows are of its best pass in validation."""
+    from ray_train.train import READS, encoder_of
+    from tandemrec.config.learning import DEFAULT_TASKS
+    from tandemrec.lake import Lake
+    from tandemrec.learn import load_examples, load_features, sizes_of
+
+    root, settings, figures = made
+    lake = Lake(str(root))
+    splits, encoder = load_examples(lake), encoder_of(lake, settings)
+    features = load_features(lake, encoder=encoder)
+    config = {
+        "settings": settings.model_dump(mode="json"),
+        "sizes": asdict(sizes_of(lake, features, splits, DEFAULT_TASKS)),
+        "encoder": encoder,
+        "versions": {name: v for name in READS if (v := lake.version(name)) is not None},
+    }
+    outcomes = [transfer.attempt(config, Trial(tasks=("rating",), seed=seed)) for seed in (0, 1)]
+    alone = next(one["alone"] for one in figures["lifts"] if one["task"] == "rating")
+    assert np.mean([outcome.rows["rating"].mean() for outcome in outcomes]) == pytest.approx(alone, abs=1e-6)
+    for outcome in outcomes:
+        best = int(np.argmin(outcome.valid["rating"]))
+        assert outcome.rows["rating"].mean() == pytest.approx(outcome.test["rating"][best])
+
+
+def test_tasks_of_a_trial():
+    tasks = [Task(name="click", kind="binary"), Task(name="purchase", kind="binary", given="click", weight=3.0)]
+    alone = learned_tasks(tasks, Trial(tasks=("purchase",), seed=0))
+    assert [(t.name, t.given, t.weight) for t in alone] == [("purchase", "", 3.0)]
+    both = learned_tasks(tasks, Trial(tasks=("purchase", "click"), seed=0, share=0.3))
+    assert [(t.name, t.given) for t in both] == [("purchase", "click"), ("click", "")]
+    assert [t.weight for t in both] == pytest.approx([1.8, 1.4])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "tasks", "pareto", "message"),
+    [
+        (3, "rating,stars", "", "no task 'stars', expected some of"),
+        (3, "rating", "", "1 tasks and 3 seeds, expected at least two tasks"),
+        (3, "", "rating", "--pareto rating: expected two tasks"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(made, seeds, tasks, pareto, message):
+    _, settings, _ = made
+    with pytest.raises(ConfigError, match=message):
+        transfer.run(settings, seeds, tasks, pareto)
