@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from tandemrec.lake import Lake, runs
 from tandemrec.lake.lock import locked
 from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import run_stage, stage
+from tandemrec.pipeline.operations import operation, run_operation
 
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
 
@@ -51,6 +53,10 @@ def test_the_second_run_fails_or_waits_and_a_killed_one_holds_nothing(lake, caps
         LockError, match=rf"stage report of the lake at .* process {first.pid} on .* since 2\S+; waited 0"
     ):
         run_stage(settings, stage("report"))
+    lake.ensure("items")
+    with pytest.raises(LockError, match=rf"stage report .* process {first.pid}"):  # it changes tables of any stage
+        run_operation(settings, operation("migrate"), Namespace(dry_run=False))
+    run_operation(settings, operation("migrate"), Namespace(dry_run=True))
     with locked(lake, "clean", wait_s=0):  # another stage is another lock
         pass
     waiting = start(HOLD, lake.root, "60")

@@ -7,6 +7,7 @@ the options by their names.
 import argparse
 import importlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +15,10 @@ from tandemrec.config import Settings, load_settings
 from tandemrec.engines.ray import ray_cluster
 from tandemrec.engines.spark import spark_session
 from tandemrec.errors import ConfigError
+from tandemrec.lake import Lake
+from tandemrec.lake.lock import locked
 from tandemrec.pipeline.harness import add_config_arguments, guarded
+from tandemrec.pipeline.stages import STAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,8 @@ class Operation:
     """An operation. Its name is the words of its command; `options` are what argparse's add_argument takes, by their
     names.
 
-    `instead_of` is the stage whose command does this, and not the stage, where the option --NAME is given.
+    `instead_of` is the stage whose command does this, and not the stage, where the option --NAME is given. `alone`: it
+    changes tables of any stage, so it waits until none runs, and none begins meanwhile (--dry-run changes nothing).
     """
 
     name: str
@@ -31,6 +36,7 @@ class Operation:
     does: str
     options: dict[str, dict[str, Any]]
     instead_of: str | None = None
+    alone: bool = False
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -49,6 +55,7 @@ OPERATIONS: tuple[Operation, ...] = (
         module="jobs.maintain",
         engine="spark",
         does="pack small files, remove files that no recent version needs; a report of files before and after",
+        alone=True,
         options={
             "--retain-hours": {
                 "type": int,
@@ -80,6 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
         module="jobs.forget_user",
         engine="spark",
         does="remove a person from every table and from the files below the lake, and prove it by reading them",
+        alone=True,
         options={
             "--user": {
                 "required": True,
@@ -107,6 +115,7 @@ OPERATIONS: tuple[Operation, ...] = (
         module="jobs.drop_vectors",
         engine="none",
         does="drop the vectors of encoders that neither a model, the newest run nor the settings refer to",
+        alone=True,
         options={"--yes": {"action": "store_true", "help": "with --gc: do not ask"}},
         instead_of="embed",
     ),
@@ -131,6 +140,7 @@ OPERATIONS: tuple[Operation, ...] = (
         module="jobs.migrate",
         engine="none",
         does="bring tables up to the contract of this version of the library where no row must change for it",
+        alone=True,
         options={"--dry-run": {"action": "store_true", "help": "say what would change"}},
     ),
 )
@@ -159,13 +169,16 @@ def run_operation(settings: Settings, chosen: Operation, arguments: argparse.Nam
     names = [name.removeprefix("--").replace("-", "_") for name in chosen.options]
     options = {name: getattr(arguments, name) for name in names}
     module = importlib.import_module(chosen.module)
-    if chosen.engine == "none":
+    with ExitStack() as stack:
+        if chosen.alone and not options.get("dry_run"):
+            lake = Lake(settings.lake.root)
+            for stage in STAGES:
+                stack.enter_context(locked(lake, stage.name, wait_s=settings.lake.wait_s))
+        if chosen.engine == "spark":
+            return module.run(stack.enter_context(spark_session(settings.spark)), settings, **options)
+        if chosen.engine == "ray":
+            stack.enter_context(ray_cluster(settings.ray))
         return module.run(settings, **options)
-    if chosen.engine == "ray":
-        with ray_cluster(settings.ray):
-            return module.run(settings, **options)
-    with spark_session(settings.spark) as spark:
-        return module.run(spark, settings, **options)
 
 
 def operation_main(name: str, argv: Sequence[str] | None = None) -> int:
