@@ -278,13 +278,15 @@ def test_quantities_are_in_one_unit_a_dimension(spark):
     frame = spark.createDataFrame(list(cases.items()), "text string, wanted string")
     for row in frame.select("*", in_base_unit(F.col("text")).alias("found")).collect():
         assert row.found == row.wanted, row.text
-    lines = [("f", 1, json.dumps({"sku": "1", "more": {"width": "12 in", "note": "as new", "none": None}}))]
+    more = {"width": "１２ in", "note": "as new", "none": None, "size": "ＸＬ"}
+    lines = [("f", 1, json.dumps({"sku": "1", "more": more}, ensure_ascii=False)), ("f", 2, '{"sku": "2"}')]
     bronze = spark.createDataFrame(
         [("shop", *line) for line in lines], "source string, file string, line long, raw string"
     )
     for units, width in ((True, "30.48 cm"), (False, "12 in")):
-        row = judge_items(bronze, [SHOP], CleanSettings(units=units)).first()
-        assert row.attributes == {"width": width, "note": "as new", "none": None}
+        first, second = judge_items(bronze, [SHOP], CleanSettings(units=units)).orderBy("line").collect()
+        assert first.attributes == {"width": width, "note": "as new", "none": None, "size": "XL"}
+        assert second.attributes is None
 
 
 def test_prices_of_many_shops(spark):

@@ -11,7 +11,7 @@ from tandemrec.clean.categories import category_code
 from tandemrec.clean.history import versions
 from tandemrec.clean.parse import parse
 from tandemrec.clean.prices import amount, currency
-from tandemrec.clean.texts import joined, plain, text_hash, trimmed
+from tandemrec.clean.texts import joined, normalised_each, plain, text_hash, trimmed
 from tandemrec.clean.times import parse_time
 from tandemrec.clean.units import in_base_unit
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge
@@ -98,5 +98,6 @@ def category(text: Column) -> Column:
 
 
 def _attributes(text: Column, clean: CleanSettings) -> Column:
-    attributes = F.from_json(text, "map<string,string>")
+    given = F.from_json(text, "map<string,string>")
+    attributes = F.map_from_arrays(F.map_keys(given), normalised_each(F.map_values(given)))
     return F.transform_values(attributes, lambda _, value: in_base_unit(value)) if clean.units else attributes

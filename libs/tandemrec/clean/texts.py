@@ -8,7 +8,7 @@ import pandas as pd
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
-from pyspark.sql.types import StringType
+from pyspark.sql.types import ArrayType, StringType
 
 from tandemrec.clean.emoji import STRAY
 from tandemrec.lake.pseudonyms import SPACES
@@ -66,6 +66,21 @@ def _visible(text: Column) -> Column:
 def _resolve(texts: pd.Series) -> pd.Series:
     # Not over an iterator of batches: Spark gives functions of one batch one worker for all columns together.
     return texts.map(lambda text: unicodedata.normalize("NFKC", html.unescape(text)), na_action="ignore")
+
+
+def normalised_each(texts: Column) -> Column:
+    """An array of texts, or null, in NFKC: `ＸＬ` becomes `XL`. Python sees only arrays with a letter beyond ASCII."""
+    together = F.array_join(texts, "")
+    is_odd = F.octet_length(together) > F.length(together)
+    return F.when(is_odd, _normalise_each(F.when(is_odd, texts))).otherwise(texts)
+
+
+@pandas_udf(ArrayType(StringType()))  # type: ignore[call-overload,untyped-decorator]
+def _normalise_each(texts: pd.Series) -> pd.Series:
+    def normalise(each: Sequence[str | None]) -> list[str | None]:
+        return [text and unicodedata.normalize("NFKC", text) for text in each]
+
+    return texts.map(normalise, na_action="ignore")
 
 
 def masked(text: Column, kinds: Sequence[str]) -> Column:
