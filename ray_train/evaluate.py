@@ -102,7 +102,7 @@ def _of_model(settings: Settings, trained: Trained, problem: Problem) -> Predict
 
 
 def _record(lake: Lake, run_id: str, figures: Sequence[Measured]) -> None:
-    rows = [{"run_id": run_id, "split": "test", **asdict(figure)} for figure in figures]
+    rows = [{"run_id": run_id, **asdict(figure)} for figure in figures]
     lake.merge("metrics", pa.Table.from_pylist(rows, arrow_schema(lake.table("metrics"))))
 
 

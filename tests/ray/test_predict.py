@@ -139,7 +139,7 @@ def test_figures_are_those_of_the_scores_and_a_rerun_changes_none(settings, trai
     lake, model, test, features = trained
     figures = evaluate.run(settings)
     rows = lake.read("metrics").to_pylist()
-    whole = [row for row in rows if row["segment"] == "all"]
+    whole = [row for row in rows if row["split"] == "test"]
     of_model = {(row["task"], row["metric"]): row for row in whole if row["model"] == "tandemrec"}
     scored = score_examples(model, test, features)
     for task in model.tasks:
@@ -154,7 +154,11 @@ def test_figures_are_those_of_the_scores_and_a_rerun_changes_none(settings, trai
         assert {k: row["value"] for (t, k), row in of_model.items() if t == task.name} == pytest.approx(want, rel=1e-4)
         assert {row["rows"] for (t, _), row in of_model.items() if t == task.name} == {int(known.sum())}
     for who in ("user", "item"):  # every test row of a task is in one band
-        told = [r for r in rows if r["model"] == "tandemrec" and r["task"] == "rating" and r["segment"].startswith(who)]
+        told = [
+            r
+            for r in rows
+            if r["model"] == "tandemrec" and r["task"] == "rating" and r["split"].startswith(f"test, {who}")
+        ]
         assert sum(row["rows"] for row in told) == of_model["rating", "rmse"]["rows"]
     assert {row["model"] for row in rows} == {"tandemrec", *settings.evaluate.baselines}
     assert {row["run_id"] for row in rows} == {RUN}

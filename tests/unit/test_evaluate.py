@@ -214,7 +214,7 @@ class TestExperience:
             scores={"rating": np.array([1.0, 4, 3, 1]), "sentiment": np.ones(4)},
         )
         figures = by_experience("m", answers, problem, split="time", settings=SETTINGS, seed=1)
-        found = {(f.task, f.metric, f.segment): (round(f.value, 6), f.rows) for f in figures}
+        found = {(f.task, f.metric, f.split.removeprefix("test, ")): (round(f.value, 6), f.rows) for f in figures}
         assert found == {
             ("next_item", "ndcg@10", "user 0"): (0.5, 1),
             ("next_item", "ndcg@10", "user 1-2"): (1.0, 1),

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from deltalake import write_deltalake
 from small_lake import ENCODER, ITEMS, USERS, WIDTH, small_lake
 
 from tandemrec.config.learning import DEFAULT_TASKS
@@ -56,6 +57,15 @@ def test_a_batch_is_its_rows(made):
     rows = rows_of(made, "test")
     assert items.tolist() == [item for row in chosen for item in rows[row]["seen"]]
     assert counts.tolist() == [len(rows[row]["seen"]) for row in chosen]
+
+
+def test_a_label_that_a_version_of_the_past_lacks_is_unknown(made):
+    rows = made.read("examples")
+    old = rows.drop_columns(["favourite"])
+    write_deltalake(made.path("examples"), old, mode="overwrite", schema_mode="overwrite", partition_by=["split"])
+    examples = load_examples(made)["train"]
+    assert len(examples) == len(rows_of(made, "train")) and np.isnan(examples.labels["favourite"]).all()
+    assert not np.isnan(examples.labels["rating"]).all()
 
 
 def test_the_order_of_rows_does_not_depend_on_files(made):

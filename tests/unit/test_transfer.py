@@ -67,7 +67,7 @@ class TestLift:
         """Gains of .05 on average, with chance from rows, the same for all seeds, and from seeds."""
         hits, draw = 0, np.random.default_rng(5)
         for _ in range(300):
-            gains = 0.05 + draw.normal(0, 0.6, 200) + draw.normal(0, 0.03, (3, 1))
+            gains = 0.05 + draw.normal(0, 0.6, 200) + draw.normal(0, 0.2, (3, 1))
             found = lift(TASKS["binary"], ["click"], np.zeros((3, 200)), gains, seed=6)
             hits += found.low <= 0.05 <= found.high
         assert 0.92 < hits / 300 <= 0.99

@@ -14,8 +14,8 @@ from tandemrec.metrics import bootstrap_interval, prediction_metrics, ranking_me
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One figure of one model. `segment` is `all`, or which rows, such as `item 1-2`. `rows` are the labelled rows or
-    the queries it rests on; the 95% interval is None where none was drawn.
+    """One figure of one model. `split` says of which rows: `test`, or a part such as `test, item 1-2`. `rows` are the
+    labelled rows or the queries it rests on; the 95% interval is None where none was drawn.
     """
 
     model: str
@@ -25,7 +25,7 @@ class Measured:
     low: float | None = None
     high: float | None = None
     rows: int
-    segment: str = "all"
+    split: str = "test"
 
 
 def measure(

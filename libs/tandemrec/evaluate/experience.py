@@ -60,8 +60,8 @@ def by_experience(
                 seed=seed,
             )
             wanted = {(task.name, SHOWN[task.kind]) for task in tasks}
-            name = f"{who} {band_name(low, high)}"
-            figures += [replace(f, segment=name) for f in found if (f.task, f.metric) in wanted]
+            name = f"test, {who} {band_name(low, high)}"
+            figures += [replace(f, split=name) for f in found if (f.task, f.metric) in wanted]
     return figures
 
 

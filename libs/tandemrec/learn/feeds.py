@@ -22,6 +22,7 @@ import torch
 
 from tandemrec.config.sources import SPLITS
 from tandemrec.lake import TABLES, Lake
+from tandemrec.lake.runs import fingerprint
 from tandemrec.learn.cache import made_once, table_folder
 from tandemrec.model.batch import Batch
 
@@ -72,7 +73,7 @@ def load_examples(lake: Lake, *, version: int | None = None) -> dict[str, Exampl
         version: of gold.examples; default: the newest.
     """
     version = lake.open("examples", version).version()
-    folder = table_folder(lake, {"examples": version}).with_suffix(".examples")
+    folder = table_folder(lake, {"examples": version}).with_suffix(f".{fingerprint(*LABELS)}.examples")
     made_once(folder, partial(_write, lake.dataset("examples", version=version)))
     columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, *LABELS, "event_time")}
     items, offsets = _map(folder, "seen"), _map(folder, "seen_offsets")
@@ -151,7 +152,9 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
     columns |= {name: column(name, np.float32, count) for name in LABELS}
     columns["event_time"] = column("event_time", np.int64, count)
     seen = column("seen", np.int32, int(offsets[-1]))
-    start = 0
+    start, there = 0, [name for name in LABELS if name in rows.schema.names]  # versions of the past may lack some
+    for name in set(LABELS).difference(there):
+        columns.pop(name)[:] = np.nan
     for batch in _batches(rows, ["seen", *columns]):
         to = place_N[start : start + batch.num_rows]
         start += batch.num_rows
@@ -159,7 +162,7 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
             columns[name][to] = batch[name].to_numpy()
         for name in LISTS:
             columns[name][to] = left_padded(*_lists(batch[name]), widths[name])
-        for name in LABELS:
+        for name in there:
             columns[name][to] = batch[name].cast(pa.float32()).to_numpy(zero_copy_only=False)
         columns["event_time"][to] = batch["event_time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
         values, lengths = _lists(batch["seen"])

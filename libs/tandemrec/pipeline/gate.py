@@ -43,7 +43,6 @@ def judge(spark: SparkSession, settings: Settings, chosen: Stage, run_id: str) -
             "split": "all",
             "task": one.expectation.table,
             "metric": one.expectation.metric,
-            "segment": "all",
             "value": one.value,
             "rows": one.rows,
         }

@@ -82,7 +82,7 @@ class Curve:
 
 def comparisons(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[Comparison]:
     """Every metric of the test split of a training run, tasks in the order of the settings."""
-    rows = [row for row in _measured(lake, run_id) if row["segment"] == "all"]
+    rows = _measured(lake, run_id, pc.field("split") == "test")
     order = {task.name: number for number, task in enumerate(tasks)}
     rows.sort(key=lambda r: (order.get(r["task"], len(order)), r["task"], _cutoff(r["metric"]), r["metric"]))
     found: dict[tuple[str, str], Comparison] = {}
@@ -97,10 +97,10 @@ def curves(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[Curve]
     """The metrics of a training run by number of training interactions, tasks in the order of the settings."""
     order = {task.name: number for number, task in enumerate(tasks)}
     found: dict[tuple[str, str], Curve] = {}
-    rows = [row for row in _measured(lake, run_id) if row["segment"] != "all"]
-    rows.sort(key=lambda r: (order.get(r["task"], len(order)), r["task"], _first_number(r["segment"])))
+    rows = _measured(lake, run_id, pc.starts_with(pc.field("split"), "test, "))
+    rows.sort(key=lambda r: (order.get(r["task"], len(order)), r["task"], _first_number(r["split"])))
     for row in rows:
-        who, _, band = row["segment"].partition(" ")
+        who, _, band = row["split"].removeprefix("test, ").partition(" ")
         curve = found.setdefault((row["task"], who), Curve(task=row["task"], who=who, metric=row["metric"]))
         of_model = curve.scores.setdefault(row["model"], {})
         of_model[band] = Score(**{name: row[name] for name in ("value", "low", "high", "rows")})
@@ -147,11 +147,10 @@ def headlines(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Compar
     return [comparison for comparison in wanted if comparison is not None and MODEL in comparison.scores]
 
 
-def _measured(lake: Lake, run_id: str | None) -> list[dict[str, Any]]:
+def _measured(lake: Lake, run_id: str | None, split: Any) -> list[dict[str, Any]]:
     if run_id is None or not lake.exists("metrics"):
         return []
-    where = (pc.field("run_id") == run_id) & (pc.field("split") == "test")
-    rows: list[dict[str, Any]] = lake.read("metrics", where=where).to_pylist()
+    rows: list[dict[str, Any]] = lake.read("metrics", where=(pc.field("run_id") == run_id) & split).to_pylist()
     return rows
 
 

@@ -192,17 +192,16 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             """
             run_id      string!     the training run; of quality the run that wrote the table
             model       string!     tandemrec, the name of a baseline, or quality
-            split       string!     valid or test; of quality all
+            split       string!     valid or test, or by training interactions a part: test, user 1-2; of quality all
             task        string!     name of the task; of quality of the table
             metric      string!     name, with @k where it has a cut-off; of quality check and column
-            segment     string!     all, or which rows: user 1-2 and item 0 by number of training interactions
             value       double!     the figure
             low         double      lower end of its 95% interval
             high        double      upper end of its 95% interval
             rows        bigint!     examples, users or rows it rests on
             """
         ),
-        key=("run_id", "model", "split", "task", "metric", "segment"),
+        key=("run_id", "model", "split", "task", "metric"),
     ),
     Table(
         name="runs",
