@@ -5,8 +5,11 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
-from tandemrec.text.packing import batches
+from tandemrec.text.packing import batches, packed_attention, runs
 from tandemrec.text.pending import encode_each, one_each, vector_column
 
 
@@ -43,6 +46,31 @@ def test_vectors_enter_arrow_as_they_are():
     column = vector_column(vectors)
     assert column.to_pylist() == vectors.tolist()
     assert column.flatten().to_numpy(zero_copy_only=True).ctypes.data == vectors.ctypes.data
+
+
+LENGTHS = [3, 5, 5, 9]
+
+
+def _attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    row, _ = packed_attention(nn.Identity(), query, key, value, None, packed_runs=runs(LENGTHS), is_causal=False)
+    return row
+
+
+def test_attention_of_a_bfloat16_row_is_that_of_each_text_alone():
+    states = torch.randn(3, 1, 2, sum(LENGTHS), 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    texts = zip(*(part.float().split(LENGTHS, dim=2) for part in states), strict=True)
+    expected = torch.cat([F.scaled_dot_product_attention(*text).transpose(1, 2) for text in texts], dim=1)
+    torch.testing.assert_close(_attention(*states).float(), expected, atol=0.02, rtol=0.02)
+
+
+@pytest.mark.parametrize("score", [200.0, -200.0])  # its exponential overflows, or rounds to nothing
+def test_scores_of_any_size_have_weights(score):
+    query, key = torch.zeros(2, 1, 2, sum(LENGTHS), 8).bfloat16()
+    query[..., 0], key[..., 0] = 1.0, score * 8**0.5
+    value = torch.randn(1, 2, sum(LENGTHS), 8, generator=torch.Generator().manual_seed(1)).bfloat16()
+    means = [text.mean(2, keepdim=True).expand_as(text) for text in value.float().split(LENGTHS, dim=2)]
+    expected = torch.cat(means, dim=2).transpose(1, 2)
+    torch.testing.assert_close(_attention(query, key, value).float(), expected, atol=0.02, rtol=0.02)
 
 
 def test_batches_hold_each_text_once_by_length_and_within_the_budget():
