@@ -80,7 +80,8 @@ def fill(spark, settings):
         "texts_failed": [{"text_hash": text[t], "encoder": "f", "error": f"no: {t}"} for t in (OWN, OTHER)],
         "user_features": [{"user_index": n, "history": [], "reviews": [], "seen": []} for n in (1, 2, 3)],
         "item_features": [
-            {"item_index": 1, "category": 0, "brand": 0, "price": 0, "text": 0, "reviews": [4, 3, 1], "interactions": 2}
+            {"item_index": 1, "category": 0, "brand": 0, "price": 0, "text": 0, "reviews": [4, 3, 1], "interactions": 2,
+             "attributes": []}
         ],
         "examples": [
             example | {"example_id": str(n), "user": n, "item_reviews": [1, 2, 3]} for n in (1, 2, 3)
