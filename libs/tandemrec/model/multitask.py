@@ -195,22 +195,26 @@ class MultiTaskModel(nn.Module):
 
     def _review(self, batch: Batch, features: Features) -> Tensor:
         """What the tasks on texts read of each row's review (B, D): the sum of the bottoms."""
+        told_N = batch.review.nonzero()[:, 0]  # most rows have no review: networks answer zeros to that, unasked
+        if len(told_N) == 0:
+            told_N = told_N.new_zeros(1)
+        review_N = batch.review[told_N]
         parts = []
         if "vectors" in self.settings.bottoms:
-            parts.append(self.text(self._review_vectors(batch, features)))
+            parts.append(self.text(self._review_vectors(batch, told_N, features)))
         if self.over_words:
             assert features.words is not None  # whoever loads the features asks the settings
-            words_BL, known_BL = features.words.of(batch.review)
-            parts += [network(words_BL, known_BL) for network in self.over_words.values()]
+            words_NL, known_NL = features.words.of(review_N)
+            answers = [network(words_NL, known_NL) for network in self.over_words.values()]
+            parts += [_placed(answer_ND, told_N, len(batch)) for answer_ND in answers]
         return sum(parts[1:], parts[0])
 
-    def _review_vectors(self, batch: Batch, features: Features) -> Tensor:
+    def _review_vectors(self, batch: Batch, told_N: Tensor, features: Features) -> Tensor:
         if self.encoder is None:
             return features.vectors(batch.review)
         assert features.states is not None  # whoever loads the features asks the settings
-        states_BLW, known_BL = features.states.of(batch.review)
-        vectors_BW: Tensor = self.encoder(states_BLW.float(), known_BL)
-        return vectors_BW
+        states_NLW, known_NL = features.states.of(batch.review[told_N])
+        return _placed(self.encoder(states_NLW.float(), known_NL), told_N, len(batch))
 
     def _without_own_review(self, batch: Batch, features: Features) -> Tensor:
         """Vector of each row's item (B, D) as if the row's own review had not been written."""
@@ -231,3 +235,8 @@ def _own_reviews(batch: Batch, features: Features) -> Tensor:
 
 def _last_bias(network: nn.Module) -> Tensor:
     return cast(Tensor, cast(nn.Sequential, network)[-1].bias)
+
+
+def _placed(answer_ND: Tensor, row_N: Tensor, rows: int) -> Tensor:
+    """(rows, D): answers at their rows, zeros elsewhere."""
+    return answer_ND.new_zeros(rows, answer_ND.shape[1]).index_copy(0, row_N, answer_ND)
