@@ -99,5 +99,12 @@ def category(text: Column) -> Column:
 
 def _attributes(text: Column, clean: CleanSettings) -> Column:
     given = F.from_json(text, "map<string,string>")
-    attributes = F.map_from_arrays(F.map_keys(given), normalised_each(F.map_values(given)))
+    attributes = F.when(
+        _keys_differ(given), F.map_from_arrays(F.map_keys(given), normalised_each(F.map_values(given)))
+    ).otherwise(given)
     return F.transform_values(attributes, lambda _, value: in_base_unit(value)) if clean.units else attributes
+
+
+def _keys_differ(given: Column) -> Column:
+    """JSON may name a key twice; a map made of arrays may not."""
+    return F.size(F.array_distinct(F.map_keys(given))) == F.size(F.map_keys(given))
