@@ -21,6 +21,7 @@ from tandemrec.forget.rows import Change, changes, own_texts, spellings
 from tandemrec.lake import Lake
 from tandemrec.lake.pseudonyms import known_as
 from tandemrec.lake.runs import Figures
+from tandemrec.lake.scratch import remove_scratch
 from tandemrec.lake.spark import read
 from tandemrec.lake.upkeep import purge_deletion_vectors, shorten_log, vacuum
 from tandemrec.learn.cache import cache_root
@@ -66,6 +67,7 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
             _change(spark, lake, change)
     models = forget_user(lake.root, person.index) if person.index is not None else []
     _forget_copies(settings, user)
+    remove_scratch(spark, lake)  # packed rows, in which the proof would not find anybody
     proof = _purge(spark, lake, settings, person, counts)
     console.line(f"read {proof.files:,} files, {words.size(proof.size)}: user {user!r} is in none of them")
     if proof.mentions:

@@ -101,6 +101,9 @@ def fill(spark, settings):
     tensors = {"user.id.own.weight": np.ones((4, 2), np.float32), "towers.weight": np.ones(3, np.float32)}
     save_file(tensors, model / "best" / "model.safetensors")
     Path(settings.report.path).write_text(f"<td>{GONE}</td>")
+    left = Path(lake.root) / "_scratch" / "clean"  # by a killed run
+    left.mkdir(parents=True)
+    (left / "part-00000").write_text(GONE)
     return lake, text
 
 

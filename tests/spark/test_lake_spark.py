@@ -1,5 +1,7 @@
 """The same table through Spark, delta-rs and Ray's reader; merges through Spark."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
@@ -7,6 +9,7 @@ from pyspark.sql import functions as F
 from tandemrec.errors import TableError
 from tandemrec.lake import TABLES
 from tandemrec.lake import spark as lake_spark
+from tandemrec.lake.scratch import Scratch
 from tandemrec.lake.types import arrow_schema
 
 
@@ -88,3 +91,34 @@ def test_replace_holds_exactly_the_rows_and_commits_only_changes(spark, lake):
     assert lake.read("items", ["item_id", "title", "brand"]).to_pylist() == [
         {"item_id": "1", "title": None, "brand": "x"}
     ]
+
+
+def test_what_a_stage_keeps_is_computed_once_and_gone_with_it(spark, lake, tmp_path):
+    spark.sparkContext.setCheckpointDir(str(tmp_path / "theirs"))
+    left = Path(lake.root) / "_scratch" / "clean" / "left"  # by a run that was killed
+    left.mkdir(parents=True)
+    for stage in ("clean", "examples"):
+        computed = spark.sparkContext.accumulator(0)
+
+        def counted(batches, computed=computed):
+            for batch in batches:
+                computed.add(batch.num_rows)
+                yield batch
+
+        with Scratch(spark, lake, stage) as scratch:
+            assert not left.exists()
+            rows = scratch.keep(spark.range(10).mapInArrow(counted, "id long"))
+            assert rows.count() == 10 and sorted(row.id for row in rows.collect()) == list(range(10))
+            assert computed.value == 10
+        assert not list((Path(lake.root) / "_scratch").glob("*"))
+        assert Path(spark.sparkContext.getCheckpointDir().removeprefix("file:")).parent == tmp_path / "theirs"
+
+
+def test_the_folder_of_a_stage_that_has_ended_is_not_made_again(spark, lake, tmp_path):
+    folder = Path(lake.root) / "_scratch" / "clean"
+    spark.sparkContext.setCheckpointDir(str(folder))  # where no other was asked for, Spark goes on naming this one
+    before = sorted(folder.glob("*"))
+    with Scratch(spark, lake, "examples"):
+        pass
+    assert sorted(folder.glob("*")) == before
+    spark.sparkContext.setCheckpointDir(str(tmp_path / "theirs"))

@@ -1,12 +1,13 @@
 """Rows that a stage computes once and reads several times, in files of the lake until the stage ends."""
 
-from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from tandemrec.lake.store import Lake, address
+
+FOLDER = "_scratch"
 
 
 class Scratch:
@@ -18,25 +19,33 @@ class Scratch:
     """
 
     def __init__(self, spark: SparkSession, lake: Lake, stage: str) -> None:
-        self._spark, self._folder = spark, f"{address(lake.root)}/_scratch/{stage}"
+        self._spark, self._folder = spark, f"{address(lake.root)}/{FOLDER}/{stage}"
         self._before: str | None = None
 
     def __enter__(self) -> "Scratch":
-        self._remove()
-        self._before = self._spark.sparkContext.getCheckpointDir()
+        _remove(self._spark, self._folder)
+        before = self._spark.sparkContext.getCheckpointDir()  # of Spark's own making, in the one that was asked for
+        if before is not None and f"/{FOLDER}/" not in before:
+            self._before = before.rsplit("/", 1)[0]
         self._spark.sparkContext.setCheckpointDir(self._folder)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._before is not None:  # a folder of Spark's own making, in the one that was asked for
-            self._spark.sparkContext.setCheckpointDir(str(PurePosixPath(self._before).parent))
-        self._remove()
+        if self._before is not None:
+            self._spark.sparkContext.setCheckpointDir(self._before)
+        _remove(self._spark, self._folder)
 
     def keep(self, rows: DataFrame) -> DataFrame:
         """The same rows, computed now."""
         return rows.checkpoint(eager=True)
 
-    def _remove(self) -> None:
-        context: Any = self._spark.sparkContext
-        path = context._jvm.org.apache.hadoop.fs.Path(self._folder)
-        path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)
+
+def remove_scratch(spark: SparkSession, lake: Lake) -> None:
+    """What stages that were killed have left; none may be running."""
+    _remove(spark, f"{address(lake.root)}/{FOLDER}")
+
+
+def _remove(spark: SparkSession, folder: str) -> None:
+    context: Any = spark.sparkContext
+    path = context._jvm.org.apache.hadoop.fs.Path(folder)
+    path.getFileSystem(context._jsc.hadoopConfiguration()).delete(path, True)

@@ -269,14 +269,7 @@ class Lake:
         properties = CommitProperties(custom_metadata={"userMetadata": mark(table)})
         return int(table.delete(where, commit_properties=properties)["num_deleted_rows"])
 
-    def overwrite(
-        self,
-        name: str,
-        rows: pa.Table | Iterable[pa.RecordBatch],
-        *,
-        where: str | None = None,
-        application: str | None = None,
-    ) -> None:
+    def overwrite(self, name: str, rows: pa.Table | Iterable[pa.RecordBatch], *, where: str | None = None) -> None:
         """Replace a table's rows in one commit; readers see the old rows or the new ones.
 
         Args:
