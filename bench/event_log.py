@@ -12,8 +12,9 @@ SHORTEST_MEDIAN_MS = 200  # below it a task is mostly its start
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """Bytes over all tasks. `skew`: of the stages that shuffle, with FEWEST_TASKS tasks and a median task of
-    SHORTEST_MEDIAN_MS or more, the largest ratio of the longest task to the median one; 0 where there is no such stage.
+    """Bytes over all tasks. `skew`: of the tasks of a stage that read a shuffle, of FEWEST_TASKS and a median of
+    SHORTEST_MEDIAN_MS or more, the largest ratio of the longest to the median one; 0 where there is no such stage. What
+    else a stage does (a union has tasks that read files) says nothing of keys.
     """
 
     jobs: int
@@ -28,7 +29,6 @@ def read_work(folder: Path) -> Work:
     """Sum up the one log in a folder."""
     jobs = read = written = spilled = 0
     durations: dict[int, list[int]] = defaultdict(list)
-    shuffles: set[int] = set()
     for path in folder.iterdir():
         with path.open(encoding="utf-8") as lines:
             for event in map(json.loads, lines):
@@ -40,12 +40,10 @@ def read_work(folder: Path) -> Work:
                     read += from_shuffle
                     written += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
                     spilled += metrics["Disk Bytes Spilled"]
-                    durations[event["Stage ID"]].append(metrics["Executor Run Time"])
                     if from_shuffle:
-                        shuffles.add(event["Stage ID"])
+                        durations[event["Stage ID"]].append(metrics["Executor Run Time"])
     skew, most_uneven = 0.0, "none"
-    for stage in shuffles:
-        times = durations[stage]
+    for stage, times in durations.items():
         middle = median(times)
         if len(times) >= FEWEST_TASKS and middle >= SHORTEST_MEDIAN_MS and max(times) / middle > skew:
             skew = max(times) / middle

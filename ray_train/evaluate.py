@@ -53,6 +53,7 @@ def run(settings: Settings) -> Figures:
     problem = Problem(
         tasks=trained.tasks,
         train=splits["train"],
+        valid=splits["valid"],
         test=splits["test"],
         interactions=features.interactions.numpy(),
         texts=partial(review_texts, lake, trained.inputs) if "reviews" in trained.inputs else None,

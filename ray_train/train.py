@@ -29,6 +29,7 @@ from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures, Run, finished
 from tandemrec.lake.store import address
 from tandemrec.learn import workers
+from tandemrec.learn.calibration import calibrate
 from tandemrec.learn.checkpoint import (
     Metadata,
     load_best,
@@ -76,6 +77,8 @@ def run(settings: Settings) -> Figures:
     model = MultiTaskModel(settings.model, settings.tasks, sizes)
     with checkpoint.as_directory() as directory:
         progress = load_best(Path(directory), model)
+    if settings.train.calibrate:
+        calibrate(model.eval(), splits["valid"], features, seed=settings.seed)
     metadata = Metadata(
         run_id=run_id, encoder=encoder, versions=versions, epoch=progress.best_epoch, metrics=progress.best_metrics
     )

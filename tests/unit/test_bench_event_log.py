@@ -29,6 +29,7 @@ def test_bytes_are_summed_and_skew_is_of_the_worst_stage_that_counts(tmp_path):
         task(0, 9000, written=10),  # uneven, but of a stage that reads files
         *[task(1, 250, read=1, spilled=5) for _ in range(9)],
         task(1, 700, read=1),
+        task(1, 9000),  # of a union: reads files
         *[task(2, 20, read=1) for _ in range(9)],
         task(2, 400, read=1),  # uneven, but too short to tell
         *[task(3, 500, read=1) for _ in range(3)],

@@ -6,9 +6,11 @@ from typing import get_args
 import numpy as np
 import pytest
 from rich.console import Console
+from sklearn.linear_model import Ridge
 
 from tandemrec.config import EvaluateSettings, Task
 from tandemrec.evaluate import BASELINES, Predictions, Problem, by_experience, comparison_table, measure, query_ids
+from tandemrec.evaluate.ease import LARGEST, item_weights
 from tandemrec.evaluate.experience import BANDS
 
 NAN = float("nan")
@@ -112,6 +114,37 @@ def test_popularity_ranks_are_those_of_a_brute_force_count():
         before = [i for i in candidates if i != t and t in candidates and interactions[i] >= interactions[int(t)]]
         want.append(1 + len(before) if t in candidates else 0)
     assert BASELINES["popularity"](problem).ranks["next_item"].tolist() == want
+
+
+def test_ease_weighs_items_as_a_ridge_regression_of_each_on_the_others_does():
+    """Brute force: column j of B is scikit-learn's ridge regression of item j on all others, without an intercept."""
+    chosen = np.random.default_rng(4).random((60, 9)) < 0.3
+    matrix = chosen.astype(float)
+    weights = item_weights(matrix.T @ matrix, 2.0)
+    for item in range(9):
+        others = np.delete(np.arange(9), item)
+        ridge = Ridge(2.0, fit_intercept=False, tol=1e-12).fit(matrix[:, others], matrix[:, item])
+        np.testing.assert_allclose(weights[others, item], ridge.coef_, atol=1e-9)
+        assert weights[item, item] == 0
+
+
+def test_ease_ranks_what_goes_with_what_a_user_has_seen_first():
+    """Items 1 and 2 are always chosen together, so are 3 and 4; 5 is popular with all, 6 was never chosen."""
+    users = np.repeat(np.arange(1, 31), 3)
+    items = np.concatenate([[1, 2, 5] if user % 2 else [3, 4, 5] for user in range(1, 31)])
+    test = rows([1, 2, 3, 4], [2, 4, 6, 3], [[1], [3], [1], [4, 3]], next_item=[2, 4, 6, NAN])
+    problem = Problem(
+        tasks=[NEXT],
+        train=rows(users, items, next_item=items),
+        test=test,
+        valid=test,
+        interactions=np.bincount(items, minlength=7),
+    )
+    assert BASELINES["ease"](problem).ranks["next_item"].tolist() == [1, 1, 0, 0]
+    other = replace(problem, test=rows([1], [3], [[1, 5]], next_item=[3]))  # of 2, 3, 4 what goes with 1 comes first
+    assert BASELINES["ease"](other).ranks["next_item"].tolist() == [3]
+    wide = replace(problem, interactions=np.ones(LARGEST + 1))
+    assert not BASELINES["ease"](wide).ranks
 
 
 def test_constant_and_bias_baselines_by_hand():

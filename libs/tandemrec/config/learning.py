@@ -226,6 +226,10 @@ class TrainSettings(Section):
         description="TASK/METRIC of the validation split; higher is better, but for log_loss, rmse and mae",
     )
     patience: int = Field(default=4, ge=1, description="epochs without a better value before training stops")
+    calibrate: bool = Field(
+        default=True,
+        description="after training, a shift and a slope of each task's answers, fitted on the validation split",
+    )
     keep_checkpoints: int = Field(default=2, ge=1)
     max_failures: int = Field(default=1, ge=0, description="times Ray starts the workers again after a crash")
 

@@ -9,8 +9,8 @@ from tandemrec.config.base import Section
 
 class EvaluateSettings(Section):
     cutoffs: list[int] = Field(default=[5, 10, 20], min_length=1, description="k of the ranking metrics")
-    baselines: list[Literal["popularity", "majority", "bias", "matrix_factorisation", "tfidf"]] = Field(
-        default=["popularity", "majority", "bias", "matrix_factorisation", "tfidf"]
+    baselines: list[Literal["popularity", "majority", "bias", "matrix_factorisation", "ease", "tfidf"]] = Field(
+        default=["popularity", "majority", "bias", "matrix_factorisation", "ease", "tfidf"]
     )
     resamples: int = Field(default=500, ge=0, description="bootstrap resamples of the 95% intervals; 0: none")
     batch_size: int = Field(default=1024, ge=1, description="examples in one scoring batch")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tandemrec.config import Task
+from tandemrec.evaluate.ease import ease
 from tandemrec.evaluate.problem import Array, Predictions, Problem, labelled
 from tandemrec.evaluate.tfidf import tfidf
 
@@ -47,7 +48,7 @@ def bias(problem: Problem) -> Predictions:
     return Predictions(scores=scores)
 
 
-BASELINES: dict[str, Baseline] = {"popularity": popularity, "majority": majority, "bias": bias, "tfidf": tfidf}
+BASELINES: dict[str, Baseline] = {"popularity": popularity, "majority": majority, "bias": bias, "ease": ease, "tfidf": tfidf}
 
 
 def popularity_ranks(problem: Problem, target: Array) -> Array:

@@ -7,7 +7,9 @@ A range join of rows with all that came before would square with a busy user or 
 2. Rows and facts are laid on one time line for each user (or item), and each row takes the array of the last fact
    before it: a running `last` that skips nulls, so facts of several kinds share the line.
 
-Both sort by user or item and hold n elements at a time, however many rows one of them has.
+Both sort by user or item and hold n elements at a time, however many rows one of them has. Reviews of an item are few
+beside the rows that refer to them, and one item may be in a tenth of all rows: these are spread over ITEM_LINES time
+lines, each with all facts of the item, so that no task has them all.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,7 @@ from pyspark.sql import functions as F
 from tandemrec.config import ExamplesSettings
 from tandemrec.examples.log import TRAIN, moment
 
+ITEM_LINES = 8
 _END = "9999-12-31"  # the time of rows that have none: after everything
 
 
@@ -31,20 +34,25 @@ def last_known(facts: DataFrame, by: str, value: Column, count: int, name: str) 
     return facts.select(by, "moment", F.collect_list(value).over(recent).alias(name))
 
 
-def as_of(rows: DataFrame, facts: Sequence[DataFrame], by: str, now: Column) -> DataFrame:
+def as_of(rows: DataFrame, facts: Sequence[DataFrame], by: str, now: Column, *, lines: int = 1) -> DataFrame:
     """Rows with the value of the last fact of each kind strictly before `now`; null where there is none.
 
     Args:
         facts: frames (by, moment, value) with one value column each, of names that rows lack.
         now: the moment of a row.
+        lines: time lines of each user or item that its rows are spread over.
     """
     values = [fact.columns[-1] for fact in facts]
-    line = rows.withColumn("moment", now).withColumn("is_fact", F.lit(False))
+    line_of_row = F.pmod(F.xxhash64("user", "item"), F.lit(lines)).cast("int")
+    line = rows.withColumns({"moment": now, "is_fact": F.lit(False), "line": line_of_row})
+    every_line = F.explode(F.sequence(F.lit(0), F.lit(lines - 1)))
     for fact in facts:
-        line = line.unionByName(fact.withColumn("is_fact", F.lit(True)), allowMissingColumns=True)
-    before = Window.partitionBy(by).orderBy("moment", "is_fact").rowsBetween(Window.unboundedPreceding, 0)
+        line = line.unionByName(
+            fact.withColumns({"is_fact": F.lit(True), "line": every_line}), allowMissingColumns=True
+        )
+    before = Window.partitionBy(by, "line").orderBy("moment", "is_fact").rowsBetween(Window.unboundedPreceding, 0)
     filled = line.withColumns({value: F.last(value, ignorenulls=True).over(before) for value in values})
-    return filled.where(~F.col("is_fact")).drop("moment", "is_fact")
+    return filled.where(~F.col("is_fact")).drop("moment", "is_fact", "line")
 
 
 def add_references(
@@ -74,7 +82,7 @@ def add_references(
     history = last_known(positives, "user", F.col("item"), settings.history_length + 1, "history")
     by_user = last_known(reviews, "user", F.struct("item", "text"), settings.user_reviews + 1, "user_reviews")
     by_item = last_known(reviews, "item", F.struct("user", "text"), settings.item_reviews + 1, "item_reviews")
-    rows = as_of(rows, [by_item], "item", at_once)
+    rows = as_of(rows, [by_item], "item", at_once, lines=ITEM_LINES)
     rows = as_of(rows, [history, by_user], "user", in_order)
     own_history = F.filter("history", lambda item: (item != F.col("item")) | (F.col("split") != TRAIN))
     of_others = {

@@ -52,6 +52,21 @@ class Factors(nn.Module):
         return score_B
 
 
+class Calibration(nn.Module):
+    """a + e^c z for the logits z of a task; changes nothing before `learn.calibration` has fitted it."""
+
+    shift: Tensor
+    log_slope: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(()))
+        self.register_buffer("log_slope", torch.zeros(()))
+
+    def forward(self, logits: Tensor) -> Tensor:
+        return self.shift + self.log_slope.exp() * logits
+
+
 class MultiTaskModel(nn.Module):
     """Learns every task of the settings together. It is a Recommender.
 
@@ -91,6 +106,7 @@ class MultiTaskModel(nn.Module):
             {t.name: tower(width, settings.tower, partial(last, t), dropout) for t in pointwise}
         )
         self.means = nn.ParameterDict({t.name: torch.zeros(1) for t in self.on_pairs if not networks})
+        self.calibration = nn.ModuleDict({t.name: Calibration() for t in (*self.on_pairs, *self.on_texts)})
 
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
         """Answer with the training shares and means, and rank by popularity, before anything is learned."""
@@ -150,7 +166,7 @@ class MultiTaskModel(nn.Module):
         for name, factors in self.factors.items():
             score_B = factors(batch, product_BD)
             logits[name] = logits[name] + score_B.reshape(-1, *[1] * (logits[name].dim() - 1))
-        return self._with_given(logits)
+        return {name: self.calibration[name](whole) for name, whole in self._with_given(logits).items()}
 
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate.

@@ -1,0 +1,70 @@
+"""Answers that mean what they say: after training, a shift and a slope for each task, fitted on validation rows.
+
+Training stops for one task; the heads of the others are by then too sure of themselves, or too timid.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tandemrec.learn.feeds import Examples, batch_at
+from tandemrec.model.batch import Features
+from tandemrec.model.heads import HEADS
+from tandemrec.model.multitask import Calibration, MultiTaskModel
+
+ROWS = 100_000  # drawn where there are more: two numbers need no more
+PRIOR_ROWS = 10.0  # how many rows the identity counts for
+STEPS = 100
+
+
+def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, seed: int, batch_size: int = 1024) -> None:
+    """Set the model's calibration to what fits the labels of validation rows best; a task without any keeps its answers.
+
+    Of a binary task it is Platt's (1999), of a multiclass one the temperature of Guo et al. (2017), of a value the
+    regression of the labels on it.
+    """
+    rows = np.arange(len(valid))
+    if len(rows) > ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
+    found: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in model.calibration}
+    columns = {task.name: (task.column, task.head) for task in model.tasks}
+    with torch.inference_mode():
+        catalogue = model.catalogue(features)
+        for start in range(0, len(rows), batch_size):
+            batch = batch_at(valid, rows[start : start + batch_size], features.category.device)
+            for name, logits in model(batch, features, model.users(batch, features, catalogue)).items():
+                label = batch.labels[columns[name][0]]
+                found[name][0].append(logits[~label.isnan()])
+                found[name][1].append(label[~label.isnan()])
+    for name, (logits, labels) in found.items():
+        if logits and len(label := torch.cat(labels)):
+            fit_affine(model.calibration[name], torch.cat(logits).clone(), label.clone(), HEADS[columns[name][1]].loss)
+
+
+def fit_affine(
+    calibration: Calibration, logits: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+) -> None:
+    """Choose shift a and slope e^c by the loss of a + e^c z over the rows plus PRIOR_ROWS (a^2 + c^2) / 2: few rows
+    change little.
+
+    Args:
+        logits: z, (N,) or (N, C), of a calibration that changes nothing yet.
+        labels: (N,).
+        loss: (logits, labels) -> (N,).
+    """
+    shift, log_slope = (torch.zeros((), device=logits.device, requires_grad=True) for _ in range(2))
+    optimizer = torch.optim.LBFGS([shift, log_slope], max_iter=STEPS, line_search_fn="strong_wolfe")
+
+    def cost() -> Tensor:
+        optimizer.zero_grad()
+        prior = PRIOR_ROWS * (shift**2 + log_slope**2) / 2
+        total = (loss(shift + log_slope.exp() * logits, labels).sum() + prior) / (len(labels) + PRIOR_ROWS)
+        total.backward()  # type: ignore[no-untyped-call]
+        return total
+
+    optimizer.step(cost)  # type: ignore[no-untyped-call]
+    if bool(torch.isfinite(shift) & torch.isfinite(log_slope)):
+        calibration.shift.copy_(shift.detach())
+        calibration.log_slope.copy_(log_slope.detach())

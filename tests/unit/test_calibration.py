@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from small_lake import ENCODER, small_lake
+
+from tandemrec.config import ModelSettings
+from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.lake import Lake
+from tandemrec.learn import load_examples, load_features, score_examples, sizes_of
+from tandemrec.learn.calibration import calibrate, fit_affine
+from tandemrec.model import MultiTaskModel
+from tandemrec.model.heads import HEADS
+from tandemrec.model.multitask import Calibration
+
+
+def fitted(head, logits, labels):
+    calibration = Calibration()
+    fit_affine(calibration, torch.from_numpy(logits).float(), torch.from_numpy(labels).float(), HEADS[head].loss)
+    return float(calibration.shift), float(calibration.log_slope.exp())
+
+
+def test_of_two_classes_it_is_a_logistic_regression_on_the_logit():
+    random = np.random.default_rng(1)
+    z = random.normal(size=20_000)
+    y = random.random(20_000) < 1 / (1 + np.exp(-(0.7 + 2.5 * z)))
+    oracle = LogisticRegression(C=np.inf, tol=1e-10).fit(z[:, None], y)
+    assert fitted("binary", z, y) == pytest.approx((oracle.intercept_[0], oracle.coef_[0, 0]), abs=0.02)
+
+
+def test_of_a_value_it_is_a_regression_and_one_that_says_nothing_becomes_the_mean():
+    random = np.random.default_rng(2)
+    z = random.normal(3.0, 2.0, size=20_000)
+    slope, shift = np.polyfit(z, 1 + 0.3 * z + random.normal(size=20_000), 1)
+    y = shift + slope * z
+    assert fitted("regression", z, y) == pytest.approx((shift, slope), abs=0.02)
+    shift, slope = fitted("regression", z, random.normal(3.0, 1.0, size=20_000))
+    assert abs(slope) < 0.05 and shift == pytest.approx(3, abs=0.1)
+
+
+def test_of_several_classes_it_is_a_temperature():
+    random = np.random.default_rng(3)
+    logits = random.normal(size=(20_000, 4))
+    y = (4 * logits + random.gumbel(size=logits.shape)).argmax(1)  # the classes of softmax(4 z)
+    shift, slope = fitted("multiclass", logits, y)
+    assert slope == pytest.approx(4, rel=0.03) and shift == pytest.approx(0, abs=1e-3)
+
+
+def test_a_few_rows_change_little():
+    shift, slope = fitted("binary", np.array([3.0, 2.0]), np.array([0, 0]))
+    assert -0.5 < shift < 0 and 0.6 < slope < 1
+
+
+def test_a_model_answers_validation_rows_better_and_ranks_as_before(tmp_path):
+    small_lake(tmp_path)
+    lake = Lake(str(tmp_path))
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    torch.manual_seed(4)
+    settings = ModelSettings(width=8, tower=[8], experts=2)
+    model = MultiTaskModel(settings, DEFAULT_TASKS, sizes_of(lake, features, splits, DEFAULT_TASKS)).eval()
+    with torch.no_grad():
+        for tower in model.towers.values():
+            tower[-1].weight.mul_(30)  # far too sure
+    before = score_examples(model, splits["valid"], features)
+    calibrate(model, splits["valid"], features, seed=1)
+    after = score_examples(model, splits["valid"], features)
+    np.testing.assert_array_equal(after.ranks["next_item"], before.ranks["next_item"])
+    for task in DEFAULT_TASKS[1:]:
+        label = splits["valid"].labels[task.column]
+        known = ~np.isnan(label)
+        assert known.sum() > 5, task.name
+
+        def cost(scores, task=task, known=known, label=label):
+            answer = scores.scores[task.name][known].astype(np.float64)
+            if task.kind == "regression":
+                return ((answer - label[known]) ** 2).mean()
+            of_label = answer[np.arange(len(answer)), label[known].astype(int)] if answer.ndim == 2 else answer
+            p = of_label if answer.ndim == 2 else np.where(label[known] == 1, answer, 1 - answer)
+            return -np.log(np.clip(p, 1e-7, 1)).mean()
+
+        assert cost(after) < cost(before), task.name
+        if task.kind != "multiclass":
+            order = np.argsort(before.scores[task.name], kind="stable")
+            assert (np.diff(after.scores[task.name][order]) >= -1e-6).all(), task.name
