@@ -37,7 +37,7 @@ def settings(lake, tmp_path):
     written = {"source": "s", "file": "f", "line": 1, "part": 0, "event_type": "click", "strength": 1.0, "count": 1}
     days = [START + timedelta(days=n) for n in range(3)]
     fill("events", [
-        written | {"user_id": "u1", "item_id": f"i{n}", "event_time": day, "last_time": day} 
+        written | {"user_id": "u1", "item_id": f"i{n}", "event_time": day, "last_time": day}
         for n, day in enumerate(days)
     ] + [written | {"user_id": "u2", "item_id": "i0", "event_time": START, "last_time": START}])  # fmt: skip
     keywords = [keyword(HOSTILE, 0.5, 0.8, 3), keyword("battery", 0.3, -0.62), keyword("price", 0.2, None)]
