@@ -56,8 +56,7 @@ def profile_as_of(spark: SparkSession, settings: Settings, user: str, moment: da
 
 
 def _said(reviews: DataFrame, settings: Settings) -> DataFrame:
-    said = interest.phrases(reviews, settings.clean.stop_words)
-    return said.join(reviews.select("review_id", "user_id", "review_time", "text_hash"), "review_id")
+    return interest.phrases(reviews.drop("rating"), settings.clean.stop_words)
 
 
 def _of_training(

@@ -80,7 +80,7 @@ def pooled(reviews: DataFrame, vectors: DataFrame, half_life: float) -> DataFram
     """
     rows = reviews.select("user_id", "text_hash", aged(half_life)).join(vectors, "text_hash")
     mean = Summarizer.mean(array_to_vector(F.col("vector").cast("array<double>")), F.col("weight"))
-    vector = F.transform(vector_to_array("vector"), lambda value: F.round(value, _DIGITS).cast("float"))
+    vector = F.transform(vector_to_array(F.col("vector")), lambda value: F.round(value, _DIGITS).cast("float"))
     return rows.groupBy("user_id").agg(mean.alias("vector")).select("user_id", vector.alias("vector"))
 
 

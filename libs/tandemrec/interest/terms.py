@@ -23,10 +23,10 @@ _BREAK = "|"
 
 
 def phrases(reviews: DataFrame, stop_words: Sequence[str]) -> DataFrame:
-    """Rows (review_id, phrase, word): each word of each phrase of each review.
+    """Rows (phrase, word and what else the reviews have): each word of each phrase of each review.
 
     Args:
-        reviews: review_id, clean_text, tokens and language of silver.reviews.
+        reviews: clean_text, tokens and language of silver.reviews, which go, and whatever else is to stay.
         stop_words: that end a phrase in every language, beside the library's.
     """
     own = {word.lower() for word in stop_words}
@@ -35,12 +35,13 @@ def phrases(reviews: DataFrame, stop_words: Sequence[str]) -> DataFrame:
     text = F.translate(F.lower("clean_text"), "\u2019", "'")
     text = F.regexp_replace(F.regexp_replace(text, masks, _BREAK), _HYPHEN, " ")
     pieces = F.regexp_extract_all(text, F.lit(_PIECE), 0)
-    rows = reviews.select("review_id", "language", "tokens", F.coalesce(pieces, F.array()).alias("_pieces"))
+    others = [name for name in reviews.columns if name not in ("clean_text", "tokens", "language")]
+    rows = reviews.select(*others, "language", "tokens", F.coalesce(pieces, F.array()).alias("_pieces"))
     between = F.when(F.col("language") == "other", _between(own)).otherwise(_between(both))
     chinese = F.filter("tokens", lambda word: (F.length(word) >= _CHINESE) & word.rlike(_LETTER))
     found = F.when(F.col("language") == "zh", F.coalesce(chinese, F.array())).otherwise(between)
-    rows = rows.select("review_id", F.explode(F.array_distinct(found)).alias("phrase"))
-    return rows.select("review_id", "phrase", F.explode(F.split("phrase", " ")).alias("word"))
+    rows = rows.select(*others, F.explode(F.array_distinct(found)).alias("phrase"))
+    return rows.select(*others, "phrase", F.explode(F.split("phrase", " ")).alias("word"))
 
 
 def _between(unwanted: set[str]) -> Column:
@@ -56,7 +57,7 @@ def vocabulary(said: DataFrame, *, longest: int, min_users: int, max_terms: int)
     """Rows (term, users): words and phrases that enough people use, those of the most people.
 
     Args:
-        said: of `phrases`, with user_id.
+        said: of `phrases` of reviews with user_id.
         longest: words of a phrase.
         min_users: people who use a term, at least.
         max_terms: how many there are, at most.

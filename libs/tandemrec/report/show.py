@@ -56,8 +56,8 @@ def print_user(
     Raises:
         TandemRecError: the lake knows nothing of the user, or not at that moment.
     """
-    chosen = {"positives": settings.examples.positives, "contacts": CONTACTS, "picks": 0, "before": before}
-    person = people(lake, [user], None, **chosen)[0]
+    positives = settings.examples.positives
+    person = people(lake, [user], None, positives=positives, contacts=CONTACTS, picks=0, before=before)[0]
     if not person.items and profile is None:
         when = f" before {words.moment(before)}" if before else ""
         raise TandemRecError(f"the lake at {lake.root} knows nothing of a user {user!r}{when}")
