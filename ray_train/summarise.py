@@ -25,6 +25,8 @@ from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import stage_main
 from tandemrec.text.generator import Generator, filled
 from tandemrec.text.identity import encoder_identity
+from tandemrec.text.made import file_digest
+from tandemrec.text.sources import model_folder
 
 
 def depends_on(settings: Settings) -> str | None:
@@ -122,7 +124,10 @@ def _write(lake: Lake, summary: SummarySettings, pending: pa.Table) -> None:
 
 
 def _identity(model: str) -> str:
-    return encoder_identity(EncoderSettings(model=model, dtype="float32"))  # of all files that change what it writes
+    """Hash of the files that decide what a model writes."""
+    identity = encoder_identity(EncoderSettings(model=model, dtype="float32"))
+    chat = model_folder(model) / "chat_template.jinja"
+    return f"{identity}-{file_digest(chat).hex()[:16]}" if chat.is_file() else identity
 
 
 def main(argv: Sequence[str] | None = None) -> int:
