@@ -6,6 +6,7 @@ A profile rests on the reviews before its moment, and on no other: which of them
 
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from tandemrec import console, interest
 from tandemrec.config import Settings
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.runs import Figures
-from tandemrec.lake.spark import merge, read
+from tandemrec.lake.spark import read, replace
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 
@@ -26,18 +27,20 @@ _READ = ("review_id", "user_id", "review_time", "rating", "language", "text_hash
 def run(spark: SparkSession, settings: Settings) -> Figures:
     """Write the terms that models read, then the profiles; terms, texts that name some, profiles, keywords of one."""
     lake = Lake.of(settings.lake)
-    reviews = _rows(spark, lake, "reviews").select(*_READ)
-    said = _said(reviews, settings).persist()
-    try:
-        terms, by_text = _of_training(spark, lake, reviews, said, settings)
-        terms.persist()
-        merge(spark, lake, "terms_vocabulary", terms, replace=True)
-        merge(spark, lake, "text_terms", by_text, replace=True)
-        terms.unpersist()
+    with ExitStack() as stack:
+
+        def kept(rows: DataFrame) -> DataFrame:
+            stack.callback(rows.persist().unpersist)
+            return rows
+
+        reviews = _rows(spark, lake, "reviews").select(*_READ)
+        said = kept(_said(reviews, settings))
+        terms = kept(_of_training(spark, lake, said, settings))
+        by_text = interest.named_by_text(interest.mentions(said, terms), _texts(spark, lake, reviews))
+        replace(spark, lake, "terms_vocabulary", terms)
+        replace(spark, lake, "text_terms", kept(by_text))
         profiles = _profiles(spark, lake, reviews, said, settings, settings.profiles.moment)
-        merge(spark, lake, "user_profiles", profiles, replace=True)
-    finally:
-        said.unpersist()
+        replace(spark, lake, "user_profiles", kept(profiles))
     figures: Figures = {name: lake.info(name).rows for name in ("terms_vocabulary", "text_terms", "user_profiles")}
     console.line(
         "  {terms_vocabulary:,} terms in the training split, {text_terms:,} texts name some; "
@@ -59,17 +62,18 @@ def _said(reviews: DataFrame, settings: Settings) -> DataFrame:
     return interest.phrases(reviews.drop("rating"), settings.clean.stop_words)
 
 
-def _of_training(
-    spark: SparkSession, lake: Lake, reviews: DataFrame, said: DataFrame, settings: Settings
-) -> tuple[DataFrame, DataFrame]:
-    """Rows of terms_vocabulary and of text_terms."""
+def _of_training(spark: SparkSession, lake: Lake, said: DataFrame, settings: Settings) -> DataFrame:
+    """Rows of terms_vocabulary."""
+    examples = _rows(spark, lake, "examples").where("kind = 'review' AND split = 'train'")
+    trained = examples.select(F.col("review").alias("text_index")).distinct()
+    trained = trained.join(_rows(spark, lake, "texts_vocabulary"), "text_index").select("text_hash")
+    return interest.numbered(_vocabulary(said.join(trained, "text_hash", "left_semi"), settings))
+
+
+def _texts(spark: SparkSession, lake: Lake, reviews: DataFrame) -> DataFrame:
+    """Rows (review_id, text_index)."""
     texts = _rows(spark, lake, "texts_vocabulary")
-    examples = _rows(spark, lake, "examples")
-    trained = examples.where("kind = 'review' AND split = 'train'").select(F.col("review").alias("text_index"))
-    trained = trained.distinct().join(texts, "text_index").select("text_hash")
-    terms = interest.numbered(_vocabulary(said.join(trained, "text_hash", "left_semi"), settings))
-    index = reviews.join(texts, "text_hash").select("review_id", "text_index")
-    return terms, interest.named_by_text(interest.mentions(said, terms), index)
+    return reviews.join(texts, "text_hash").select("review_id", "text_index")
 
 
 def _profiles(
