@@ -3,7 +3,8 @@
     python bench/interest.py --config conf/local.yaml --seeds 3 [--set model.text=false]
 
 Reads a lake on which all stages up to profiles have run (embed only where something reads vectors). In this process,
-without Ray. Prints metrics of the test split as means over the seeds, the mean of the differences and their standard error.
+without Ray. Prints metrics of the test split as means over the seeds, the mean of the differences and its standard
+error.
 """
 
 import argparse
