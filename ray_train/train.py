@@ -48,7 +48,7 @@ from tandemrec.text.layers import Cut, upper_weights
 
 READS = (
     *("examples", "item_features", "users_vocabulary", "attributes_vocabulary", "texts_vocabulary", "text_vectors"),
-    "reviews",
+    *("reviews", "text_terms"),
 )
 
 
@@ -60,7 +60,8 @@ def run(settings: Settings) -> Figures:
     # What is wrong with the tables is told here, in one line, and not by a worker.
     splits = load_examples(lake, version=versions.get("examples"))
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
-    features = load_features(lake, encoder=encoder, words=words, cut=cut, versions=versions)
+    terms = settings.model.interest is not None
+    features = load_features(lake, encoder=encoder, words=words, cut=cut, terms=terms, versions=versions)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
     sizes = sizes_of(lake, features, splits, settings.tasks, versions, cut)
     files, folder = _place(settings, run_id)
@@ -116,7 +117,9 @@ def work(config: Mapping[str, Any]) -> None:
     lake, versions = Lake.of(settings.lake), config["versions"]
     splits = load_examples(lake, version=versions["examples"])
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
-    features = load_features(lake, encoder=config["encoder"], words=words, cut=cut, versions=versions).to(device)
+    terms = settings.model.interest is not None
+    features = load_features(lake, encoder=config["encoder"], words=words, cut=cut, terms=terms, versions=versions)
+    features = features.to(device)
     torch.manual_seed(settings.seed)
     model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
     if cut is not None and model.encoder is not None:

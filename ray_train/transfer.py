@@ -126,7 +126,8 @@ def _outcomes(settings: Settings, trials: Sequence[Trial]) -> dict[Trial, Outcom
     versions = {name: version for name in READS if (version := lake.version(name)) is not None}
     encoder = encoder_of(lake, settings)
     splits = load_examples(lake, version=versions.get("examples"))
-    features = load_features(lake, encoder=encoder, versions=versions)
+    words, terms = settings.model.words_of(settings.tasks), settings.model.interest is not None
+    features = load_features(lake, encoder=encoder, words=words, terms=terms, versions=versions)
     for task in settings.tasks:
         if any(task.name in trial.tasks for trial in trials):
             stop_on = f"{task.name}/{shown_metric(task)}"
@@ -155,8 +156,9 @@ def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
     lake, versions = Lake.of(settings.lake), config["versions"]
     splits = load_examples(lake, version=versions["examples"])
     device = torch.device("cuda" if settings.train.gpu else "cpu")
-    features = load_features(lake, encoder=config["encoder"], versions=versions).to(device)
     tasks = learned_tasks(settings.tasks, trial)
+    words, terms = settings.model.words_of(tasks), settings.model.interest is not None
+    features = load_features(lake, encoder=config["encoder"], words=words, terms=terms, versions=versions).to(device)
     torch.manual_seed(settings.seed + trial.seed)
     model = MultiTaskModel(settings.model, tasks, Sizes(**config["sizes"])).to(device)
     data = Data(features=features, train=splits["train"], valid=splits["valid"])

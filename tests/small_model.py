@@ -64,7 +64,7 @@ def small_batch(features: Features) -> Batch:
     )
 
 
-def small_model(tasks=DEFAULT_TASKS, text_width=TEXT_WIDTH, classes=None, **settings) -> MultiTaskModel:
+def small_model(tasks=DEFAULT_TASKS, text_width=TEXT_WIDTH, classes=None, terms=0, **settings) -> MultiTaskModel:
     sizes = Sizes(
         users=USERS,
         items=ITEMS + 1,
@@ -74,6 +74,7 @@ def small_model(tasks=DEFAULT_TASKS, text_width=TEXT_WIDTH, classes=None, **sett
         history=LENGTH,
         text_width=text_width,
         classes=classes or {"category": 4},
+        terms=terms,
     )
     torch.manual_seed(3)
     model = MultiTaskModel(ModelSettings(**{"width": 8, "tower": [8], "experts": 2, **settings}), tasks, sizes)

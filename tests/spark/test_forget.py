@@ -77,6 +77,12 @@ def fill(spark, settings):
         "users_vocabulary": [{"user_id": u, "user_index": n} for n, u in enumerate(("user-1", GONE, STAYS), 1)],
         "texts_vocabulary": [{"text_hash": h, "text_index": n} for n, h in enumerate(order, 1)],
         "text_vectors": [{"text_hash": h, "encoder": "e", "vector": [1.0]} for h in order],
+        "text_terms": [{"text_index": n, "terms": [1]} for n in (1, 2, 3, 4)],
+        "user_profiles": [{"user_id": u, "reviews": 1, "language": "en", "keywords": []} for u in (GONE, STAYS)],
+        "user_summaries": [
+            {"user_id": u, "summary_key": "k", "model": "m", "summary": f"likes: {t}"}
+            for u, t in ((GONE, OWN), (STAYS, "lamps"))
+        ],
         "texts_failed": [{"text_hash": text[t], "encoder": "f", "error": f"no: {t}"} for t in (OWN, OTHER)],
         "user_features": [{"user_index": n, "history": [], "reviews": [], "seen": []} for n in (1, 2, 3)],
         "item_features": [
@@ -137,11 +143,14 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     assert f"user '{GONE}' is in none of them" in capsys.readouterr().out
     assert figures["rows"] == {
         "events_raw": 3, "items_raw": 1, "reviews_raw": 2, "events": 1, "reviews": 3, "quarantine": 4,
-        "users_vocabulary": 1, "texts_vocabulary": 2, "text_vectors": 2, "texts_failed": 1, "item_features": 1,
+        "users_vocabulary": 1, "texts_vocabulary": 2, "text_vectors": 2, "texts_failed": 1,
+        "text_terms": 2, "user_profiles": 1, "user_summaries": 1, "item_features": 1,
         "user_features": 1, "examples": 3, "predictions": 1, "recommendations": 1, "runs": 1, "predictions_staging": 1,
         "recommendations_staging": 1,
     }  # fmt: skip
-    for name in ("events", "reviews", "user_features", "predictions", "recommendations", "recommendations_staging"):
+    assert [row["text_index"] for row in lake.read("text_terms").sort_by("text_index").to_pylist()] == [2, 3]
+    served = ("user_profiles", "user_summaries", "predictions", "recommendations", "recommendations_staging")
+    for name in ("events", "reviews", "user_features", *served):
         others = [row for row in before[name] if GONE not in row.values() and row.get("user_index") != 2]
         assert sorted(map(str, lake.read(name).to_pylist())) == sorted(map(str, others))
         assert spark.read.format("delta").load(lake.path(name)).count() == len(others)

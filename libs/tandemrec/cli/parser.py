@@ -2,12 +2,16 @@
 
 import argparse
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import tandemrec
 from tandemrec.config import Settings, load_settings
+from tandemrec.config.interest import moment_of
 from tandemrec.errors import ConfigError
+from tandemrec.lake import Lake
+from tandemrec.lake.pseudonyms import known_as
 from tandemrec.pipeline import STAGES, run_all, run_stage, stage
 from tandemrec.pipeline.harness import (
     add_as_of_argument,
@@ -82,6 +86,14 @@ def build_parser() -> argparse.ArgumentParser:
     recommendations.add_argument("--k", type=_count, default=10, metavar="K", help="how many; default: %(default)s")
     recommendations.set_defaults(run=_show_recommendations)
 
+    user = kinds.add_parser("user", help="what a user did and is interested in")
+    add_config_arguments(user)
+    user.add_argument("--user", required=True, metavar="USER", help="user_id")
+    user.add_argument(
+        "--as-of", type=_moment, metavar="TIME", help="what was known before this ISO time; starts Spark; default: all"
+    )
+    user.set_defaults(run=_show_user)
+
     summary = commands.add_parser("summary", help="the newest run in a dozen lines")
     add_config_arguments(summary)
     summary.set_defaults(run=_summary)
@@ -91,6 +103,13 @@ def build_parser() -> argparse.ArgumentParser:
 def _group(commands: Any, name: str, does: str) -> Any:
     """What a command of two words is added to."""
     return commands.add_parser(name, help=does).add_subparsers(dest="what", metavar="WHAT", required=True)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return moment_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _count(text: str) -> int:
@@ -143,6 +162,24 @@ def _show_recommendations(arguments: argparse.Namespace) -> None:
     from tandemrec.report.show import print_recommendations
 
     print_recommendations(_settings(arguments), arguments.user, arguments.k)
+
+
+def _show_user(arguments: argparse.Namespace) -> None:
+    from tandemrec.report.interest import Profile, profiles
+    from tandemrec.report.show import print_user
+
+    settings, moment = _settings(arguments), arguments.as_of
+    lake, user = Lake.of(settings.lake), known_as(arguments.user, settings)
+    if moment is None:
+        profile = profiles(lake, [user]).get(user)
+    else:
+        from jobs.build_profiles import profile_as_of
+        from tandemrec.engines.spark import spark_session
+
+        with spark_session(settings.spark) as spark:
+            row = profile_as_of(spark, settings, user, moment)
+        profile = None if row is None else Profile.of(row)
+    print_user(lake, settings, user, profile, moment)
 
 
 def _summary(arguments: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """Typed settings, checked when built: a wrong value fails here with the key's path, never an hour later."""
 
 from tandemrec.config.base import Section
+from tandemrec.config.interest import InterestSettings, ProfileSettings, SummarySettings
 from tandemrec.config.learning import (
     BalanceSettings,
     FinetuneSettings,
@@ -26,12 +27,15 @@ __all__ = [
     "ExamplesSettings",
     "Expectation",
     "FinetuneSettings",
+    "InterestSettings",
     "ModelSettings",
     "PredictSettings",
+    "ProfileSettings",
     "ReportSettings",
     "Section",
     "Settings",
     "Source",
+    "SummarySettings",
     "Task",
     "TrainSettings",
     "WordSettings",

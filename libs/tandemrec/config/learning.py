@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from tandemrec.config.base import Section
+from tandemrec.config.interest import InterestSettings
 
 Kind = Literal["binary", "multiclass", "regression", "next_item"]
 Reads = Literal["user", "item", "review"]
@@ -158,6 +159,9 @@ class ModelSettings(Section):
         description="what tasks that read a review read of it, added up: the encoder's vector, networks over its words",
     )
     words: WordSettings = WordSettings()
+    interest: InterestSettings | None = Field(
+        default=None, description="of users: terms that their last reviews name (stage profiles); null: not read"
+    )
     finetune: FinetuneSettings | None = Field(
         default=None, description="of the encoder whose vectors text tasks read; null: its vectors as they are"
     )
@@ -189,8 +193,10 @@ class ModelSettings(Section):
             raise ValueError(
                 "item_id, text and attributes are all false, expected one: nothing would be known of items"
             )
-        if not (self.user_id or self.text or self.history != "none"):
-            raise ValueError("user_id and text are false and history is none: nothing would be known of users")
+        if not (self.user_id or self.text or self.history != "none" or self.interest is not None):
+            raise ValueError(
+                "user_id and text are false, history is none and interest null: nothing would be known of users"
+            )
         return self
 
 

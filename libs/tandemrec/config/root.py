@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from tandemrec.config.base import Section
+from tandemrec.config.interest import ProfileSettings
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings, check_given
 from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
@@ -76,6 +77,7 @@ class Settings(Section):
     embed: EmbedSettings = EmbedSettings()
     encoders: CompareEncodersSettings = CompareEncodersSettings()
     examples: ExamplesSettings = ExamplesSettings()
+    profiles: ProfileSettings = ProfileSettings()
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()

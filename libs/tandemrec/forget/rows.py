@@ -47,7 +47,9 @@ def changes(person: Person, text_indices: Sequence[int]) -> list[Change]:
         Change(table="examples", rows=F.col("user") == index),
         Change(table="user_features", rows=F.col("user_index") == index),
     ]
+    found += [Change(table=table, rows=theirs) for table in ("user_summaries", "user_profiles")]
     if text_indices:
+        found.append(Change(table="text_terms", rows=F.col("text_index").isin(list(text_indices))))
         gone = F.array(*map(F.lit, text_indices))
         others = F.coalesce(F.col("user") != index, F.lit(True))
         for table, column, rows in (("examples", "item_reviews", others), ("item_features", "reviews", F.lit(True))):

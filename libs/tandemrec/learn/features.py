@@ -15,7 +15,7 @@ from tandemrec.lake import Lake
 from tandemrec.lake.vectors import vector_matrix
 from tandemrec.learn.cache import as_tensor, table_folder
 from tandemrec.learn.feeds import Examples, left_padded
-from tandemrec.learn.reviews import review_states, review_words
+from tandemrec.learn.reviews import review_states, review_terms, review_words
 from tandemrec.model.batch import Features, Sizes
 from tandemrec.text.layers import Cut, upper_shape
 
@@ -28,6 +28,7 @@ def load_features(
     encoder: str | None,
     words: WordSettings | None = None,
     cut: Cut | None = None,
+    terms: bool = False,
     versions: Mapping[str, int] | None = None,
 ) -> Features:
     """Items by index and the matrix of text vectors, mapped from the node's cache.
@@ -37,6 +38,7 @@ def load_features(
         encoder: identity of the encoder whose vectors to read; None for a model that reads none.
         words: what to read of the words of reviews; None for a model that reads none.
         cut: of an encoder whose upper layers are learned; None for a model that learns none.
+        terms: whether to read what terms reviews name.
         versions: of the tables; default: the newest.
     """
     versions = versions or {}
@@ -59,6 +61,7 @@ def load_features(
         texts=texts,
         words=None if words is None else review_words(lake, words, versions),
         states=None if cut is None else review_states(lake, cut, versions),
+        terms=review_terms(lake, versions) if terms else None,
     )
 
 
@@ -98,6 +101,7 @@ def sizes_of(
         history=max(examples.history.shape[1] for examples in splits.values()),
         text_width=text_width,
         classes={label: 1 + _largest(label, splits) for label in sorted(labels)},
+        terms=0 if features.terms is None else 1 + int(features.terms.values.max()),
         upper=None if cut is None else upper_shape(cut) | {"dimension": text_width},
     )
 

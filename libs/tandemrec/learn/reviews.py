@@ -16,8 +16,10 @@ import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 
 from tandemrec.config import WordSettings
+from tandemrec.errors import TableError
 from tandemrec.lake import Lake
 from tandemrec.learn.cache import as_tensor, made_once, table_folder
 from tandemrec.model.batch import Lists
@@ -56,6 +58,26 @@ def review_states(lake: Lake, cut: Cut, versions: Versions) -> Lists:
             yield places, np.concatenate(each), np.array([len(one) for one in each])
 
     return _lists(lake, versions, f"states-{cut.name}", states)
+
+
+def review_terms(lake: Lake, versions: Versions) -> Lists:
+    """The terms that each review names, by their index; in memory.
+
+    Raises:
+        TableError: no review names one, or stage profiles has not run.
+    """
+    rows = lake.read("text_terms", version=versions.get("text_terms")).sort_by("text_index").combine_chunks()
+    vocabulary = lake.read("texts_vocabulary", ["text_index"], version=versions.get("texts_vocabulary"))
+    terms = rows["terms"].combine_chunks()
+    values = terms.flatten().to_numpy().astype(np.int64)
+    if len(values) == 0:
+        raise TableError("table text_terms is empty, expected terms for model.interest: does anybody write reviews?")
+    starts, lengths = np.zeros((2, (pc.max(vocabulary["text_index"]).as_py() or 0) + 1), np.int64)
+    index, counts = rows["text_index"].to_numpy(), pc.list_value_length(terms).to_numpy().astype(np.int64)
+    lengths[index], starts[index] = counts, counts.cumsum() - counts
+    return Lists(
+        **{name: torch.from_numpy(a) for name, a in (("values", values), ("starts", starts), ("lengths", lengths))}
+    )
 
 
 def review_texts(lake: Lake, versions: Versions, index_N: npt.NDArray[np.integer]) -> list[str]:

@@ -59,6 +59,13 @@ class Lists:
         at_NL = torch.where(known_NL, self.starts[index_N].unsqueeze(1) + place_L, 0)
         return self.values[at_NL], known_NL
 
+    def chained(self, index_N: Tensor) -> tuple[Tensor, Tensor]:
+        """The same lists without padding: entries one list after the other (E, ...), and whose each is (E,), from 0."""
+        length_N = self.lengths[index_N]
+        owner_E = torch.arange(len(index_N), device=index_N.device).repeat_interleave(length_N)
+        first_N = self.starts[index_N] - (length_N.cumsum(0) - length_N)
+        return self.values[first_N[owner_E] + torch.arange(len(owner_E), device=index_N.device)], owner_E
+
     def to(self, device: torch.device) -> Self:
         return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
 
@@ -69,7 +76,7 @@ class Features:
 
     `reviews` are texts of the training split; `interactions` counts the training positives: an item with none is no
     candidate. `texts` is float16, mapped from a file where it lies on the processor, and None for data without text;
-    so are `words` and `states`, where no model reads them.
+    so are `words`, `states` and `terms`, where no model reads them.
     """
 
     category: Tensor  # (I + 1,)
@@ -81,6 +88,7 @@ class Features:
     texts: Tensor | None = None  # (T + 1, W)
     words: Lists | None = None  # numbers of words, from 1
     states: Lists | None = None  # (V, W) tokens after the encoder's lower layers
+    terms: Lists | None = None  # numbers of terms, from 1
 
     def __len__(self) -> int:
         """Rows, padding included: I + 1."""
@@ -121,3 +129,4 @@ class Sizes:
     text_width: int  # W; 0 for data without text
     classes: dict[str, int]  # by label column of a multiclass task
     upper: dict[str, Any] | None = None  # of the encoder's upper layers, where they are learned
+    terms: int = 0  # where they are read

@@ -1,6 +1,6 @@
 """One model for all tasks: shared representations, shared layers, a tower and a head for each task.
 
-    user  = history of items, own reviews, id            item = id, attributes, description, reviews by others
+    user  = history of items, own reviews, their terms, id       item = id, attributes, description, reviews by others
     next item:     users @ catalogue + bias, over the whole catalogue
     other tasks:   tower(shared(user, item, user * item)) or tower(shared(review)), by what the task reads
 
@@ -145,7 +145,7 @@ class MultiTaskModel(nn.Module):
             row_m, place_m = again_BL.nonzero(as_tuple=True)
             history_BLD = history_BLD.index_put((row_m, place_m), own_nD[(again_B.cumsum(0) - 1)[row_m]])
         reviews_BD = self.text(features.mean_vectors(batch.user_reviews)) if self._reads_text else None
-        users_BD: Tensor = self.user(batch, history_BLD, reviews_BD)
+        users_BD: Tensor = self.user(batch, history_BLD, reviews_BD, features.terms)
         return users_BD if self.scale is None else users_BD * self.scale.exp()
 
     def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:

@@ -11,8 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from tandemrec.config import ModelSettings
-from tandemrec.model.batch import Batch, Features, Sizes
+from tandemrec.config import InterestSettings, ModelSettings
+from tandemrec.model.batch import Batch, Features, Lists, Sizes
 from tandemrec.model.history import HISTORIES
 
 
@@ -90,8 +90,35 @@ class ItemEncoder(nn.Module):
         return cast(Tensor, self.norm(vector_ND))
 
 
+class TermInterest(nn.Module):
+    """The terms of a user's last reviews: n^-0.5 * sum of w v_t over the n terms that they name, w = 2^(-place /
+    half_life), the last review at place 0.
+
+    Divided by a root as in MeanHistory. A term that training never named keeps the vector of zeros, which says nothing;
+    how telling another one is its vector's length learns. In training terms are left out at random.
+    """
+
+    def __init__(self, settings: InterestSettings, count: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.own = nn.EmbeddingBag(count, width, mode="sum")
+        self.half_life, self.dropout = settings.half_life, dropout
+        nn.init.zeros_(self.own.weight)
+
+    def forward(self, reviews_BR: Tensor, terms: Lists) -> Tensor:
+        """(B, D); zeros for a user whose reviews name none."""
+        rows, length = reviews_BR.shape
+        term_E, owner_E = terms.chained(reviews_BR.flatten())
+        if self.training and self.dropout > 0:
+            left_E = torch.rand(term_E.shape, device=term_E.device) >= self.dropout
+            term_E, owner_E = term_E[left_E], owner_E[left_E]
+        row_E, age_E = owner_E // length, length - 1 - owner_E % length
+        count_B = row_E.bincount(minlength=rows)
+        weight_E = torch.exp2(-age_E / self.half_life) * count_B.clamp(min=1).rsqrt()[row_E]
+        return cast(Tensor, self.own(term_E, count_B.cumsum(0) - count_B, per_sample_weights=weight_E))
+
+
 class UserEncoder(nn.Module):
-    """Users as vectors, as of a moment: history, own reviews and, beside them, an id."""
+    """Users as vectors, as of a moment: history, own reviews, the terms that these name and, beside them, an id."""
 
     def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
         super().__init__()
@@ -99,19 +126,31 @@ class UserEncoder(nn.Module):
         self.history = HISTORIES[settings.history](width, sizes.history, settings.dropout)
         self.from_history = nn.Linear(width, width) if settings.history != "none" else nn.Identity()
         self.reviews = nn.Linear(width, width, bias=False) if settings.text and sizes.text_width else nn.Identity()
+        self.interest = (
+            TermInterest(settings.interest, sizes.terms, width, settings.dropout)
+            if settings.interest is not None
+            else None
+        )
         # An id that is never trained stays at zero, which is to be unknown; a product learns nothing from two zeros.
         spread = 0.1 * width**-0.5 if settings.pairs == "product" else 0.0
         self.id = IdVectors(sizes.users, width, settings.id_dropout, spread) if settings.user_id else None
         self.dropout = nn.Dropout(settings.dropout)
 
-    def forward(self, batch: Batch, history_BLD: Tensor, reviews_BD: Tensor | None) -> Tensor:
-        """(B, D), from the vectors of the items of each row's history and the projected mean of the user's reviews."""
+    def forward(
+        self, batch: Batch, history_BLD: Tensor, reviews_BD: Tensor | None, terms: Lists | None = None
+    ) -> Tensor:
+        """(B, D), from the vectors of the items of each row's history, the projected mean of the user's reviews, and
+        the terms of these.
+        """
         known_BL = batch.history > 0
         if self.training and self.dropout.p > 0:  # whole items: what is left of a history has to do
             known_BL = known_BL & (torch.rand(known_BL.shape, device=known_BL.device) >= self.dropout.p)
         vector_BD = self.from_history(self.history(history_BLD, known_BL))
         if reviews_BD is not None:
             vector_BD = vector_BD + self.reviews(reviews_BD)
+        if self.interest is not None:
+            assert terms is not None  # whoever loads the features asks the settings
+            vector_BD = vector_BD + self.interest(batch.user_reviews, terms)
         if self.id is not None:
             vector_BD = vector_BD + self.id(batch.user, batch.user > 0)
         return cast(Tensor, self.dropout(vector_BD))

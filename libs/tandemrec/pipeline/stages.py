@@ -28,7 +28,8 @@ _RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw")
 _SILVER = ("events", "items", "reviews")  # what examples are made of
 _VOCABULARIES = ("users_vocabulary", "items_vocabulary", "texts_vocabulary", "attributes_vocabulary")
 _GOLD = (*_VOCABULARIES, "item_features", "user_features", "examples")
-_LEARNED_FROM = (*_GOLD, "text_vectors", "reviews")  # reviews: by models that read words
+_TERMS = ("terms_vocabulary", "text_terms")
+_LEARNED_FROM = (*_GOLD, "text_vectors", "reviews", *_TERMS)  # reviews: by models that read words
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -66,6 +67,24 @@ STAGES: tuple[Stage, ...] = (
         settings=("seed", "examples", "sources", "clean"),
         reads=_SILVER,
         writes=_GOLD,
+    ),
+    Stage(
+        name="profiles",
+        module="jobs.build_profiles",
+        engine="spark",
+        does="what users are interested in, told from their reviews: keywords, sentiment, a vector",
+        settings=("profiles", "clean"),
+        reads=("reviews", "texts_vocabulary", "examples", "text_vectors"),
+        writes=(*_TERMS, "user_profiles"),
+    ),
+    Stage(
+        name="summarise",
+        module="ray_train.summarise",
+        engine="ray",
+        does="a paragraph on each user by a language model, where profiles.summary asks for it",
+        settings=("profiles",),
+        reads=("user_profiles", "reviews"),
+        writes=("user_summaries",),
     ),
     Stage(
         name="train",

@@ -34,8 +34,11 @@ class Trained:
         """The best checkpoint and what it reads of items and texts."""
         model, _ = load_model(_best(self.root, self.run_id))
         words, cut = model.settings.words_of(model.tasks), Cut.of(model.settings, model.tasks, self.encoding)
-        lake = Lake(self.root)
-        return model, load_features(lake, encoder=self.encoder, words=words, cut=cut, versions=self.inputs)
+        terms = model.settings.interest is not None
+        features = load_features(
+            Lake(self.root), encoder=self.encoder, words=words, cut=cut, terms=terms, versions=self.inputs
+        )
+        return model, features
 
     def examples(self, split: str) -> Examples:
         return load_examples(Lake(self.root), version=self.inputs["examples"])[split]

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from tandemrec.lake import Lake
+from tandemrec.report.interest import Profile, profiles
 from tandemrec.report.scan import count_by
 from tandemrec.report.words import visible
 
@@ -39,12 +40,15 @@ class Pick:
 
 @dataclass(frozen=True, kw_only=True)
 class Person:
-    """`items` counts all items of the history; `contacts` are the last of them, newest first."""
+    """`items` counts all items of the history; `contacts` are the last of them, newest first. `profile` is None of one
+    who wrote no review.
+    """
 
     user_id: str
     items: int
     contacts: Sequence[Contact]
     picks: Sequence[Pick]
+    profile: Profile | None = None
 
 
 def recommending_run(lake: Lake) -> str | None:
@@ -79,18 +83,27 @@ def spread(lake: Lake, number: int) -> list[str]:
 
 
 def people(
-    lake: Lake, user_ids: Sequence[str], run_id: str | None, *, positives: list[str], contacts: int, picks: int
+    lake: Lake,
+    user_ids: Sequence[str],
+    run_id: str | None,
+    *,
+    positives: list[str],
+    contacts: int,
+    picks: int,
+    before: datetime | None = None,
 ) -> list[Person]:
-    """History and recommendations of some users, in their order.
+    """History, interests and recommendations of some users, in their order.
 
     Args:
         positives: the event types, and `review`, that make a history.
         contacts: items of the history to show.
         picks: recommendations to show.
+        before: the end of the history; default: all of it.
     """
     if not user_ids:
         return []
-    done = _done(lake, user_ids, positives)
+    done = _done(lake, user_ids, positives, before)
+    known = profiles(lake, user_ids)
     picked = _picked(lake, user_ids, run_id, picks)
     # An item may be a reason though it stands beyond the contacts shown.
     shown = {item for user in done.values() for item in list(user)[:contacts]}
@@ -105,6 +118,7 @@ def people(
                 for item, (did, last) in list(done.get(user_id, {}).items())[:contacts]
             ],
             picks=[_pick(row, items) for row in picked if row["user_id"] == user_id],
+            profile=known.get(user_id),
         )
         for user_id in user_ids
     ]
@@ -113,7 +127,7 @@ def people(
 Done = dict[str, dict[str, tuple[list[str], datetime]]]
 
 
-def _done(lake: Lake, user_ids: Sequence[str], positives: list[str]) -> Done:
+def _done(lake: Lake, user_ids: Sequence[str], positives: list[str], before: datetime | None) -> Done:
     """By user and item, the newest item first: what was done and when last."""
     of_users = pc.field("user_id").isin(list(user_ids))
     rows: list[dict[str, Any]] = []
@@ -125,6 +139,7 @@ def _done(lake: Lake, user_ids: Sequence[str], positives: list[str]) -> Done:
         rows += [
             {**row, "event_type": "review", "event_time": row["review_time"], "value": row["rating"]} for row in written
         ]
+    rows = [row for row in rows if before is None or row["event_time"] < before]
     rows.sort(key=lambda row: (row["event_time"], row["item_id"], row["event_type"]))
     done: Done = {}
     for row in rows:

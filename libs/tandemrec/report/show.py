@@ -1,4 +1,8 @@
-"""What one user gets: recommendations with titles, scores and reasons, under the user's last items."""
+"""What one user gets: recommendations with titles, scores and reasons, under the user's last items. And what the user
+is interested in.
+"""
+
+from datetime import datetime
 
 import pyarrow.compute as pc
 from rich.table import Table as Grid
@@ -10,6 +14,7 @@ from tandemrec.errors import TandemRecError
 from tandemrec.lake import Lake
 from tandemrec.lake.pseudonyms import known_as
 from tandemrec.report import words
+from tandemrec.report.interest import Profile
 from tandemrec.report.people import Person, people, recommending_run
 
 CONTACTS = 10
@@ -39,13 +44,49 @@ def print_recommendations(settings: Settings, user: str, k: int) -> None:
         console.line(f"\nno more than these {len(person.picks)} were predicted (setting predict.k)")
 
 
+def print_user(
+    lake: Lake, settings: Settings, user: str, profile: Profile | None, before: datetime | None = None
+) -> None:
+    """Print the history of a user, what the user is interested in, and a summary where one was written.
+
+    Args:
+        profile: None of one who wrote no review.
+        before: the moment as of which it is, and where the history ends; default: now.
+
+    Raises:
+        TandemRecError: the lake knows nothing of the user, or not at that moment.
+    """
+    positives = settings.examples.positives
+    person = people(lake, [user], None, positives=positives, contacts=CONTACTS, picks=0, before=before)[0]
+    if not person.items and profile is None:
+        when = f" before {words.moment(before)}" if before else ""
+        raise TandemRecError(f"the lake at {lake.root} knows nothing of a user {user!r}{when}")
+    _print_history(person)
+    if profile is None:
+        there = lake.exists("user_profiles") or before
+        console.line("\nno review, so no profile" if there else "\nno profiles yet: run stage profiles")
+        return
+    console.line(f"\ninterests, from {words.count(profile.reviews)} reviews, most in language {profile.language}")
+    grid = Grid(box=None, pad_edge=False, header_style="bold")
+    for heading in ("keyword", "weight", "reviews", "last", "sentiment"):
+        grid.add_column(heading, justify="right" if heading in ("weight", "reviews") else "left", no_wrap=True)
+    colours = {"good": "green", "bad": "red", "faint": "dim"}
+    for one in profile.keywords:
+        cells = _cells(one.term, words.share(one.weight, 1), words.count(one.count), words.day(one.last))
+        told = "" if one.sentiment is None else f"{one.bar} {one.sentiment:+.2f}"
+        grid.add_row(*cells, Text(told, style=colours[one.mood]))
+    console.table(grid)
+    if profile.summary:
+        console.line(f"\nsummary: {words.visible(profile.summary, 2000)}")
+
+
 def _others(lake: Lake, run_id: str) -> str:
     where = (pc.field("run_id") == run_id) & (pc.field("rank") == 1)
     names = lake.read("recommendations", ["user_id"], where=where, limit=3)["user_id"].to_pylist()
     return ", ".join(sorted(names))
 
 
-def _print(person: Person, run_id: str) -> None:
+def _print_history(person: Person) -> None:
     shown = len(person.contacts)
     of = f", the last {shown} of {words.count(person.items)}" if shown < person.items else ""
     console.line(f"user {person.user_id}: history{of}, newest first" if shown else f"user {person.user_id}: no history")
@@ -56,6 +97,10 @@ def _print(person: Person, run_id: str) -> None:
         for contact in person.contacts:
             history.add_row(*_cells(words.day(contact.last), contact.did, contact.item_id, contact.title))
         console.table(history)
+
+
+def _print(person: Person, run_id: str) -> None:
+    _print_history(person)
     console.line(f"\nrecommended by the model of run {run_id}")
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for heading in ("rank", "item", "title", "category", "score", "reason"):

@@ -57,6 +57,65 @@ GOLD = (
         checks={"index_from_1": "value_index >= 1"},
     ),
     Table(
+        name="terms_vocabulary",
+        layer="gold",
+        comment="Words and phrases that several users name in reviews of the training split, the commonest first",
+        columns=columns_of(
+            """
+            term        string!     in lower case, words of a phrase with a space between
+            term_index  int!        from 1, contiguous; 0 stands for no term; another run may give another one
+            users       bigint!     who name it in the training split
+            """
+        ),
+        key=("term",),
+        checks={"index_from_1": "term_index >= 1"},
+    ),
+    Table(
+        name="text_terms",
+        layer="gold",
+        comment="The terms that a review's text names; a text that names none is not here",
+        columns=columns_of(
+            """
+            text_index  int!        texts_vocabulary
+            terms       array<int>! terms_vocabulary, each once, in order
+            """
+        ),
+        key=("text_index",),
+    ),
+    Table(
+        name="user_profiles",
+        layer="gold",
+        comment="What users are interested in, told from their reviews as of a moment",
+        columns=columns_of(
+            """
+            user_id     string!     who; only users with a review
+            as_of       timestamp   reviews strictly before it are read; null: all
+            reviews     int!        how many there are
+            language    string!     of most of them
+            keywords    array<struct<term:string,weight:double,sentiment:double,count:int,last_time:timestamp>>! \
+heaviest first; weight: share of all terms of the user; sentiment: -1 to 1, null where the user gave no stars; count: \
+reviews that name it
+            encoder     string      whose vectors are pooled; null without vectors
+            vector      array<float> mean of the reviews' vectors, a review half a life old counting half
+            """
+        ),
+        key=("user_id",),
+    ),
+    Table(
+        name="user_summaries",
+        layer="gold",
+        comment="A paragraph on a user by a language model, from the user's profile and last reviews",
+        columns=columns_of(
+            """
+            user_id     string!     who
+            summary_key string!     sha256 of model, prompt and length: the same asks for the same summary
+            model       string!     as in profiles.summary.model
+            summary     string!     what it wrote
+            """
+        ),
+        key=("user_id",),
+    ),
+    Table(
         name="text_vectors",
         layer="gold",
         comment="What an encoder makes of a text; a text is encoded once for each encoder",

@@ -1,0 +1,54 @@
+"""A decoder that writes: greedy, the same each time, refused where it cannot."""
+
+import pytest
+import torch
+from tiny_decoder import tiny_decoder
+
+from tandemrec.config import SummarySettings
+from tandemrec.errors import ModelError
+from tandemrec.text.generator import Generator, filled
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_decoder(tmp_path_factory.mktemp("decoder"))
+
+
+def greedy(folder, prompt, tokens):
+    """The likeliest next token again and again, each time over the whole text."""
+    import transformers
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    ids = tokenizer(prompt, return_tensors="pt")["input_ids"]
+    asked = ids.shape[1]
+    with torch.inference_mode():
+        while ids.shape[1] < asked + tokens and ids[0, -1] != tokenizer.eos_token_id:
+            ids = torch.cat([ids, model(ids).logits[:, -1:].argmax(-1)], dim=1)
+    return " ".join(tokenizer.decode(ids[0, asked:], skip_special_tokens=True).split())
+
+
+def test_it_writes_the_likeliest_token_each_time(folder):
+    generator = Generator(str(folder), max_tokens=6)
+    for prompt in ("good guitar strings", "bad battery"):
+        said = generator.write(prompt)
+        assert said == greedy(folder, prompt, 6) == generator.write(prompt)
+        assert said
+    assert generator.write("good " * 500) == greedy(folder, "good " * 58, 6)  # 64 positions
+
+
+def test_what_cannot_write_is_refused(folder):
+    with pytest.raises(ModelError, match="max_tokens is 64, expected fewer than the 64 positions"):
+        Generator(str(folder), max_tokens=64)
+    with pytest.raises(ModelError, match=r"generator tiny:1 .*weights|no weights for"):
+        Generator("tiny:1", max_tokens=4)
+
+
+def test_prompts_come_from_the_template():
+    said = filled("{language}: {keywords} | {reviews}", keywords=["a", "b c"], reviews=["{x}", "y"], language="zh")
+    assert said == "zh: a, b c | - {x}\n- y"
+    for template in ("no placeholder", "{nobody}", "{keywords", "{}"):
+        with pytest.raises(ValueError, match=r"template|placeholders"):
+            SummarySettings(template=template)
+    with pytest.raises(ValueError, match="40 hex digits"):
+        SummarySettings(model="hub:somebody/model")
