@@ -4,6 +4,7 @@ from tandemrec.config.base import Section
 from tandemrec.config.learning import (
     BalanceSettings,
     FinetuneSettings,
+    MixupSettings,
     ModelSettings,
     Task,
     TrainSettings,
@@ -26,6 +27,7 @@ __all__ = [
     "ExamplesSettings",
     "Expectation",
     "FinetuneSettings",
+    "MixupSettings",
     "ModelSettings",
     "PredictSettings",
     "ReportSettings",

@@ -91,7 +91,7 @@ def batch_at(examples: Examples, rows_B: Array, device: torch.device | str = "cp
         return torch.from_numpy(getattr(examples, name)[rows_B].astype(np.int64)).to(device)
 
     labels = {name: torch.from_numpy(label[rows_B]).to(device) for name, label in examples.labels.items()}
-    return Batch(labels=labels, **{name: column(name) for name in (*INDICES, *LISTS)})
+    return Batch(labels=labels, mixture=None, **{name: column(name) for name in (*INDICES, *LISTS)})
 
 
 def left_padded(values: Array, lengths_N: Array, width: int) -> Array:
