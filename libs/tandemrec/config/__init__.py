@@ -16,9 +16,10 @@ from tandemrec.config.quality import Expectation
 from tandemrec.config.root import Settings
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
-from tandemrec.config.text import EmbedSettings, EncoderSettings
+from tandemrec.config.text import AugmentSettings, EmbedSettings, EncoderSettings, GeneratorSettings
 
 __all__ = [
+    "AugmentSettings",
     "BalanceSettings",
     "CleanSettings",
     "EmbedSettings",
@@ -27,6 +28,7 @@ __all__ = [
     "ExamplesSettings",
     "Expectation",
     "FinetuneSettings",
+    "GeneratorSettings",
     "MixupSettings",
     "ModelSettings",
     "PredictSettings",
