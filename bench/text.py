@@ -51,8 +51,11 @@ class Reviews:
     words: WordSettings
     train: TrainSettings
     languages: str
+    split: tuple[Array, Array, Array] | None = None  # training, validation and test rows; default: at random
 
     def parts(self) -> tuple[Array, Array, Array]:
+        if self.split is not None:
+            return self.split
         order = np.random.default_rng(42).permutation(len(self.texts))
         first, second = int(len(order) * 0.8), int(len(order) * 0.9)
         return order[:first], order[first:second], order[second:]
