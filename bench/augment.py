@@ -1,10 +1,10 @@
 """What mixed and made texts give a model over reviews, by how many training rows there are.
 
 Real reviews (musical instruments), the library's model on frozen vectors, the split of bench/text.py. Of the training
-part a tenth, three tenths or all is learned from; validation and test rows are the same for all. What is compared:
-nothing, mixup of vectors, mixup of hidden states, texts by crop and shuffle, and paraphrases with crop and shuffle where
-none passes. Paraphrases are slow on a processor, so they are of the first tenth alone. Differences to nothing come with
-95% intervals: test rows and seeds are drawn anew, the same ones for both.
+part a tenth, three tenths or all is learned from; validation and test rows are the same for all. Compared are nothing,
+mixup of vectors, mixup of hidden states, texts by crop and shuffle, and paraphrases, with crop and shuffle where none
+passes. Paraphrases are slow on a processor, so they are of the first tenth alone. Differences to nothing come with 95%
+intervals: test rows and seeds are drawn anew, the same ones for both.
 
 What was written and encoded is kept in --work, so that an interrupted run goes on.
 """

@@ -102,6 +102,25 @@ class TestSynthesis:
         assert made.rejected["first"] == {"none": 1, "similarity": 1}
         assert {name: count for name, count in made.rejected["second"].items() if count} == {"similarity": 1}
 
+    def test_a_text_that_says_something_else_is_left_to_the_next_method(self):
+        """Of two clusters: the first method's texts lie in the other one, which the cosine alone does not tell."""
+        label = np.repeat([0.0, 1.0], 10)
+        vectors = np.stack([np.ones(20), label - 0.5], axis=1)
+        names = [f"{number}" for number in range(20)]
+        sources = Sources(ids=names, texts=names, vectors=vectors, labels={"sentiment": label})
+        others = {f"{name} turned": -row for name, row in zip(names, vectors[:, 1], strict=True)}
+        others |= {f"{name} anew": row * 0.9 for name, row in zip(names, vectors[:, 1], strict=True)}
+        made = synthesise(
+            sources,
+            range(20),
+            {end: lambda texts, _, end=end: [f"{text} {end}" for text in texts] for end in ("turned", "anew")},
+            lambda texts: np.array([[1.0, others[text]] for text in texts]),
+            Probes(vectors, sources.labels, seed=0),
+            variants=1,
+            similarity=(0.5, 0.9999),
+        )
+        assert made.rejected["turned"] == {"none": 0, "label": 20} and made.method == ["anew"] * 20
+
     def test_no_text_twice_and_none_that_a_review_has(self):
         made = self.made({"m": lambda texts, _: ["A" if t == "a" else None for t in texts]}, variants=2)
         assert made.text == ["A"] and made.rejected["m"]["repeated"] == 1
