@@ -56,7 +56,6 @@ class TestFilters:
         assert cosines(one, other) == pytest.approx([0.5**0.5, 1, 0])
 
     def test_a_text_that_turned_into_another_class_does_not_pass(self):
-        """A task's probes are learned from the other folds: to have seen the source is of no use."""
         generator = np.random.default_rng(0)
         label = np.repeat([0.0, 1.0], 100)
         vectors = generator.normal(size=(200, 4)) * 0.3 + label[:, None] * [4, 0, 0, 0]
@@ -66,6 +65,11 @@ class TestFilters:
         places = np.arange(200)
         assert probes.agree(vectors, places).all()
         assert (probes.agree(turned, places) == np.isnan(label)).all()  # nothing judges what has no label
+
+    def test_to_have_seen_the_source_is_of_no_use(self):
+        """Each vector has a dimension of its own, by which a probe that had seen it would know its label."""
+        label = np.tile([0.0, 1.0], 30)
+        assert (Probes(np.eye(60), {"sentiment": label}, seed=1).of_source["sentiment"] == label).mean() < 0.7
 
     def test_where_the_probe_errs_about_the_source_too_the_text_passes(self):
         vectors = np.repeat([[-1.0], [1.0]], 50, axis=0)
