@@ -27,15 +27,18 @@ from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import run_identity, stage_main
 from tandemrec.text.encoder import Encoder
 from tandemrec.text.generation import Generator
-from tandemrec.text.identity import device_of, embedding_identity
+from tandemrec.text.identity import device_of, embedding_identity, generator_identity
 from tandemrec.text.pending import encode_each
 
 REVIEWS_A_COMMIT = 256
 
 
-def depends_on(settings: Settings) -> str | None:
-    """The encoder's files are outside the lake."""
-    return None if settings.augment is None else embedding_identity(settings.embed)
+def depends_on(settings: Settings) -> list[str]:
+    """The files of the encoder and of the generator are outside the lake."""
+    if settings.augment is None:
+        return []
+    generator = settings.augment.generator
+    return [embedding_identity(settings.embed), *([] if generator is None else [generator_identity(generator)])]
 
 
 def run(settings: Settings) -> Figures:
@@ -52,15 +55,14 @@ def run(settings: Settings) -> Figures:
         return {"made": 0}
     lake = Lake.of(settings.lake)
     device = device_of(settings.embed)
-    generator = None if options.generator is None else Generator(options.generator, device=device)
-    wrote = None if generator is None else generator.identity
-    recipe = fingerprint(embedding_identity(settings.embed), wrote, _how(options), settings.seed)
+    recipe = fingerprint(depends_on(settings), _how(options), settings.seed)
     sources = training_reviews(lake, embedding_identity(settings.embed), options.reviews)
     known, dropped = _kept(lake, recipe, sources.ids)
     figures: Figures = {"reviews": len(sources.ids), "kept": len(known), "made": 0, "dropped": dropped}
     pending = [place for place, name in enumerate(sources.ids) if name not in known]
     rejected: dict[str, Counter[str]] = {}
     if pending:
+        generator = None if options.generator is None else Generator(options.generator, device=device)
         encoder = Encoder(settings.embed.encoder, device=device, tokens_per_batch=settings.embed.tokens_per_batch)
         judged = {t.column for t in settings.tasks if "review" in t.reads and t.kind in ("binary", "multiclass")}
         labels = {name: label for name, label in sources.labels.items() if name in judged}

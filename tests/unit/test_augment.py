@@ -21,6 +21,7 @@ from tandemrec.learn.reviews import review_words
 from tandemrec.pipeline import run_stage, stage
 from tandemrec.text.encoder import Encoder
 from tandemrec.text.generation import Generator
+from tandemrec.text.identity import generator_identity
 from tandemrec.text.words import words_of
 
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
@@ -278,7 +279,7 @@ class TestJob:
         counts = {name: sum(row["method"] == name for row in made) for name in ("paraphrase", "crop_shuffle")}
         assert sum(counts.values()) == figures["made"]
         assert counts["paraphrase"] + sum(figures["rejected"]["paraphrase"].values()) == figures["reviews"] == 60
-        identity = Generator(GeneratorSettings(model=writer)).identity
+        identity = generator_identity(GeneratorSettings(**writing))
         assert all((row["generator"] == identity) == (row["method"] == "paraphrase") for row in made)
 
     def test_nothing_happens_unless_it_is_asked_for(self, lake):

@@ -1,6 +1,5 @@
 """A decoder that writes: prompts in, texts out, the same ones for the same prompts, settings and seed."""
 
-import hashlib
 import os
 from collections.abc import Sequence
 
@@ -8,8 +7,7 @@ import torch
 
 from tandemrec.config import GeneratorSettings
 from tandemrec.errors import ModelError
-from tandemrec.text.identity import TOKENISER, Device, weight_files
-from tandemrec.text.made import file_digest
+from tandemrec.text.identity import Device, generator_identity
 from tandemrec.text.sources import model_folder, needs_network
 
 PROMPT_TOKENS = 512  # of a prompt that are read, the last ones: what is to be written follows them
@@ -19,7 +17,7 @@ class Generator:
     """A GPT-type model of one setting, in memory and ready.
 
     Attributes:
-        identity: sixteen hex digits of the sha256 over weights and tokeniser.
+        identity: of `text.identity.generator_identity`.
 
     Raises:
         ModelError: the weights are not there, no safetensors, or not those of a decoder.
@@ -34,7 +32,7 @@ class Generator:
         transformers.logging.disable_progress_bar()
         self.settings, self.device = settings, device
         folder, local = model_folder(settings.model), {"local_files_only": True, "trust_remote_code": False}
-        self.identity = _identity(settings.model)
+        self.identity = generator_identity(settings)
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left", **local)
             self._model = transformers.AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **local)
@@ -83,11 +81,3 @@ class Generator:
         message = [{"role": "user", "content": prompt}]
         asked: str = self._tokenizer.apply_chat_template(message, tokenize=False, add_generation_prompt=True)
         return asked
-
-
-def _identity(model: str) -> str:
-    folder = model_folder(model)
-    digest = hashlib.sha256()
-    for path in [*weight_files(folder), *sorted({p for pattern in TOKENISER for p in folder.glob(pattern)})]:
-        digest.update(path.name.encode() + b"\0" + file_digest(path))
-    return digest.hexdigest()[:16]

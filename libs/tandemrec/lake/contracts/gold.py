@@ -161,7 +161,7 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             text_hash   string!     sha256 of the text
             text_index  int!        texts_vocabulary
             method      string!     paraphrase or crop_shuffle
-            generator   string      identity of the model that wrote it: hash of weights and tokeniser
+            generator   string      identity of the model that wrote it: hash of weights, tokeniser and settings
             similarity  double!     cosine of the encoder's vectors of source and text
             recipe      string!     hash of encoder, generator, settings and seed
             run_id      string!     of augment, in gold.runs
