@@ -18,8 +18,9 @@ from zlib import crc32
 
 import numpy as np
 import torch
+from deciding import NOTHING, Answers, Array, shifts
 from figures import publish
-from text import ENCODED, NOTHING, Answers, Array, Reviews, musical_instruments, network, shifts
+from text import ENCODED, Reviews, musical_instruments, network
 
 from tandemrec.augment import Made, Probes, Sources, crop_and_shuffle, synthesise
 from tandemrec.augment.synthesis import Method

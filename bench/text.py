@@ -12,12 +12,13 @@ import io
 import unicodedata
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from deciding import NOTHING, Answers, Array, shifts, together
 from figures import publish
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
@@ -35,10 +36,6 @@ from tandemrec.text.encoder import Encoder
 from tandemrec.text.layers import Cut, lower_states, upper_shape, upper_weights
 from tandemrec.text.words import word_ids, words_of
 
-Array = np.ndarray
-Answers = dict[str, tuple[Array, Array]]  # task -> probabilities of the classes (n, C) of validation and test rows
-NOTHING = 1e-9
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reviews:
@@ -51,6 +48,8 @@ class Reviews:
     words: WordSettings
     train: TrainSettings
     languages: str
+    encoder: EncoderSettings
+    folder: Path | None = None  # where its vectors are kept
     split: tuple[Array, Array, Array] | None = None  # training, validation and test rows; default: at random
 
     def parts(self) -> tuple[Array, Array, Array]:
@@ -76,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(1)
     figures: dict[str, float] = {}
     for name in arguments.sets:
-        reviews = READERS[name](arguments.data)
+        reviews = replace(READERS[name](arguments.data), folder=arguments.work)
         members = {key: read for key, (languages, read) in MEMBERS.items() if reviews.languages in languages}
         chosen = arguments.members or list(members)
         answers = {key: kept(arguments.work, reviews, key, members[key], arguments.seeds) for key in chosen}
@@ -96,6 +95,7 @@ def musical_instruments(data: Path) -> Reviews:
         words=WordSettings(),
         train=TrainSettings(batch_size=64, max_epochs=8, patience=2, learning_rate=2e-3, stop_on="sentiment/auc"),
         languages="en",
+        encoder=EncoderSettings(),
     )
 
 
@@ -114,6 +114,7 @@ def chinese_shopping(data: Path) -> Reviews:
         words=WordSettings(longest=192, width=96, filters=128, buckets=16_384),
         train=TrainSettings(batch_size=128, max_epochs=5, patience=2, learning_rate=2e-3, stop_on="sentiment/log_loss"),
         languages="zh",
+        encoder=EncoderSettings(model="package:multilingual_e5_small", prefix="query: ", max_length=128),
     )
 
 
@@ -143,12 +144,11 @@ def tfidf(reviews: Reviews, seed: int) -> Answers:
 
 
 def wide(reviews: Reviews, seed: int) -> Answers:
-    """Logistic regression over words, runs of letters and, where the encoder reads the language, its vectors."""
-    if reviews.languages == "en":
-        words, letters = weighted(ngram_range=(1, 2), **WORDS), weighted(analyzer="char_wb", ngram_range=(2, 5))
-        return linear(reviews, [matrix(reviews, words), matrix(reviews, letters), csr_matrix(vectors(reviews))])
-    characters, words = weighted(ngram_range=(1, 3), **WORDS), weighted(ngram_range=(1, 2), **JIEBA)
-    return linear(reviews, [matrix(reviews, characters), matrix(reviews, words)])
+    """Logistic regression over words, runs of letters (Chinese: characters, and jieba's words), and frozen vectors."""
+    words, letters = weighted(ngram_range=(1, 2), **WORDS), weighted(analyzer="char_wb", ngram_range=(2, 5))
+    if reviews.languages == "zh":
+        words, letters = weighted(ngram_range=(1, 2), **JIEBA), weighted(ngram_range=(1, 3), **WORDS)
+    return linear(reviews, [matrix(reviews, words), matrix(reviews, letters), csr_matrix(vectors(reviews))])
 
 
 def bayes(reviews: Reviews, seed: int) -> Answers:
@@ -215,7 +215,7 @@ def network(reviews: Reviews, seed: int, *, bottoms: Sequence[str], layers: int 
     train = reviews.train
     if layers:
         train = train.model_copy(update={"batch_size": 32, "max_epochs": 3, "learning_rate": 1e-3})
-    cut = Cut.of(settings, reviews.tasks, EncoderSettings())
+    cut = Cut.of(settings, reviews.tasks, reviews.encoder)
     features = features_of(reviews, settings, cut)
     text_width = 0 if features.texts is None else features.texts.shape[1]
     torch.manual_seed(seed)
@@ -251,8 +251,8 @@ MEMBERS: dict[str, tuple[tuple[str, ...], Callable[[Reviews, int], Answers]]] = 
     "bayes": (("en", "zh"), bayes),
     "cnn": (("en", "zh"), partial(network, bottoms=["cnn"])),
     "rnn": (("en", "zh"), partial(network, bottoms=["rnn"])),
-    "vectors": (("en",), partial(network, bottoms=["vectors"])),
-    "vectors_cnn": (("en",), partial(network, bottoms=["vectors", "cnn"])),
+    "vectors": (("en", "zh"), partial(network, bottoms=["vectors"])),
+    "vectors_cnn": (("en", "zh"), partial(network, bottoms=["vectors", "cnn"])),
     "finetuned": (("en",), partial(network, bottoms=["vectors"], layers=1)),
 }
 """Each: languages that it reads, and how."""
@@ -263,7 +263,13 @@ ENCODED: dict[str, Array] = {}
 
 def vectors(reviews: Reviews) -> Array:
     if reviews.name not in ENCODED:
-        ENCODED[reviews.name] = Encoder(EncoderSettings()).encode(reviews.texts)
+        path = None if reviews.folder is None else reviews.folder / f"{reviews.name}-vectors.npy"
+        if path is not None and path.exists():
+            ENCODED[reviews.name] = np.load(path)
+        else:
+            ENCODED[reviews.name] = Encoder(reviews.encoder).encode(reviews.texts)
+            if path is not None:
+                np.save(path, ENCODED[reviews.name])
     return ENCODED[reviews.name]
 
 
@@ -336,16 +342,6 @@ def kept(
     return together(each)
 
 
-def together(answers: Sequence[Answers]) -> Answers:
-    """The mean of log-probabilities, which is a geometric mean of probabilities."""
-    mean: Answers = {}
-    for task in answers[0]:
-        each = [[np.log(np.maximum(one[task][at], NOTHING)) for one in answers] for at in (0, 1)]
-        shares = [np.exp(np.mean(part, axis=0)) for part in each]
-        mean[task] = (shares[0] / shares[0].sum(1, keepdims=True), shares[1] / shares[1].sum(1, keepdims=True))
-    return mean
-
-
 def told(reviews: Reviews, answers: Mapping[str, Answers]) -> dict[str, float]:
     """Figures of the test part by member, decided with shifts that the validation part chose."""
     _, valid, test = reviews.parts()
@@ -371,23 +367,6 @@ def told(reviews: Reviews, answers: Mapping[str, Answers]) -> dict[str, float]:
             figures |= {f"text_{reviews.name}_{task.name}_{m}_{name}": v for m, v in shown.items()}
         print(f"{reviews.name} {name:12s} {'; '.join(line)}", flush=True)
     return figures
-
-
-def shifts(label: Array, logs: Array) -> Array:
-    """What to add to the logarithm of each class so that the largest has the best macro-F1; class by class in turn."""
-
-    def worth(shift: Array) -> float:
-        return prediction_metrics("multiclass", label, np.exp(logs + shift - (logs + shift).max()))["f1"]
-
-    best = np.zeros(logs.shape[1])
-    for _ in range(3):
-        for column in range(1 if logs.shape[1] == 2 else logs.shape[1]):
-            for value in np.linspace(-4, 4, 81):
-                tried = best.copy()
-                tried[column] = value
-                if worth(tried) > worth(best):
-                    best = tried
-    return best
 
 
 if __name__ == "__main__":
