@@ -1,4 +1,4 @@
-"""From the probabilities of several members to one answer: their mean, and shifts of classes chosen on validation rows."""
+"""From the probabilities of several members to one answer: their mean, and shifts of classes by the validation rows."""
 
 from collections.abc import Sequence
 
