@@ -27,7 +27,7 @@ from tandemrec.augment.synthesis import Method
 from tandemrec.config import AugmentSettings, EncoderSettings, GeneratorSettings, MixupSettings
 from tandemrec.metrics import prediction_metrics
 from tandemrec.text.encoder import Encoder
-from tandemrec.text.generation import Generator
+from tandemrec.text.generator import Generator
 
 SHARES = (0.1, 0.3, 1.0)
 WAYS = ("none", "mixup vectors", "mixup hidden", "crop_shuffle", "paraphrase")
@@ -159,11 +159,13 @@ def paraphrases(work: Path, reviews: Reviews) -> dict[str, str]:
     train = reviews.parts()[0]
     texts = [reviews.texts[row] for row in train[: int(SHARES[0] * len(train))]]
     left = sorted({text for text in texts if text not in written}, key=len)
-    generator = Generator(OPTIONS.generator) if left else None
+    asking = OPTIONS.generator
+    how = asking.model_dump(include={"max_tokens", "temperature", "top_p", "batch"})
+    generator = Generator(asking.model, **how) if left else None
     for start in range(0, len(left), AT_ONCE):
         asked = left[start : start + AT_ONCE]
-        prompts = [OPTIONS.generator.prompt.replace("{text}", text) for text in asked]
-        written |= dict(zip(asked, generator.write(prompts, seed=start), strict=True))
+        prompts = [asking.prompt.replace("{text}", text[: asking.characters]) for text in asked]
+        written |= dict(zip(asked, generator.write_each(prompts, seed=start), strict=True))
         path.write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
         print(f"  {len(written)} paraphrases", flush=True)
     return written

@@ -20,14 +20,14 @@ import pyarrow.compute as pc
 from tandemrec import console
 from tandemrec.augment import Made, Probes, Sources, crop_and_shuffle, synthesise, training_reviews
 from tandemrec.augment.synthesis import Method
-from tandemrec.config import AugmentSettings, Settings
+from tandemrec.config import AugmentSettings, GeneratorSettings, Settings
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures, fingerprint
 from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import run_identity, stage_main
 from tandemrec.text.encoder import Encoder
-from tandemrec.text.generation import Generator
-from tandemrec.text.identity import device_of, embedding_identity, generator_identity
+from tandemrec.text.generator import Generator
+from tandemrec.text.identity import Device, device_of, embedding_identity, generator_identity
 from tandemrec.text.pending import encode_each
 
 REVIEWS_A_COMMIT = 256
@@ -62,7 +62,8 @@ def run(settings: Settings) -> Figures:
     pending = [place for place, name in enumerate(sources.ids) if name not in known]
     rejected: dict[str, Counter[str]] = {}
     if pending:
-        generator = None if options.generator is None else Generator(options.generator, device=device)
+        generator = None if options.generator is None else _generator(options.generator, device)
+        wrote = {} if options.generator is None else {"paraphrase": generator_identity(options.generator)}
         encoder = Encoder(settings.embed.encoder, device=device, tokens_per_batch=settings.embed.tokens_per_batch)
         judged = {t.column for t in settings.tasks if "review" in t.reads and t.kind in ("binary", "multiclass")}
         labels = {name: label for name, label in sources.labels.items() if name in judged}
@@ -81,7 +82,7 @@ def run(settings: Settings) -> Figures:
                     variants=options.variants,
                     similarity=options.similarity,
                 )
-                _write(lake, sources, made, encoder.identity, generator, {"recipe": recipe, "run_id": run_id})
+                _write(lake, sources, made, encoder.identity, wrote, {"recipe": recipe, "run_id": run_id})
                 figures["made"] += len(made.text)
                 for name, reasons in made.rejected.items():
                     rejected.setdefault(name, Counter()).update(reasons)
@@ -96,15 +97,18 @@ def _how(options: AugmentSettings) -> dict[str, Any]:
     return options.model_dump(mode="json", exclude={"reviews"})
 
 
+def _generator(settings: GeneratorSettings, device: Device) -> Generator:
+    how = settings.model_dump(include={"max_tokens", "temperature", "top_p", "batch"})
+    return Generator(settings.model, device=device, **how)
+
+
 def _kept(lake: Lake, recipe: str, sources: Sequence[str]) -> tuple[set[str], int]:
     """The reviews whose texts stay, and how many texts were dropped."""
     if not lake.exists("synthetic_texts"):
         return set(), 0
     rows = lake.read("synthetic_texts")
-    stay = pc.and_(
-        pc.equal(rows["recipe"], recipe), pc.is_in(rows["review_id"], pa.array(sorted(sources), pa.string()))
-    )
-    left = rows.filter(stay)
+    still = pc.is_in(rows["review_id"], pa.array(sources, pa.string()))
+    left = rows.filter(pc.and_(pc.equal(rows["recipe"], recipe), still))
     if left.num_rows < rows.num_rows:
         lake.overwrite("synthetic_texts", left)
     return set(left["review_id"].to_pylist()), rows.num_rows - left.num_rows
@@ -113,16 +117,16 @@ def _kept(lake: Lake, recipe: str, sources: Sequence[str]) -> tuple[set[str], in
 def _methods(
     options: AugmentSettings, generator: Generator | None, names: Sequence[str], seed: int
 ) -> dict[str, Method]:
-    """In the order in which they are tried. What is drawn depends on the review and not on its neighbours, but for what
-    a model samples.
+    """In the order in which they are tried. What is cropped depends on the review alone, what a model draws on all that
+    are asked together.
     """
     methods: dict[str, Method] = {}
-    if generator is not None:
-        prompt, batch = generator.settings.prompt, crc32("|".join(names).encode())
+    if generator is not None and options.generator is not None:
+        of_these, asked = crc32("|".join(names).encode()), options.generator
 
         def paraphrase(texts: Sequence[str], variant: int) -> list[str | None]:
-            prompts = [prompt.replace("{text}", text) for text in texts]
-            return list(generator.write(prompts, seed=crc32(f"{seed}|{variant}|{batch}".encode())))
+            prompts = [asked.prompt.replace("{text}", text[: asked.characters]) for text in texts]
+            return list(generator.write_each(prompts, seed=crc32(f"{seed}|{variant}|{of_these}".encode())))
 
         methods["paraphrase"] = paraphrase
     if options.crop_shuffle:
@@ -142,7 +146,7 @@ def _encode(encoder: Encoder, texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def _write(
-    lake: Lake, sources: Sources, made: Made, encoder: str, generator: Generator | None, common: Mapping[str, str]
+    lake: Lake, sources: Sources, made: Made, encoder: str, wrote: Mapping[str, str], common: Mapping[str, str]
 ) -> None:
     """Vectors and numbers first: a text that is there can be read."""
     if not made.text:
@@ -160,7 +164,7 @@ def _write(
             "text_hash": text_hash,
             "text_index": number[text_hash],
             "method": method,
-            "generator": generator.identity if generator is not None and method == "paraphrase" else None,
+            "generator": wrote.get(method),
             "similarity": similarity,
             **common,
             **{name: _or_none(label[place]) for name, label in sources.labels.items()},

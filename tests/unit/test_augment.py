@@ -12,7 +12,7 @@ from jobs import augment
 from tandemrec.augment import Probes, Sources, cosines, crop_and_shuffle, synthesise, training_reviews
 from tandemrec.augment.crop import clauses
 from tandemrec.config import GeneratorSettings, WordSettings, parse_settings
-from tandemrec.errors import ConfigError
+from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import load_examples
@@ -20,7 +20,7 @@ from tandemrec.learn.features import load_features
 from tandemrec.learn.reviews import review_words
 from tandemrec.pipeline import run_stage, stage
 from tandemrec.text.encoder import Encoder
-from tandemrec.text.generation import Generator
+from tandemrec.text.generator import Generator
 from tandemrec.text.identity import generator_identity
 from tandemrec.text.words import words_of
 
@@ -159,17 +159,22 @@ class TestGenerator:
     PROMPTS = ("good", "bad, thin", "good and bad, thin or thick " * 9, "thick")
 
     def test_the_same_seed_writes_the_same_and_another_does_not(self, writer):
-        generator = Generator(GeneratorSettings(model=writer, prompt="{text}", max_tokens=8, batch=2))
+        generator = Generator(writer, max_tokens=8, temperature=1.0, batch=2)
         drawn = torch.random.get_rng_state()
-        one, same, other = (generator.write(self.PROMPTS, seed=seed) for seed in (1, 1, 2))
+        one, same, other = (generator.write_each(self.PROMPTS, seed=seed) for seed in (1, 1, 2))
         assert one == same != other and len(one) == 4 and any(one)
         assert torch.equal(torch.random.get_rng_state(), drawn)
 
     def test_the_likeliest_text_does_not_depend_on_the_company(self, writer):
-        settings = GeneratorSettings(model=writer, prompt="{text}", max_tokens=8, temperature=0, batch=4)
-        together = Generator(settings).write(self.PROMPTS, seed=1)
-        alone = Generator(settings.model_copy(update={"batch": 1}))
-        assert [alone.write([prompt], seed=2)[0] for prompt in self.PROMPTS] == together
+        together = Generator(writer, max_tokens=8, batch=4).write_each(self.PROMPTS, seed=1)
+        alone = Generator(writer, max_tokens=8)
+        assert [alone.write(prompt) for prompt in self.PROMPTS] == together
+
+    def test_what_cannot_write_is_refused(self, writer):
+        with pytest.raises(ModelError, match="max_tokens is 64, expected fewer than the 64 positions"):
+            Generator(writer, max_tokens=64)
+        with pytest.raises(ModelError, match="expected a decoder that can write"):
+            Generator("tiny:0", max_tokens=8)
 
 
 def settings_of(root, **augmenting):

@@ -78,6 +78,7 @@ class GeneratorSettings(Section):
         "rewritten review alone.\n\n{text}",
         description="{text} stands for the text that is to be written anew",
     )
+    characters: int = Field(default=600, ge=1, le=20_000, description="of the text that the prompt quotes, at most")
     max_tokens: int = Field(default=96, ge=1, le=2048, description="of what is written")
     temperature: float = Field(default=0.7, ge=0, le=5, description="0: always the likeliest token")
     top_p: float = Field(default=0.9, gt=0, le=1, description="tokens that make up this share of the probability")
