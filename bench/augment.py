@@ -3,8 +3,8 @@
 Real reviews (musical instruments), the library's model on frozen vectors, the split of bench/text.py. Of the training
 part a tenth, three tenths or all is learned from; validation and test rows are the same for all. Compared are nothing,
 mixup of vectors, mixup of hidden states, texts by crop and shuffle, and paraphrases, with crop and shuffle where none
-passes. Paraphrases are slow on a processor, so they are of the first tenth alone. Differences to nothing come with 95%
-intervals: test rows and seeds are drawn anew, the same ones for both.
+passes. Paraphrases are slow on a processor, so only the shortest reviews of the first tenth have them. Differences to
+nothing come with 95% intervals: test rows and seeds are drawn anew, the same ones for both.
 
 What was written and encoded is kept in --work, so that an interrupted run goes on.
 """
@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path, help="folder of the public data sets")
     parser.add_argument("--work", type=Path, default=Path("build/bench-augment"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--paraphrases", type=int, default=1000, help="reviews that are paraphrased, the shortest")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
@@ -50,6 +51,8 @@ def main() -> None:
     reviews = musical_instruments(arguments.data)
     patient = reviews.train.model_copy(update={"max_epochs": 40, "patience": 6})
     reviews = replace(reviews, train=patient)
+    if "paraphrase" in arguments.ways:
+        write_paraphrases(arguments.work, reviews, arguments.paraphrases)
     encoder = Kept(arguments.work / "vectors.npz")
     ENCODED[reviews.name] = encoder(reviews.texts)
     figures: dict[str, float] = {}
@@ -129,7 +132,7 @@ def made_of(work: Path, reviews: Reviews, rows: Array, name: str, encoder: Kept)
     )
     methods: dict[str, Method] = {"crop_shuffle": cropped}
     if name == "paraphrase":
-        written = paraphrases(work, reviews)
+        written = paraphrases(work)
         methods = {"paraphrase": lambda texts, variant: [written.get(text) for text in texts], **methods}
     made = synthesise(
         sources,
@@ -152,23 +155,26 @@ def cropped(texts: Sequence[str], variant: int) -> list[str | None]:
     return [crop_and_shuffle(text, OPTIONS.keep, draw) for text, draw in zip(texts, draws, strict=True)]
 
 
-def paraphrases(work: Path, reviews: Reviews) -> dict[str, str]:
-    """By review of the first tenth; written once."""
+def paraphrases(work: Path) -> dict[str, str]:
+    """What was written, by review."""
     path = work / "paraphrases.json"
-    written: dict[str, str] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    train = reviews.parts()[0]
-    texts = [reviews.texts[row] for row in train[: int(SHARES[0] * len(train))]]
-    left = sorted({text for text in texts if text not in written}, key=len)
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def write_paraphrases(work: Path, reviews: Reviews, count: int) -> None:
+    """Of the shortest reviews of the first tenth."""
+    train, written = reviews.parts()[0], paraphrases(work)
+    texts = sorted((reviews.texts[row] for row in train[: int(SHARES[0] * len(train))]), key=len)
+    left = [text for text in texts[:count] if text not in written]
     asking = OPTIONS.generator
     how = asking.model_dump(include={"max_tokens", "temperature", "top_p", "batch"})
     generator = Generator(asking.model, **how) if left else None
     for start in range(0, len(left), AT_ONCE):
         asked = left[start : start + AT_ONCE]
         prompts = [asking.prompt.replace("{text}", text[: asking.characters]) for text in asked]
-        written |= dict(zip(asked, generator.write_each(prompts, seed=start), strict=True))
-        path.write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
+        written |= dict(zip(asked, generator.write_each(prompts, seed=crc32(asked[0].encode())), strict=True))
+        (work / "paraphrases.json").write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
         print(f"  {len(written)} paraphrases", flush=True)
-    return written
 
 
 def told(reviews: Reviews, share: float, answers: dict[str, list[Answers]]) -> dict[str, float]:
