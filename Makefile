@@ -98,6 +98,10 @@ ROWS := 1000000 5000000 20000000
 bench-text: $(VENV)/.installed ## what each way to read reviews tells, on real ones (DATA=folder of the data sets); hours on two cores
 	@$(PY) bench/text.py --data $(DATA)
 
+.PHONY: bench-augment
+bench-augment: $(VENV)/.installed ## what mixed and made texts give by number of training rows (DATA=folder of the data sets); an hour
+	@$(PY) bench/augment.py --data $(DATA)
+
 .PHONY: bench-spark
 bench-spark: $(VENV)/.installed ## how ingest, clean and examples grow; clean against others (ROWS="1000000 2000000": smaller)
 	@$(PY) bench/spark.py --rows $(ROWS)

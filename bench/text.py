@@ -12,15 +12,16 @@ import io
 import unicodedata
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
+from deciding import NOTHING, Answers, Array, shifts, together
 from figures import publish
 from scipy.sparse import csr_matrix, hstack
-from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
@@ -35,10 +36,6 @@ from tandemrec.text.encoder import Encoder
 from tandemrec.text.layers import Cut, lower_states, upper_shape, upper_weights
 from tandemrec.text.words import word_ids, words_of
 
-Array = np.ndarray
-Answers = dict[str, tuple[Array, Array]]  # task -> probabilities of the classes (n, C) of validation and test rows
-NOTHING = 1e-9
-
 
 @dataclass(frozen=True, kw_only=True)
 class Reviews:
@@ -51,8 +48,13 @@ class Reviews:
     words: WordSettings
     train: TrainSettings
     languages: str
+    encoder: EncoderSettings
+    folder: Path | None = None  # where its vectors are kept
+    split: tuple[Array, Array, Array] | None = None  # training, validation and test rows; default: at random
 
     def parts(self) -> tuple[Array, Array, Array]:
+        if self.split is not None:
+            return self.split
         order = np.random.default_rng(42).permutation(len(self.texts))
         first, second = int(len(order) * 0.8), int(len(order) * 0.9)
         return order[:first], order[first:second], order[second:]
@@ -73,7 +75,7 @@ def main() -> None:
     torch.set_num_threads(1)
     figures: dict[str, float] = {}
     for name in arguments.sets:
-        reviews = READERS[name](arguments.data)
+        reviews = replace(READERS[name](arguments.data), folder=arguments.work)
         members = {key: read for key, (languages, read) in MEMBERS.items() if reviews.languages in languages}
         chosen = arguments.members or list(members)
         answers = {key: kept(arguments.work, reviews, key, members[key], arguments.seeds) for key in chosen}
@@ -93,6 +95,7 @@ def musical_instruments(data: Path) -> Reviews:
         words=WordSettings(),
         train=TrainSettings(batch_size=64, max_epochs=8, patience=2, learning_rate=2e-3, stop_on="sentiment/auc"),
         languages="en",
+        encoder=EncoderSettings(),
     )
 
 
@@ -111,6 +114,7 @@ def chinese_shopping(data: Path) -> Reviews:
         words=WordSettings(longest=192, width=96, filters=128, buckets=16_384),
         train=TrainSettings(batch_size=128, max_epochs=5, patience=2, learning_rate=2e-3, stop_on="sentiment/log_loss"),
         languages="zh",
+        encoder=EncoderSettings(model="package:multilingual_e5_small", prefix="query: ", max_length=128),
     )
 
 
@@ -129,42 +133,69 @@ def plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", html.unescape(text)).split())
 
 
+WORDS = {"tokenizer": words_of, "token_pattern": None}
+weighted = partial(TfidfVectorizer, sublinear_tf=True, min_df=2)
+occurring = partial(CountVectorizer, binary=True, min_df=2)
+
+
 def tfidf(reviews: Reviews, seed: int) -> Answers:
     """The baseline of the library's evaluation, on these rows: runs of one to three words, logistic regression."""
-    return linear(reviews, [matrix(reviews, tokenizer=words_of, token_pattern=None, ngram_range=(1, 3))])
+    return linear(reviews, [matrix(reviews, weighted(ngram_range=(1, 3), **WORDS))])
 
 
 def wide(reviews: Reviews, seed: int) -> Answers:
-    """Logistic regression over words, runs of letters and, where the encoder reads the language, its vectors."""
-    parts = [matrix(reviews, tokenizer=words_of, token_pattern=None, ngram_range=(1, 2))]
-    if reviews.languages == "en":
-        return linear(
-            reviews, [*parts, matrix(reviews, analyzer="char_wb", ngram_range=(2, 5)), csr_matrix(vectors(reviews))]
-        )
+    """Logistic regression over words, runs of letters (Chinese: characters, and jieba's words), and frozen vectors."""
+    words, letters = weighted(ngram_range=(1, 2), **WORDS), weighted(analyzer="char_wb", ngram_range=(2, 5))
+    if reviews.languages == "zh":
+        words, letters = weighted(ngram_range=(1, 2), **JIEBA), weighted(ngram_range=(1, 3), **WORDS)
+    return linear(reviews, [matrix(reviews, words), matrix(reviews, letters), csr_matrix(vectors(reviews))])
+
+
+def bayes(reviews: Reviews, seed: int) -> Answers:
+    """Logistic regression over which runs of words and of letters occur, weighted by what naive Bayes says of them."""
+    english = reviews.languages == "en"
+    words = occurring(ngram_range=(1, 3), **WORDS)
+    others = occurring(analyzer="char_wb", ngram_range=(3, 5)) if english else occurring(ngram_range=(1, 2), **JIEBA)
+    one = BayesWeighted(C=0.1, solver="liblinear", random_state=0)
+    return linear(reviews, [matrix(reviews, words), matrix(reviews, others)], one)
+
+
+class BayesWeighted(LogisticRegression):
+    """Of two classes: whether a run of words occurs, times the logarithm of how much likelier it is in one of them
+    (Wang and Manning 2012, NBSVM, section 2, with logistic loss).
+    """
+
+    def fit(self, inputs: csr_matrix, label: Array) -> "BayesWeighted":
+        inside, outside = (1 + np.asarray(inputs[label == value].sum(0)).ravel() for value in (1, 0))
+        self.ratio = csr_matrix(np.log(inside / inside.sum()) - np.log(outside / outside.sum()))
+        return super().fit(inputs.multiply(self.ratio).tocsr(), label)
+
+    def predict_proba(self, inputs: csr_matrix) -> Array:
+        return super().predict_proba(inputs.multiply(self.ratio).tocsr())
+
+
+def jieba_words(text: str) -> list[str]:
     import rjieba
 
-    return linear(
-        reviews,
-        [
-            matrix(reviews, tokenizer=words_of, token_pattern=None, ngram_range=(1, 3)),
-            matrix(reviews, tokenizer=lambda text: list(rjieba.cut(text)), token_pattern=None, ngram_range=(1, 2)),
-        ],
-    )
+    return list(rjieba.cut(text))
 
 
-def matrix(reviews: Reviews, **of_vectorizer: object) -> csr_matrix:
-    vectorizer = TfidfVectorizer(sublinear_tf=True, min_df=2, **of_vectorizer)
+JIEBA = {"tokenizer": jieba_words, "token_pattern": None}
+
+
+def matrix(reviews: Reviews, vectorizer: CountVectorizer) -> csr_matrix:
+    """Of all reviews, by what the training part has."""
     vectorizer.fit([reviews.texts[row] for row in reviews.parts()[0]])
     return vectorizer.transform(reviews.texts)
 
 
-def linear(reviews: Reviews, parts: Sequence[csr_matrix]) -> Answers:
+def linear(reviews: Reviews, parts: Sequence[csr_matrix], one: LogisticRegression | None = None) -> Answers:
     inputs = hstack(parts).tocsr()
     train, *others = reviews.parts()
     answers = {}
     for task in reviews.tasks:
         known = train[~np.isnan(reviews.labels[task.column][train])]
-        one = LogisticRegression(C=10, solver="liblinear", random_state=0)
+        one = one or LogisticRegression(C=10, solver="liblinear", random_state=0)
         model = OneVsRestClassifier(one).fit(inputs[known], reviews.labels[task.column][known])
         answers[task.name] = tuple(model.predict_proba(inputs[rows]) for rows in others)
     return answers
@@ -184,7 +215,7 @@ def network(reviews: Reviews, seed: int, *, bottoms: Sequence[str], layers: int 
     train = reviews.train
     if layers:
         train = train.model_copy(update={"batch_size": 32, "max_epochs": 3, "learning_rate": 1e-3})
-    cut = Cut.of(settings, reviews.tasks, EncoderSettings())
+    cut = Cut.of(settings, reviews.tasks, reviews.encoder)
     features = features_of(reviews, settings, cut)
     text_width = 0 if features.texts is None else features.texts.shape[1]
     torch.manual_seed(seed)
@@ -217,10 +248,11 @@ def say(training: object) -> None:
 MEMBERS: dict[str, tuple[tuple[str, ...], Callable[[Reviews, int], Answers]]] = {
     "tfidf": (("en", "zh"), tfidf),
     "wide": (("en", "zh"), wide),
+    "bayes": (("en", "zh"), bayes),
     "cnn": (("en", "zh"), partial(network, bottoms=["cnn"])),
     "rnn": (("en", "zh"), partial(network, bottoms=["rnn"])),
-    "vectors": (("en",), partial(network, bottoms=["vectors"])),
-    "vectors_cnn": (("en",), partial(network, bottoms=["vectors", "cnn"])),
+    "vectors": (("en", "zh"), partial(network, bottoms=["vectors"])),
+    "vectors_cnn": (("en", "zh"), partial(network, bottoms=["vectors", "cnn"])),
     "finetuned": (("en",), partial(network, bottoms=["vectors"], layers=1)),
 }
 """Each: languages that it reads, and how."""
@@ -231,7 +263,13 @@ ENCODED: dict[str, Array] = {}
 
 def vectors(reviews: Reviews) -> Array:
     if reviews.name not in ENCODED:
-        ENCODED[reviews.name] = Encoder(EncoderSettings()).encode(reviews.texts)
+        path = None if reviews.folder is None else reviews.folder / f"{reviews.name}-vectors.npy"
+        if path is not None and path.exists():
+            ENCODED[reviews.name] = np.load(path)
+        else:
+            ENCODED[reviews.name] = Encoder(reviews.encoder).encode(reviews.texts)
+            if path is not None:
+                np.save(path, ENCODED[reviews.name])
     return ENCODED[reviews.name]
 
 
@@ -292,7 +330,7 @@ def kept(
 ) -> Answers:
     """The mean of a member's probabilities over the seeds, read or made."""
     each = []
-    for seed in seeds[:1] if name in ("tfidf", "wide") else seeds:
+    for seed in seeds[:1] if name in ("tfidf", "wide", "bayes") else seeds:
         path = work / f"{reviews.name}-{name}-{seed}.npz"
         if not path.exists():
             print(f"{reviews.name} {name} {seed}", flush=True)
@@ -302,16 +340,6 @@ def kept(
         held = np.load(path)
         each.append({t.name: (held[f"{t.name}_valid"], held[f"{t.name}_test"]) for t in reviews.tasks})
     return together(each)
-
-
-def together(answers: Sequence[Answers]) -> Answers:
-    """The mean of log-probabilities, which is a geometric mean of probabilities."""
-    mean: Answers = {}
-    for task in answers[0]:
-        each = [[np.log(np.maximum(one[task][at], NOTHING)) for one in answers] for at in (0, 1)]
-        shares = [np.exp(np.mean(part, axis=0)) for part in each]
-        mean[task] = (shares[0] / shares[0].sum(1, keepdims=True), shares[1] / shares[1].sum(1, keepdims=True))
-    return mean
 
 
 def told(reviews: Reviews, answers: Mapping[str, Answers]) -> dict[str, float]:
@@ -339,23 +367,6 @@ def told(reviews: Reviews, answers: Mapping[str, Answers]) -> dict[str, float]:
             figures |= {f"text_{reviews.name}_{task.name}_{m}_{name}": v for m, v in shown.items()}
         print(f"{reviews.name} {name:12s} {'; '.join(line)}", flush=True)
     return figures
-
-
-def shifts(label: Array, logs: Array) -> Array:
-    """What to add to the logarithm of each class so that the largest has the best macro-F1; class by class in turn."""
-
-    def worth(shift: Array) -> float:
-        return prediction_metrics("multiclass", label, np.exp(logs + shift - (logs + shift).max()))["f1"]
-
-    best = np.zeros(logs.shape[1])
-    for _ in range(3):
-        for column in range(1 if logs.shape[1] == 2 else logs.shape[1]):
-            for value in np.linspace(-4, 4, 81):
-                tried = best.copy()
-                tried[column] = value
-                if worth(tried) > worth(best):
-                    best = tried
-    return best
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from tandemrec.config import Settings
 from tandemrec.errors import TableError
 from tandemrec.forget.lines import NAMING, changed_lines, records_of, whole_lines
 from tandemrec.forget.proof import Person, Proof, scan
-from tandemrec.forget.rows import Change, changes, own_texts, spellings
+from tandemrec.forget.rows import Change, changes, own_texts, spellings, with_made_texts
 from tandemrec.lake import Lake
 from tandemrec.lake.pseudonyms import known_as
 from tandemrec.lake.runs import Figures
@@ -101,20 +101,25 @@ def _lines(spark: SparkSession, lake: Lake, settings: Settings, user: str) -> di
 
 def _person(spark: SparkSession, lake: Lake, user: str) -> tuple[Person, list[Change]]:
     """Who it is to the tables, and what becomes of rows."""
-    index, hashes, texts, numbers = None, [], [], []
+    index, hashes, texts, numbers, written = None, [], [], [], []
     if lake.exists("users_vocabulary"):
         known = read(spark, lake, "users_vocabulary").where(F.col("user_id") == user).first()
         index = None if known is None else known["user_index"]
     if lake.exists("reviews"):
         items = read(spark, lake, "items") if lake.exists("items") else None
-        rows = own_texts(read(spark, lake, "reviews"), items, user).collect()  # of one person
+        reviews = read(spark, lake, "reviews")
+        if lake.exists("synthetic_texts"):
+            mine = reviews.where(F.col("user_id") == user).select("review_id")
+            written = [row["review_id"] for row in mine.collect()]  # of one person
+            reviews = with_made_texts(reviews, read(spark, lake, "synthetic_texts"))
+        rows = own_texts(reviews, items, user).collect()  # of one person
         hashes = sorted({row["text_hash"] for row in rows})
         texts = spellings([row[name] for row in rows for name in ("text", "clean_text")])
     if hashes and lake.exists("texts_vocabulary"):
         numbered = lake.read("texts_vocabulary", ["text_index"], where=pc.field("text_hash").isin(hashes))
         numbers = numbered["text_index"].to_pylist()
     person = Person(user=user, index=index, hashes=hashes, texts=texts)
-    return person, [change for change in changes(person, numbers) if lake.exists(change.table)]
+    return person, [change for change in changes(person, numbers, written) if lake.exists(change.table)]
 
 
 def _count(spark: SparkSession, lake: Lake, todo: Iterable[Change], lines: dict[str, DataFrame]) -> dict[str, int]:

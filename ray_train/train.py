@@ -39,7 +39,7 @@ from tandemrec.learn.checkpoint import (
     save_model,
 )
 from tandemrec.learn.features import load_features, sizes_of
-from tandemrec.learn.feeds import load_examples
+from tandemrec.learn.feeds import Examples, load_examples
 from tandemrec.learn.loop import Data, Training, fit
 from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.model import MultiTaskModel, Sizes
@@ -48,7 +48,7 @@ from tandemrec.text.layers import Cut, upper_weights
 
 READS = (
     *("examples", "item_features", "users_vocabulary", "attributes_vocabulary", "texts_vocabulary", "text_vectors"),
-    *("reviews", "text_terms"),
+    *("reviews", "text_terms", "synthetic_texts"),
 )
 
 
@@ -58,7 +58,7 @@ def run(settings: Settings) -> Figures:
     versions = {name: version for name in READS if (version := lake.version(name)) is not None}
     encoder = encoder_of(lake, settings)
     # What is wrong with the tables is told here, in one line, and not by a worker.
-    splits = load_examples(lake, version=versions.get("examples"))
+    splits = _splits(lake, settings, versions)
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
     terms = settings.model.interest is not None
     features = load_features(lake, encoder=encoder, words=words, cut=cut, terms=terms, versions=versions)
@@ -115,7 +115,7 @@ def work(config: Mapping[str, Any]) -> None:
     torch.set_num_threads(config["threads"])
     device = get_device()
     lake, versions = Lake.of(settings.lake), config["versions"]
-    splits = load_examples(lake, version=versions["examples"])
+    splits = _splits(lake, settings, versions)
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
     terms = settings.model.interest is not None
     features = load_features(lake, encoder=config["encoder"], words=words, cut=cut, terms=terms, versions=versions)
@@ -240,6 +240,12 @@ def encoder_of(lake: Lake, settings: Settings) -> str | None:
         raise ModelError(f"the examples refer to {texts:,} texts and there is no finished embed run: run embed first")
     encoder: str = embedded.figures["encoder"]
     return encoder
+
+
+def _splits(lake: Lake, settings: Settings, versions: Mapping[str, int]) -> dict[str, Examples]:
+    """With what was made from training reviews where the settings ask for it."""
+    synthetic = None if settings.augment is None else versions.get("synthetic_texts")
+    return load_examples(lake, version=versions.get("examples"), synthetic=synthetic)
 
 
 def _cut(settings: Settings) -> Cut | None:

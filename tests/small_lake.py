@@ -16,7 +16,7 @@ def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
     generator = np.random.default_rng(seed)
     lake, start = Lake(str(root)), datetime(2024, 1, 1, tzinfo=UTC)
     rows, vectors, item_reviews, interactions = [], [np.zeros(WIDTH)], {}, np.zeros(ITEMS + 1, int)
-    said = [""]
+    said, by = [""], [("", "")]
     for user in range(1, USERS + 1):
         taste = user % 2
         weight = np.where(np.arange(1, ITEMS + 1) % 2 == taste, 6.0, 1.0) / np.arange(1, ITEMS + 1) ** 0.5
@@ -26,6 +26,7 @@ def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
             split = "train" if step < 6 else ("valid", "test")[step - 6]
             stars = float(np.clip(round(generator.normal(4.5 if item % 2 == taste else 1.5, 0.7)), 1, 5))
             vectors.append(generator.normal(size=WIDTH) + 2 * np.eye(WIDTH)[item % 2] + (stars - 3) * np.eye(WIDTH)[2])
+            by.append((f"u{user}", f"i{item}"))
             said.append(f"{('bad', 'good')[stars > 3]} {stars:.0f}, not {('thin', 'thick')[item % 2]} {len(said)}")
             common = {
                 "split": split,
@@ -71,8 +72,8 @@ def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
             for index in (1, 2)
         ],
         "reviews": [
-            {"review_id": f"r{index}", "user_id": "u1", "item_id": "i1", "review_time": start, "text": said[index]}
-            | {"clean_text": said[index], "text_hash": f"t{index}", "language": "en"}
+            {"review_id": f"r{index}", "user_id": by[index][0], "item_id": by[index][1], "review_time": start}
+            | {"text": said[index], "clean_text": said[index], "text_hash": f"t{index}", "language": "en"}
             | {"source": "made", "file": "made", "line": index, "part": 0}
             for index in texts
         ],

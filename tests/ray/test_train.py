@@ -5,13 +5,15 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from small_lake import ENCODER, small_lake
 
 from ray_train import train
-from tandemrec.config import Settings, parse_settings
+from tandemrec.config import AugmentSettings, Settings, parse_settings
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
+from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import load_examples, load_features, load_model, score_examples
 from tandemrec.metrics import prediction_metrics
 from tandemrec.pipeline import run_identity, run_stage
@@ -83,6 +85,26 @@ def test_two_workers_learn_what_one_does(trained, tmp_path):
     for entry, expected in zip(figures["curve"], alone["curve"][:2], strict=True):
         assert entry["losses"] == pytest.approx(expected["losses"], abs=1e-3)
         assert entry["valid"]["rating/rmse"] == pytest.approx(expected["valid"]["rating/rmse"], abs=1e-3)
+
+
+def test_texts_that_were_made_are_learned_from_where_they_are_asked_for(tmp_path):
+    lake, settings = small_lake(tmp_path), settings_for(tmp_path, max_epochs=1)
+    plain = len(load_examples(lake)["train"])
+    row = {"review_id": "r1", "text": "good", "method": "crop_shuffle", "similarity": 0.9, "recipe": "r", "run_id": "r"}
+    rows = [
+        row | {"synthetic_id": f"s{n}", "text_hash": f"t{n}", "text_index": n, "sentiment": 1.0, "stars": 5.0}
+        for n in range(1, 8)
+    ]
+    schema = arrow_schema(lake.table("synthetic_texts"))
+    lake.merge("synthetic_texts", pa.Table.from_pylist([{f: r.get(f) for f in schema.names} for r in rows], schema))
+    versions = {"examples": lake.version("examples"), "synthetic_texts": lake.version("synthetic_texts")}
+    assert len(train._splits(lake, settings, versions)["train"]) == plain
+    asked = settings.model_copy(update={"augment": AugmentSettings()})
+    figures = train.run(asked)
+    assert figures["rows"]["train"] == plain + 7
+    assert figures["run_id"] != run_identity(settings, "train")
+    _, metadata = load_model(Path(lake.root) / "models" / figures["run_id"] / "best")
+    assert metadata.versions["synthetic_texts"] == versions["synthetic_texts"]
 
 
 def crashing_work():

@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,10 @@ def fill(spark, settings):
     clean.run(spark, settings)
     lake = Lake(settings.lake.root)
     text = {row["text"]: row["text_hash"] for row in lake.read("reviews").to_pylist()}
-    order = [text[OWN], text[SHARED], text[OTHER], text[OWN + "!"]]
+    made = {"theirs": "what somebody made of it", "others": "what was made of another one"}
+    text |= {f"made {name}": sha256(one.encode()).hexdigest() for name, one in made.items()}
+    order = [text[OWN], text[SHARED], text[OTHER], text[OWN + "!"], text["made theirs"], text["made others"]]
+    written = {row["text"]: row["review_id"] for row in lake.read("reviews").to_pylist() if row["text"] in (OWN, OTHER)}
     served = {"run_id": "r", "item_id": "lamp", "model_version": "r/1"}
     best = [served | {"user_id": u, "rank": 1, "score": 1.0, "reason": "popular"} for u in (GONE, STAYS)]
     pairs = [served | {"user_id": u, "scores": [("click", 0.5)]} for u in (GONE, STAYS)]
@@ -84,6 +88,11 @@ def fill(spark, settings):
             for u, t in ((GONE, OWN), (STAYS, "lamps"))
         ],
         "texts_failed": [{"text_hash": text[t], "encoder": "f", "error": f"no: {t}"} for t in (OWN, OTHER)],
+        "synthetic_texts": [
+            {"synthetic_id": name, "review_id": written[own], "text": made[name], "text_hash": text[f"made {name}"],
+             "text_index": n, "method": "crop_shuffle", "similarity": 0.9, "recipe": "r", "run_id": "x"}
+            for n, (name, own) in enumerate((("theirs", OWN), ("others", OTHER)), 5)
+        ],
         "user_features": [{"user_index": n, "history": [], "reviews": [], "seen": []} for n in (1, 2, 3)],
         "item_features": [
             {"item_index": 1, "category": 0, "brand": 0, "price": 0, "text": 0, "reviews": [4, 3, 1], "interactions": 2,
@@ -130,7 +139,7 @@ def mentions(root, *needles):
 @pytest.mark.slow
 def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, monkeypatch, capsys):
     lake, text = fill(spark, settings)
-    own = (GONE, OWN, text[OWN], text[OWN + "!"])
+    own = (GONE, OWN, text[OWN], text[OWN + "!"], text["made theirs"], "what somebody made of it")
     assert mentions(lake.root, *own) == list(own)
     before = {name: lake.read(name).to_pylist() for name in lake.names()}
     monkeypatch.setattr(sys, "stdin", io.StringIO())
@@ -143,8 +152,8 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     assert f"user '{GONE}' is in none of them" in capsys.readouterr().out
     assert figures["rows"] == {
         "events_raw": 3, "items_raw": 1, "reviews_raw": 2, "events": 1, "reviews": 3, "quarantine": 4,
-        "users_vocabulary": 1, "texts_vocabulary": 2, "text_vectors": 2, "texts_failed": 1,
-        "text_terms": 2, "user_profiles": 1, "user_summaries": 1, "item_features": 1,
+        "users_vocabulary": 1, "texts_vocabulary": 3, "text_vectors": 3, "texts_failed": 1, "text_terms": 2,
+        "user_profiles": 1, "user_summaries": 1, "item_features": 1, "synthetic_texts": 1,
         "user_features": 1, "examples": 3, "predictions": 1, "recommendations": 1, "runs": 1, "predictions_staging": 1,
         "recommendations_staging": 1,
     }  # fmt: skip
@@ -165,8 +174,10 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     users = {row["user_index"]: row["user_id"] for row in lake.read("users_vocabulary").to_pylist()}
     assert users == {1: "user-1", 2: "[forgotten 2]", 3: STAYS}
     hashes = {row["text_index"]: row["text_hash"] for row in lake.read("texts_vocabulary").to_pylist()}
-    assert hashes == {1: "[forgotten 1]", 2: text[SHARED], 3: text[OTHER], 4: "[forgotten 4]"}
-    assert set(lake.read("text_vectors")["text_hash"].to_pylist()) == {text[SHARED], text[OTHER]}
+    stay = {2: text[SHARED], 3: text[OTHER], 6: text["made others"]}
+    assert hashes == {1: "[forgotten 1]", 4: "[forgotten 4]", 5: "[forgotten 5]"} | stay
+    assert set(lake.read("text_vectors")["text_hash"].to_pylist()) == set(stay.values())
+    assert lake.read("synthetic_texts")["synthetic_id"].to_pylist() == ["others"]
     assert {row["user"]: row["item_reviews"] for row in lake.read("examples").to_pylist()} == {1: [2, 3], 3: [2, 3]}
     assert lake.read("item_features")["reviews"].to_pylist() == [[3]]
     told = json.loads(lake.read("runs")["figures"][0].as_py())

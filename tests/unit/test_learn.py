@@ -271,8 +271,8 @@ def one_of_several(rank: int, count: int, root: Path, address: str, methods: lis
 
 
 def _fifty_steps(root: Path, path: Path, methods: list[str]) -> None:
-    """Parameters and curve after 50 steps, by balancer: all kinds of task, conversion and drawn negatives among
-    them.
+    """Parameters and curve after 50 steps, by balancer, with texts mixed where its name goes on so: all kinds of task,
+    conversion and drawn negatives among them.
     """
     data, lake = data_of(root), Lake(str(root))
     tasks = [
@@ -287,7 +287,9 @@ def _fifty_steps(root: Path, path: Path, methods: list[str]) -> None:
     bottoms = {"bottoms": ["vectors", "cnn", "rnn"], "finetune": FinetuneSettings(learning_rate=0.02)}
     found = {}
     for method in methods:
-        settings = loop(batch_size=40, optimizer="sgd", learning_rate=0.05, clip_norm=1.0, balance={"method": method})
+        balance, _, where = method.partition(" ")
+        steps = {"batch_size": 40, "optimizer": "sgd", "learning_rate": 0.05, "clip_norm": 1.0}
+        settings = loop(balance={"method": balance}, mixup={"where": where} if where else None, **steps)
         model = model_of(sizes, tasks, width=4, tower=[], dropout=0.0, id_dropout=0.0, **bottoms)
         training = Training(model, data, settings, seed=5)
         for _ in range(-(-STEPS // -(-len(data.train) // 40))):
@@ -301,7 +303,12 @@ def _fifty_steps(root: Path, path: Path, methods: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "methods", [["fixed", "gradnorm", "pcgrad"], pytest.param(list(BALANCERS), marks=pytest.mark.slow)], ids=len
+    "methods",
+    [
+        ["fixed", "gradnorm", "pcgrad", "fixed vectors", "fixed hidden"],
+        pytest.param(list(BALANCERS), marks=pytest.mark.slow),
+    ],
+    ids=len,
 )
 def test_two_workers_with_half_a_batch_each_are_one_with_the_whole(root, tmp_path, methods):
     torch.set_num_threads(1)

@@ -5,6 +5,7 @@ from tandemrec.config.interest import InterestSettings, ProfileSettings, Summary
 from tandemrec.config.learning import (
     BalanceSettings,
     FinetuneSettings,
+    MixupSettings,
     ModelSettings,
     Task,
     TrainSettings,
@@ -16,9 +17,10 @@ from tandemrec.config.quality import Expectation
 from tandemrec.config.root import Settings
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
-from tandemrec.config.text import EmbedSettings, EncoderSettings
+from tandemrec.config.text import AugmentSettings, EmbedSettings, EncoderSettings, GeneratorSettings
 
 __all__ = [
+    "AugmentSettings",
     "BalanceSettings",
     "CleanSettings",
     "EmbedSettings",
@@ -27,7 +29,9 @@ __all__ = [
     "ExamplesSettings",
     "Expectation",
     "FinetuneSettings",
+    "GeneratorSettings",
     "InterestSettings",
+    "MixupSettings",
     "ModelSettings",
     "PredictSettings",
     "ProfileSettings",

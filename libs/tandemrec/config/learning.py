@@ -212,6 +212,21 @@ class BalanceSettings(Section):
     )
 
 
+class MixupSettings(Section):
+    """Each text with a label is learned from together with another of its batch: both inputs and both losses mixed by
+    shares drawn from Beta(alpha, alpha). Off unless it is set.
+    """
+
+    alpha: float = Field(
+        default=0.4, gt=0, le=100, description="the smaller, the nearer a mixture is to one of the two"
+    )
+    where: Literal["vectors", "hidden"] = Field(
+        default="vectors",
+        description="what is mixed: the vectors of texts (of networks over words, what they make of a text), or what "
+        "the shared layers make of them",
+    )
+
+
 class TrainSettings(Section):
     workers: int = Field(default=1, ge=1)
     gpu: bool = False
@@ -223,6 +238,7 @@ class TrainSettings(Section):
     )
     max_epochs: int = Field(default=30, ge=1)
     balance: BalanceSettings = BalanceSettings()
+    mixup: MixupSettings | None = Field(default=None, description="of tasks that read a review")
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)

@@ -12,7 +12,7 @@ from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source, StreamSettings
-from tandemrec.config.text import CompareEncodersSettings, EmbedSettings
+from tandemrec.config.text import AugmentSettings, CompareEncodersSettings, EmbedSettings
 
 
 def _absolute(root: str) -> str:
@@ -78,6 +78,7 @@ class Settings(Section):
     encoders: CompareEncodersSettings = CompareEncodersSettings()
     examples: ExamplesSettings = ExamplesSettings()
     profiles: ProfileSettings = ProfileSettings()
+    augment: AugmentSettings | None = Field(default=None, description="null: nothing is made, and none is learned from")
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()

@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tandemrec.config.base import Section
 
@@ -67,3 +67,56 @@ class CompareEncodersSettings(Section):
         default=0.01, ge=0, lt=1, description="of two scores no further apart than this the faster encoder is preferred"
     )
     path: str = Field(default="reports/encoders.html", description="the page with the table and the plot")
+
+
+class GeneratorSettings(Section):
+    """A GPT-type model that writes, and what it is asked."""
+
+    model: str = Field(
+        default="package:smollm2_135m_instruct", description="as embed.encoder.model, of a decoder; slow on a processor"
+    )
+    prompt: str = Field(
+        default="Rewrite this product review in other words. Keep its opinion and its length. Answer with the "
+        "rewritten review alone.\n\n{text}",
+        description="{text} stands for the text that is to be written anew",
+    )
+    characters: int = Field(default=600, ge=1, le=20_000, description="of the text that the prompt quotes, at most")
+    max_tokens: int = Field(default=96, ge=1, le=2048, description="of what is written")
+    temperature: float = Field(default=0.7, ge=0, le=5, description="0: always the likeliest token")
+    top_p: float = Field(default=0.9, gt=0, le=1, description="tokens that make up this share of the probability")
+    batch: int = Field(default=16, ge=1, description="texts written at a time")
+
+    @field_validator("prompt")
+    @classmethod
+    def _prompt_has_the_text(cls, prompt: str) -> str:
+        if prompt.count("{text}") != 1:
+            raise ValueError(f"found {prompt!r}, expected {{text}} in it once")
+        return prompt
+
+
+class AugmentSettings(Section):
+    """Texts made from reviews of the training split, learned from with the labels of the review they come from.
+
+    A text is kept where its vector is as near to its source's as `similarity` says and a linear probe, which has not
+    seen the source, tells no other label.
+    """
+
+    generator: GeneratorSettings | None = Field(default=None, description="writes paraphrases; null: none")
+    crop_shuffle: bool = Field(
+        default=True, description="where there is no paraphrase that passes: some clauses of the text, in another order"
+    )
+    keep: float = Field(default=0.7, gt=0, le=1, description="share of the clauses that crop_shuffle keeps")
+    reviews: int = Field(default=2000, ge=1, le=100_000, description="that texts are made from, at most")
+    variants: int = Field(default=1, ge=1, le=20, description="texts of a review")
+    similarity: tuple[float, float] = Field(
+        default=(0.6, 0.98), description="smallest and largest cosine between a text and its source"
+    )
+
+    @model_validator(mode="after")
+    def _something_is_made(self) -> "AugmentSettings":
+        low, high = self.similarity
+        if not -1 <= low < high <= 1:
+            raise ValueError(f"similarity is {[low, high]}, expected two cosines, the smaller first")
+        if self.generator is None and not self.crop_shuffle:
+            raise ValueError("generator is null and crop_shuffle false, expected one: nothing would make a text")
+        return self

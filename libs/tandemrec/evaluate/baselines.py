@@ -48,7 +48,13 @@ def bias(problem: Problem) -> Predictions:
     return Predictions(scores=scores)
 
 
-BASELINES: dict[str, Baseline] = {"popularity": popularity, "majority": majority, "bias": bias, "ease": ease, "tfidf": tfidf}
+BASELINES: dict[str, Baseline] = {
+    "popularity": popularity,
+    "majority": majority,
+    "bias": bias,
+    "ease": ease,
+    "tfidf": tfidf,
+}
 
 
 def popularity_ranks(problem: Problem, target: Array) -> Array:

@@ -33,8 +33,8 @@ def ease(problem: Problem) -> Predictions:
 
 
 def item_weights(gram_II: Array, penalty: float) -> Array:
-    """The matrix B (I, I) of the smallest ||X - X B||^2 + penalty ||B||^2 with zeros on its diagonal: with P the inverse
-    of X'X + penalty, B = 1 - P / diag(P) (Steck 2019, equation 8).
+    """The matrix B (I, I) of the smallest ||X - X B||^2 + penalty ||B||^2 with zeros on its diagonal: with P the
+    inverse of X'X + penalty, B = 1 - P / diag(P) (Steck 2019, equation 8).
     """
     inverse = np.linalg.inv(gram_II + penalty * np.eye(len(gram_II), dtype=gram_II.dtype))
     weights: Array = -inverse / np.diag(inverse)

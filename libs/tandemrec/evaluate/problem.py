@@ -44,7 +44,8 @@ class Problem:
     """Learn from `train`, answer for every row of `test`.
 
     `interactions` (I + 1,) counts each item's training positives; the items with one or more, less what the row's
-    user has seen, are the candidates of a ranking. A baseline chooses its settings on `valid`. `texts` tells what reviews (N,) say, empty where nothing is known.
+    user has seen, are the candidates of a ranking. A baseline chooses its settings on `valid`. `texts` tells what
+    reviews (N,) say, empty where nothing is known.
     """
 
     tasks: Sequence[Task]

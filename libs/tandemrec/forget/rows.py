@@ -20,6 +20,15 @@ class Change:
     values: Mapping[str, Column] | None = None
 
 
+def with_made_texts(reviews: DataFrame, synthetic: DataFrame) -> DataFrame:
+    """Reviews, and beside each what was made from it, as if its writer had written that too: user_id, text_hash, text,
+    clean_text.
+    """
+    made = synthetic.select("review_id", "text_hash", "text").join(reviews.select("review_id", "user_id"), "review_id")
+    made = made.select("user_id", "text_hash", "text", F.col("text").alias("clean_text"))
+    return reviews.select(*made.columns).unionByName(made)
+
+
 def own_texts(reviews: DataFrame, items: DataFrame | None, user: str) -> DataFrame:
     """The texts that nobody else wrote and no item has: text_hash, text and clean_text, one row a review."""
     mine = reviews.where(F.col("user_id") == user).select("text_hash", "text", "clean_text")
@@ -35,11 +44,12 @@ def spellings(texts: Sequence[str]) -> list[str]:
     return sorted(found | {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in found for ascii_ in (True, False)})
 
 
-def changes(person: Person, text_indices: Sequence[int]) -> list[Change]:
+def changes(person: Person, text_indices: Sequence[int], reviews: Sequence[str] = ()) -> list[Change]:
     """In an order that a run which was cut short can go on with: what tells of other rows changes last.
 
     Args:
         text_indices: of the person's own texts in texts_vocabulary.
+        reviews: their ids.
     """
     theirs, hashes = F.col("user_id") == person.user, list(person.hashes)
     index = F.lit(person.index)
@@ -58,6 +68,8 @@ def changes(person: Person, text_indices: Sequence[int]) -> list[Change]:
     served = ("predictions_staging", "recommendations_staging", "predictions", "recommendations")
     found += [Change(table=table, rows=theirs) for table in served]
     found.append(Change(table="runs", rows=F.col("figures") != _unnamed(person), values={"figures": _unnamed(person)}))
+    if reviews:
+        found.append(Change(table="synthetic_texts", rows=F.col("review_id").isin(list(reviews))))
     if hashes:
         of_texts = F.col("text_hash").isin(hashes)
         tombstone = {"text_hash": F.concat(F.lit(FORGOTTEN), "text_index", F.lit("]"))}

@@ -4,6 +4,7 @@ Training stops for one task; the heads of the others are by then too sure of the
 """
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ STEPS = 100
 
 
 def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, seed: int, batch_size: int = 1024) -> None:
-    """Set the model's calibration to what fits the labels of validation rows best; a task without any keeps its answers.
+    """Set the model's calibration to what fits the labels of validation rows best; a task without any stays as it is.
 
     Of a binary task it is Platt's (1999), of a multiclass one the temperature of Guo et al. (2017), of a value the
     regression of the labels on it.
@@ -40,7 +41,8 @@ def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, see
                 found[name][1].append(label[~label.isnan()])
     for name, (logits, labels) in found.items():
         if logits and len(label := torch.cat(labels)):
-            fit_affine(model.calibration[name], torch.cat(logits).clone(), label.clone(), HEADS[columns[name][1]].loss)
+            calibration = cast(Calibration, model.calibration[name])
+            fit_affine(calibration, torch.cat(logits).clone(), label.clone(), HEADS[columns[name][1]].loss)
 
 
 def fit_affine(
@@ -61,10 +63,10 @@ def fit_affine(
         optimizer.zero_grad()
         prior = PRIOR_ROWS * (shift**2 + log_slope**2) / 2
         total = (loss(shift + log_slope.exp() * logits, labels).sum() + prior) / (len(labels) + PRIOR_ROWS)
-        total.backward()  # type: ignore[no-untyped-call]
+        total.backward()
         return total
 
-    optimizer.step(cost)  # type: ignore[no-untyped-call]
+    optimizer.step(cost)
     if bool(torch.isfinite(shift) & torch.isfinite(log_slope)):
         calibration.shift.copy_(shift.detach())
         calibration.log_slope.copy_(log_slope.detach())

@@ -65,16 +65,18 @@ class Examples:
         return items[place], counts_B
 
 
-def load_examples(lake: Lake, *, version: int | None = None) -> dict[str, Examples]:
+def load_examples(lake: Lake, *, version: int | None = None, synthetic: int | None = None) -> dict[str, Examples]:
     """The examples of every split; the first call for a table version on a node writes the files.
 
     Args:
         lake: where the table is.
         version: of gold.examples; default: the newest.
+        synthetic: version of gold.synthetic_texts, whose rows the training split gets; default: none of them.
     """
-    version = lake.open("examples", version).version()
-    folder = table_folder(lake, {"examples": version}).with_suffix(f".{fingerprint(*LABELS)}.examples")
-    made_once(folder, partial(_write, lake.dataset("examples", version=version)))
+    tables: dict[str, int | None] = {"examples": lake.open("examples", version).version()}
+    tables |= {} if synthetic is None else {"synthetic_texts": synthetic}
+    folder = table_folder(lake, tables).with_suffix(f".{fingerprint(*LABELS)}.examples")
+    made_once(folder, partial(_write, _rows(lake, tables)))
     columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, *LABELS, "event_time")}
     items, offsets = _map(folder, "seen"), _map(folder, "seen_offsets")
     bounds = np.load(folder / "splits.npy")
@@ -91,7 +93,7 @@ def batch_at(examples: Examples, rows_B: Array, device: torch.device | str = "cp
         return torch.from_numpy(getattr(examples, name)[rows_B].astype(np.int64)).to(device)
 
     labels = {name: torch.from_numpy(label[rows_B]).to(device) for name, label in examples.labels.items()}
-    return Batch(labels=labels, **{name: column(name) for name in (*INDICES, *LISTS)})
+    return Batch(labels=labels, mixture=None, **{name: column(name) for name in (*INDICES, *LISTS)})
 
 
 def left_padded(values: Array, lengths_N: Array, width: int) -> Array:
@@ -107,6 +109,28 @@ def left_padded(values: Array, lengths_N: Array, width: int) -> Array:
     place = np.arange(len(values)) - np.repeat(lengths_N.cumsum(), lengths_N) + width
     padded[row[place >= 0], place[place >= 0]] = values[place >= 0]
     return padded
+
+
+def _rows(lake: Lake, tables: Mapping[str, int | None]) -> ds.Dataset:
+    """The table's rows and, where there are to be any, those of texts that were made: nobody's, of no item, training
+    only.
+    """
+    rows = lake.dataset("examples", version=tables["examples"])
+    if "synthetic_texts" not in tables:
+        return rows
+    made = lake.read("synthetic_texts", version=tables["synthetic_texts"])
+    count, schema = made.num_rows, rows.schema
+    same = {"kind": "synthetic", "split": "train", "user": 0, "item": 0, "event_time": 0}
+    columns = {name: pa.repeat(value, count) for name, value in same.items()}
+    columns |= {"example_id": made["synthetic_id"], "review": made["text_index"]}
+    columns |= {name: made[name] for name in LABELS if name in made.column_names}
+    empty = pa.array([[]] * count, pa.list_(pa.int32()))
+    columns |= dict.fromkeys([*LISTS, "seen"], empty)
+    known = [columns[name].cast(schema.field(name).type) if name in columns else None for name in schema.names]
+    arrays = [
+        pa.nulls(count, field.type) if column is None else column for column, field in zip(known, schema, strict=True)
+    ]
+    return ds.dataset([rows, ds.dataset(pa.Table.from_arrays(arrays, schema=schema))])
 
 
 def _cut(columns: Mapping[str, Array], items: Array, offsets: Array, rows: slice) -> Examples:

@@ -22,6 +22,7 @@ from tandemrec.learn.balance import balancer
 from tandemrec.learn.feeds import Array, Examples, batch_at
 from tandemrec.learn.gradients import Gradients, shared_parameters
 from tandemrec.learn.losses import label_counts, task_losses
+from tandemrec.learn.mixup import Mixing, draw_mixing
 from tandemrec.learn.negatives import Drawn, Proposal
 from tandemrec.learn.validation import is_better, refuse_missing_labels, validate
 from tandemrec.model.batch import Features
@@ -122,10 +123,11 @@ class Training:
         weights = {task.name: task.weight for task in self.model.tasks}
         sums_T = torch.zeros(len(weights), device=self.device)
         self.gradients.start(self.progress.curve, self.device)
-        mine = rows[workers.share(len(rows))]
+        mixing = self._mixing(rows, generator)
+        mine = np.arange(len(rows))[workers.share(len(rows))]
         for part in np.array_split(mine, self.settings.accumulate):
             if len(part):
-                losses = self._losses(part, drawn)
+                losses = self._losses(rows[part], drawn, None if mixing is None else mixing.at(part))
                 self.gradients.add({name: weights[name] * loss / labelled[name] for name, loss in losses.items()})
                 for number, name in enumerate(weights):
                     if name in losses:
@@ -137,8 +139,10 @@ class Training:
         self.optimizer.step()
         return sums_T
 
-    def _losses(self, rows: Array, drawn: Mapping[str, Drawn]) -> dict[str, Tensor]:
+    def _losses(self, rows: Array, drawn: Mapping[str, Drawn], mixing: Mixing | None) -> dict[str, Tensor]:
         batch = batch_at(self.data.train, rows, self.device)
+        if mixing is not None:
+            batch = replace(batch, mixture=mixing.mixture(self.data.train, self.device))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
             return task_losses(self.model, batch, self.data.features, drawn)
 
@@ -146,6 +150,12 @@ class Training:
         """Items for the tasks that are learned from a sample of the catalogue."""
         asking = {task.name: task.negatives for task in self.model.tasks if task.negatives is not None}
         return {name: self.proposal.draw(generator, count).to(self.device) for name, count in asking.items()}
+
+    def _mixing(self, rows: Array, generator: np.random.Generator) -> Mixing | None:
+        """What is mixed into these rows of all workers; a generator of its own: all else is drawn as without."""
+        if self.settings.mixup is None:
+            return None
+        return draw_mixing(self.settings.mixup, self.model.tasks, self.data.train, rows, generator.spawn(1)[0])
 
     def _shared(self) -> list[nn.Parameter]:
         """What more than one task reaches, asked with a row on which every task has a label."""

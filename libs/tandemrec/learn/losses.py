@@ -13,7 +13,7 @@ from torch import Tensor
 from tandemrec.config import Task
 from tandemrec.learn.feeds import Array, Examples
 from tandemrec.learn.negatives import Drawn, sampled_softmax
-from tandemrec.model.batch import Batch, Features
+from tandemrec.model.batch import Batch, Features, Mixture
 from tandemrec.model.heads import HEADS
 from tandemrec.model.recommender import Catalogue, Recommender
 
@@ -30,8 +30,11 @@ def task_losses(
     catalogue = _catalogue(model, batch, features, drawn)
     users_BD = model.users(batch, features, catalogue)
     logits = model(batch, features, users_BD)
-    losses = {}
+    losses: dict[str, Tensor] = {}
     for task in model.tasks:
+        if "review" in task.reads and batch.mixture is not None:
+            losses |= _mixed_loss(task, logits[task.name], batch, batch.mixture)
+            continue
         label_B = batch.labels[task.column]
         known_B = ~label_B.isnan()
         if not known_B.any():
@@ -50,6 +53,19 @@ def task_losses(
             candidates = model.candidate_logits(rows, features, catalogue, asking_BD).float()
             losses[task.name] = F.cross_entropy(candidates, rows.item, reduction="sum")
     return losses
+
+
+def _mixed_loss(task: Task, logits_B: Tensor, batch: Batch, mixture: Mixture) -> dict[str, Tensor]:
+    """Share x loss of the row's own label + (1 - share) x loss of the other's (Zhang et al. 2018, section 3). Where one
+    of them is missing the other's part stays as it is. Nothing where the batch has no label of the task.
+    """
+    parts = []
+    for label_B, share_B in ((batch.labels, mixture.share), (mixture.labels, 1 - mixture.share)):
+        known_B = ~label_B[task.column].isnan()
+        if known_B.any():
+            loss_N = HEADS[task.head].loss(logits_B[known_B].float(), label_B[task.column][known_B])
+            parts.append((share_B[known_B] * loss_N).sum())
+    return {task.name: sum(parts[1:], parts[0])} if parts else {}
 
 
 def label_counts(tasks: Sequence[Task], examples: Examples, rows: Array) -> dict[str, int]:

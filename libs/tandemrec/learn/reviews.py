@@ -31,6 +31,7 @@ Versions = Mapping[str, int]
 Parts = Iterator[tuple[Array, Array, Array]]  # places of texts, entries one text's after the other's, entries of each
 
 TABLES = ("reviews", "texts_vocabulary")
+MADE = "synthetic_texts"  # read too where its version is given
 ROWS_AT_A_TIME = 16_384
 
 
@@ -40,7 +41,7 @@ def review_words(lake: Lake, settings: WordSettings, versions: Versions) -> List
     Args:
         lake: where the tables are.
         settings: how words are numbered and how many are read.
-        versions: of TABLES; default: the newest.
+        versions: of TABLES; default: the newest. Of MADE; default: it is not read.
     """
 
     def words(texts: list[str]) -> Parts:
@@ -115,20 +116,28 @@ def _write(lake: Lake, tables: Mapping[str, int | None], entries: Callable[[list
 
 
 def _reviews(lake: Lake, tables: Mapping[str, int | None]) -> Iterator[tuple[Array, list[str]]]:
-    """Indices of texts and the texts, each once, of reviews that the vocabulary knows."""
+    """Indices and texts, each once, of reviews and what was made from them, where the vocabulary knows the text."""
     vocabulary = lake.read("texts_vocabulary", version=tables["texts_vocabulary"])
     position = pd.Index(vocabulary["text_hash"].to_pandas())
     index_T = vocabulary["text_index"].to_numpy()
     read = np.zeros(len(index_T), bool)
-    rows = lake.dataset("reviews", version=tables["reviews"])
-    for batch in rows.to_batches(columns=["text_hash", "clean_text"], batch_size=ROWS_AT_A_TIME):
+    for batch in _texts(lake, tables):
         at = position.get_indexer(batch["text_hash"].to_pandas())
         fresh = np.flatnonzero((at >= 0) & ~read[at])
         fresh = fresh[np.unique(at[fresh], return_index=True)[1]]  # of those that several people wrote, one
         read[at[fresh]] = True
         if len(fresh):
-            yield index_T[at[fresh]], batch["clean_text"].take(pa.array(fresh)).to_pylist()
+            yield index_T[at[fresh]], batch["text"].take(pa.array(fresh)).to_pylist()
+
+
+def _texts(lake: Lake, tables: Mapping[str, int | None]) -> Iterator[pa.RecordBatch]:
+    """text_hash and text, in batches."""
+    for name, column in {"reviews": "clean_text", MADE: "text"}.items():
+        if name in tables:
+            rows = lake.dataset(name, version=tables[name])
+            columns = {"text_hash": pc.field("text_hash"), "text": pc.field(column)}
+            yield from rows.to_batches(columns=columns, batch_size=ROWS_AT_A_TIME)
 
 
 def _of_tables(versions: Versions) -> dict[str, int | None]:
-    return {name: versions.get(name) for name in TABLES}
+    return {name: versions.get(name) for name in TABLES} | ({MADE: versions[MADE]} if MADE in versions else {})

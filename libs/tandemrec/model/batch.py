@@ -14,6 +14,30 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mixture:
+    """What is mixed into the texts of a batch while training (mixup): another text for each, and that one's labels.
+
+    `share` is the part of the row's own text: 1, and no other text, where nothing is mixed in. `hidden`: what the
+    shared layers make of both is mixed, in place of their vectors.
+    """
+
+    review: Tensor  # (B,) text
+    share: Tensor  # (B,)
+    labels: dict[str, Tensor]  # (B,) each
+    hidden: bool
+
+    def where(self, chosen: Tensor) -> Self:
+        """The rows of a mask (B,) or of indices."""
+        labels = {name: label[chosen] for name, label in self.labels.items()}
+        return replace(self, review=self.review[chosen], share=self.share[chosen], labels=labels)
+
+    def of(self, own_BD: Tensor, other_BD: Tensor) -> Tensor:
+        """Share x own + (1 - share) x other (Zhang et al. 2018, equation 1)."""
+        share_B1 = self.share.unsqueeze(1).to(own_BD.dtype)
+        return share_B1 * own_BD + (1 - share_B1) * other_BD
+
+
+@dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows of gold.examples. Lists are padded on the left, the newest entry is last.
 
@@ -28,6 +52,7 @@ class Batch:
     item_reviews: Tensor  # (B, R) texts
     review: Tensor  # (B,) text
     labels: dict[str, Tensor]
+    mixture: Mixture | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -36,7 +61,13 @@ class Batch:
         """The rows of a mask (B,) or of indices."""
         columns = {field.name: getattr(self, field.name) for field in fields(self)}
         labels = {name: label[chosen] for name, label in columns.pop("labels").items()}
-        return replace(self, labels=labels, **{name: column[chosen] for name, column in columns.items()})
+        mixture: Mixture | None = columns.pop("mixture")
+        return replace(
+            self,
+            labels=labels,
+            mixture=None if mixture is None else mixture.where(chosen),
+            **{name: column[chosen] for name, column in columns.items()},
+        )
 
     def with_history(self, length: int) -> Self:
         """The rows with histories of this length at most: the newest items."""

@@ -161,7 +161,7 @@ class MultiTaskModel(nn.Module):
             else:
                 logits |= {name: mean.expand(len(batch)) for name, mean in self.means.items()}
         if self.on_texts:
-            mixed |= self.sharing(self._review(batch, features), [task.name for task in self.on_texts])
+            mixed |= self._of_texts(batch, features)
         logits |= {name: self.towers[name](mixed_BD).squeeze(-1) for name, mixed_BD in mixed.items()}
         for name, factors in self.factors.items():
             score_B = factors(batch, product_BD)
@@ -209,28 +209,47 @@ class MultiTaskModel(nn.Module):
         vectors_ND: Tensor = self.item(features, item_N, description_ND, reviews_ND)
         return vectors_ND
 
+    def _of_texts(self, batch: Batch, features: Features) -> dict[str, Tensor]:
+        """What the towers of the tasks on texts get, (B, D) each."""
+        names = [task.name for task in self.on_texts]
+        own: dict[str, Tensor] = self.sharing(self._review(batch, features), names)
+        if (mixture := batch.mixture) is None or not mixture.hidden:
+            return own
+        other = self.sharing(self._summed(self._read(mixture.review, features)), names)
+        return {name: mixture.of(own[name], other[name]) for name in names}
+
     def _review(self, batch: Batch, features: Features) -> Tensor:
         """What the tasks on texts read of each row's review (B, D): the sum of the bottoms."""
-        told_N = batch.review.nonzero()[:, 0]  # most rows have no review: networks answer zeros to that, unasked
+        own = self._read(batch.review, features)
+        if (mixture := batch.mixture) is not None and not mixture.hidden:
+            own = [mixture.of(*both) for both in zip(own, self._read(mixture.review, features), strict=True)]
+        return self._summed(own)
+
+    def _summed(self, read: Sequence[Tensor]) -> Tensor:
+        first = self.text(read[0]) if "vectors" in self.settings.bottoms else read[0]
+        return sum(read[1:], first)
+
+    def _read(self, review_B: Tensor, features: Features) -> list[Tensor]:
+        """The encoder's vectors (B, W) where they are a bottom, then what each network over words answers (B, D)."""
+        told_N = review_B.nonzero()[:, 0]  # most rows have no review: networks answer zeros to that, unasked
         if len(told_N) == 0:
             told_N = told_N.new_zeros(1)
-        review_N = batch.review[told_N]
-        parts = []
+        read = []
         if "vectors" in self.settings.bottoms:
-            parts.append(self.text(self._review_vectors(batch, told_N, features)))
+            read.append(self._review_vectors(review_B, told_N, features))
         if self.over_words:
             assert features.words is not None  # whoever loads the features asks the settings
-            words_NL, known_NL = features.words.of(review_N)
+            words_NL, known_NL = features.words.of(review_B[told_N])
             answers = [network(words_NL, known_NL) for network in self.over_words.values()]
-            parts += [_placed(answer_ND, told_N, len(batch)) for answer_ND in answers]
-        return sum(parts[1:], parts[0])
+            read += [_placed(answer_ND, told_N, len(review_B)) for answer_ND in answers]
+        return read
 
-    def _review_vectors(self, batch: Batch, told_N: Tensor, features: Features) -> Tensor:
+    def _review_vectors(self, review_B: Tensor, told_N: Tensor, features: Features) -> Tensor:
         if self.encoder is None:
-            return features.vectors(batch.review)
+            return features.vectors(review_B)
         assert features.states is not None  # whoever loads the features asks the settings
-        states_NLW, known_NL = features.states.of(batch.review[told_N])
-        return _placed(self.encoder(states_NLW.float(), known_NL), told_N, len(batch))
+        states_NLW, known_NL = features.states.of(review_B[told_N])
+        return _placed(self.encoder(states_NLW.float(), known_NL), told_N, len(review_B))
 
     def _without_own_review(self, batch: Batch, features: Features) -> Tensor:
         """Vector of each row's item (B, D) as if the row's own review had not been written."""

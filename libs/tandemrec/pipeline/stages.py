@@ -29,7 +29,8 @@ _SILVER = ("events", "items", "reviews")  # what examples are made of
 _VOCABULARIES = ("users_vocabulary", "items_vocabulary", "texts_vocabulary", "attributes_vocabulary")
 _GOLD = (*_VOCABULARIES, "item_features", "user_features", "examples")
 _TERMS = ("terms_vocabulary", "text_terms")
-_LEARNED_FROM = (*_GOLD, "text_vectors", "reviews", *_TERMS)  # reviews: by models that read words
+# reviews: by models that read words
+_LEARNED_FROM = (*_GOLD, "text_vectors", "reviews", "synthetic_texts", *_TERMS)
 
 STAGES: tuple[Stage, ...] = (
     Stage(
@@ -87,11 +88,20 @@ STAGES: tuple[Stage, ...] = (
         writes=("user_summaries",),
     ),
     Stage(
+        name="augment",
+        module="jobs.augment",
+        engine="none",
+        does="texts made from reviews of the training split, where the settings ask for them",
+        settings=("seed", "tasks", "embed", "augment"),
+        reads=("reviews", "users_vocabulary", "items_vocabulary", "examples"),
+        writes=("synthetic_texts", "texts_vocabulary", "text_vectors"),
+    ),
+    Stage(
         name="train",
         module="ray_train.train",
         engine="ray",
         does="the multi-task model, with checkpoints",
-        settings=("seed", "tasks", "model", "train", "embed"),
+        settings=("seed", "tasks", "model", "train", "embed", "augment"),
         reads=_LEARNED_FROM,
         writes=(),
     ),

@@ -1,4 +1,4 @@
-"""A decoder that writes on: prompts in, one text each out, always the same (greedy)."""
+"""A decoder that writes on: prompts in, one text each out; the same ones for the same prompts, settings and seed."""
 
 import os
 from collections.abc import Sequence
@@ -14,59 +14,99 @@ from tandemrec.text.sources import model_folder, needs_network
 class Generator:
     """A decoder in memory and ready.
 
+    Args:
+        model: as encoder.model.
+        max_tokens: of what is written.
+        temperature: 0: always the likeliest token.
+        top_p: tokens that make up this share of the probability are drawn from.
+        batch: prompts at a time. More than one are padded, which changes sums of a model in their last digits.
+
     Raises:
         ModelError: the weights are not there, or the model does not generate.
     """
 
-    def __init__(self, model: str, *, max_tokens: int, device: Device = "cpu") -> None:
+    def __init__(
+        self,
+        model: str,
+        *,
+        max_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        batch: int = 1,
+        device: Device = "cpu",
+    ) -> None:
         if not needs_network(model):
             os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
         import transformers
 
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
-        self.model, self.max_tokens, self.device = model, max_tokens, device
+        self.model, self.max_tokens, self.batch, self.device = model, max_tokens, batch, device
+        self._how: dict[str, Any] = {"do_sample": False}
+        if temperature > 0:
+            self._how = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
         self._tokenizer, self._model = self._load(transformers, model)
         self._room = int(getattr(self._model.config, "max_position_embeddings", 2**30)) - max_tokens
         if self._room < 1:
             raise ModelError(
-                f"summary.max_tokens is {max_tokens}, expected fewer than the {self._room + max_tokens} positions "
-                f"that {model} has"
+                f"max_tokens is {max_tokens}, expected fewer than the {self._room + max_tokens} positions that {model} "
+                "has"
             )
 
     def write(self, prompt: str) -> str:
         """What the model goes on with, `max_tokens` at most, in one line; a prompt that leaves no room loses its end.
 
-        A model of chats gets the prompt as a user's turn. One prompt at a time: padding would change what is written.
+        A model of chats gets the prompt as a user's turn.
         """
-        if self._tokenizer.chat_template:
-            turn = [{"role": "user", "content": prompt}]
-            prompt = self._tokenizer.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+        return self.write_each([prompt], seed=0)[0]
+
+    def write_each(self, prompts: Sequence[str], *, seed: int) -> list[str]:
+        """The same for several prompts, in batches of like lengths.
+
+        Args:
+            seed: of what is drawn; torch's own generator is left as it was.
+        """
+        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
+        written = [""] * len(prompts)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for start in range(0, len(order), self.batch):
+                places = order[start : start + self.batch]
+                for place, text in zip(places, self._batch([prompts[place] for place in places]), strict=True):
+                    written[place] = text
+        return written
+
+    def _batch(self, prompts: list[str]) -> list[str]:
+        chats = bool(self._tokenizer.chat_template)
+        if chats:
+            turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
+            prompts = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
         asked = self._tokenizer(
-            prompt,
+            prompts,
             return_tensors="pt",
+            padding=len(prompts) > 1,
             truncation=True,
             max_length=self._room,
-            add_special_tokens=not self._tokenizer.chat_template,
+            add_special_tokens=not chats,
         )
         ids = asked["input_ids"].to(self.device)
         with torch.inference_mode():
-            answer = self._model.generate(
+            answers = self._model.generate(
                 input_ids=ids,
-                attention_mask=torch.ones_like(ids),
+                attention_mask=asked["attention_mask"].to(self.device),
                 max_new_tokens=self.max_tokens,
-                do_sample=False,
-                pad_token_id=self._tokenizer.pad_token_id or self._tokenizer.eos_token_id or 0,
+                pad_token_id=self._tokenizer.pad_token_id,
+                **self._how,
             )
-        said: str = self._tokenizer.decode(answer[0, ids.shape[1] :], skip_special_tokens=True)
-        return " ".join(said.split())
+        said = self._tokenizer.batch_decode(answers[:, ids.shape[1] :], skip_special_tokens=True)
+        return [" ".join(text.split()) for text in said]
 
     def _load(self, transformers: Any, model: str) -> tuple[Any, Any]:
         folder = model_folder(model)
         weight_files(folder)
         local = {"local_files_only": True, "trust_remote_code": False}
         try:
-            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, padding_side="left", **local)
             found, told = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, use_safetensors=True, dtype=torch.float32, output_loading_info=True, **local
             )
@@ -74,6 +114,8 @@ class Generator:
             raise ModelError(f"generator {model} in {folder}: {' '.join(str(error).split())}") from error
         if missing := sorted(told["missing_keys"]):
             raise ModelError(f"generator {model} has no weights for {missing}, expected a decoder that can write")
+        if tokenizer.pad_token is None:
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
         return tokenizer, found.eval().to(self.device)
 
 

@@ -1,13 +1,15 @@
-"""What an encoder is called: a hash of everything that changes its vectors, so that vectors never mix."""
+"""What an encoder is called: a hash of everything that changes its vectors, so that vectors never mix. And what a
+generator is called, by the same.
+"""
 
 import hashlib
 import json
 import platform
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from tandemrec.config import EmbedSettings, EncoderSettings
+from tandemrec.config import EmbedSettings, EncoderSettings, GeneratorSettings
 from tandemrec.errors import ModelError
 from tandemrec.text.made import file_digest
 from tandemrec.text.sources import model_folder
@@ -29,11 +31,16 @@ def encoder_identity(settings: EncoderSettings, *, device: Device = "cpu") -> st
     """
     changes = settings.model_dump(mode="json", exclude={"model", "dtype"})
     changes["dtype"] = resolved_dtype(settings, device)
-    files = [*weight_files(folder := model_folder(settings.model)), *_sorted(folder, (*TOKENISER, "config.json"))]
-    digest = hashlib.sha256(json.dumps(changes, sort_keys=True).encode())
-    for path in files:
-        digest.update(path.name.encode() + b"\0" + file_digest(path))
-    return digest.hexdigest()[:16]
+    return _identity(settings.model, changes)
+
+
+def generator_identity(settings: GeneratorSettings) -> str:
+    """Sixteen hex digits of the sha256 over weights, configuration, tokeniser and what is asked of them.
+
+    Raises:
+        ModelError: the folder holds no safetensors.
+    """
+    return _identity(settings.model, settings.model_dump(mode="json", exclude={"model"}))
 
 
 def device_of(embed: EmbedSettings) -> Device:
@@ -57,6 +64,14 @@ def resolved_dtype(settings: EncoderSettings, device: Device) -> Literal["float3
     if settings.dtype != "auto":
         return settings.dtype
     return "bfloat16" if device == "cuda" or _processor_multiplies_bfloat16() else "float32"
+
+
+def _identity(model: str, changes: dict[str, Any]) -> str:
+    files = [*weight_files(folder := model_folder(model)), *_sorted(folder, (*TOKENISER, "config.json"))]
+    digest = hashlib.sha256(json.dumps(changes, sort_keys=True).encode())
+    for path in files:
+        digest.update(path.name.encode() + b"\0" + file_digest(path))
+    return digest.hexdigest()[:16]
 
 
 def _sorted(folder: Path, patterns: tuple[str, ...]) -> list[Path]:

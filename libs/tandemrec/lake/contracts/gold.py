@@ -209,6 +209,30 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
         partition_by=("split",),
     ),
     Table(
+        name="synthetic_texts",
+        layer="gold",
+        comment="Texts made from reviews of the training split; train reads them as further rows of tasks on texts",
+        columns=columns_of(
+            """
+            synthetic_id string!    sha256 of source, method and variant
+            review_id   string!     the source, in silver.reviews
+            text        string!     what was made
+            text_hash   string!     sha256 of the text
+            text_index  int!        texts_vocabulary
+            method      string!     paraphrase or crop_shuffle
+            generator   string      identity of the model that wrote it: hash of weights, tokeniser and settings
+            similarity  double!     cosine of the encoder's vectors of source and text
+            recipe      string!     hash of encoder, generator, settings and seed
+            run_id      string!     of augment, in gold.runs
+            sentiment   double      label of the source: 1 positive, 0 negative
+            stars       double      label of the source
+            category    double      label of the source, attributes_vocabulary
+            """
+        ),
+        key=("synthetic_id",),
+        checks={"known_method": "method IN ('paraphrase', 'crop_shuffle')"},
+    ),
+    Table(
         name="predictions",
         layer="gold",
         comment="Every task's score for the user-item pairs of the test split",

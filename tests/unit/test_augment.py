@@ -1,0 +1,306 @@
+"""Texts made from training reviews: how, which pass, where they go, and that nothing else is touched by them."""
+
+from hashlib import sha256
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from small_lake import small_lake
+
+from jobs import augment
+from tandemrec.augment import Probes, Sources, cosines, crop_and_shuffle, synthesise, training_reviews
+from tandemrec.augment.crop import clauses
+from tandemrec.config import GeneratorSettings, WordSettings, parse_settings
+from tandemrec.errors import ConfigError, ModelError
+from tandemrec.lake import Lake, runs
+from tandemrec.lake.types import arrow_schema
+from tandemrec.learn import load_examples
+from tandemrec.learn.features import load_features
+from tandemrec.learn.reviews import review_words
+from tandemrec.pipeline import run_stage, stage
+from tandemrec.text.encoder import Encoder
+from tandemrec.text.generator import Generator
+from tandemrec.text.identity import generator_identity
+from tandemrec.text.words import words_of
+
+PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
+
+
+class TestCrop:
+    def test_clauses_end_with_their_signs_in_english_and_in_chinese(self):
+        assert clauses("Good sound, 3.5 of 5. Would buy again!") == ["Good sound,", "3.5 of 5.", "Would buy again!"]
+        assert clauses("音质很好，包装差。不买了") == ["音质很好，", "包装差。", "不买了"]
+
+    @pytest.mark.parametrize("text", ["One, two. Three! Four; five.", "音质很好，包装差。不买了！退货。", "alone", " "])
+    def test_a_run_of_clauses_in_another_order(self, text):
+        parts, seen = clauses(text), set()
+        for seed in range(40):
+            made = crop_and_shuffle(text, 0.6, np.random.default_rng(seed))
+            if made is None:
+                continue
+            chosen = clauses(made)
+            assert len(chosen) == -(-6 * len(parts) // 10) and made != text
+            places = sorted(parts.index(part) for part in chosen)
+            assert places == list(range(places[0], places[0] + len(chosen)))
+            seen.add(made)
+        assert (len(seen) > 5) == (len(parts) > 3) and (seen or len(parts) < 2)
+
+    def test_the_text_itself_is_not_made(self):
+        made = {crop_and_shuffle("one, two.", 1.0, np.random.default_rng(seed)) for seed in range(20)}
+        assert made == {None, "two. one,"}
+
+
+class TestFilters:
+    def test_cosines_by_hand(self):
+        one, other = np.array([[1.0, 0], [1, 1], [0, 0]]), np.array([[1.0, 1], [2, 2], [1, 0]])
+        assert cosines(one, other) == pytest.approx([0.5**0.5, 1, 0])
+
+    def test_a_text_that_turned_into_another_class_does_not_pass(self):
+        generator = np.random.default_rng(0)
+        label = np.repeat([0.0, 1.0], 100)
+        vectors = generator.normal(size=(200, 4)) * 0.3 + label[:, None] * [4, 0, 0, 0]
+        label[::50] = np.nan
+        probes = Probes(vectors, {"sentiment": label, "stars": np.ones(200)}, seed=1)
+        turned = vectors + np.where(vectors[:, :1] > 2, -4.0, 4.0) * [1, 0, 0, 0]
+        places = np.arange(200)
+        assert probes.agree(vectors, places).all()
+        assert (probes.agree(turned, places) == np.isnan(label)).all()  # nothing judges what has no label
+
+    def test_to_have_seen_the_source_is_of_no_use(self):
+        """Each vector has a dimension of its own, by which a probe that had seen it would know its label."""
+        label = np.tile([0.0, 1.0], 30)
+        assert (Probes(np.eye(60), {"sentiment": label}, seed=1).of_source["sentiment"] == label).mean() < 0.7
+
+    def test_where_the_probe_errs_about_the_source_too_the_text_passes(self):
+        vectors = np.repeat([[-1.0], [1.0]], 50, axis=0)
+        label = np.repeat([0.0, 1.0], 50)
+        label[0] = 1.0
+        probes = Probes(vectors, {"sentiment": label}, seed=1)
+        assert probes.of_source["sentiment"][0] == 0
+        assert probes.agree(np.array([[-1.0], [1.0]]), np.array([0, 0])).all()
+        assert probes.agree(np.array([[1.0]]), np.array([1])).tolist() == [False]
+
+
+class TestSynthesis:
+    SOURCES = Sources(
+        ids=["a", "b", "c"], texts=["a", "b", "c"], vectors=np.eye(3), labels={"sentiment": np.array([0.0, 1.0, 1.0])}
+    )
+    VECTORS = {"A": [1, 0.5, 0], "B": [0, 0, 1], "a": [1, 0, 0], "bb": [0, 1, 0.5], "cc": [0.1, 0, 1]}  # noqa: RUF012
+
+    def made(self, methods, **settings):
+        return synthesise(
+            self.SOURCES,
+            range(3),
+            methods,
+            lambda texts: np.array([self.VECTORS[text] for text in texts], float),
+            Probes(self.SOURCES.vectors, {}, seed=0),
+            **{"variants": 1, "similarity": (0.5, 0.99), **settings},
+        )
+
+    def test_what_one_method_cannot_the_next_one_does(self):
+        answers = {"first": {"a": "A", "b": "B", "c": None}, "second": {"b": "bb", "c": "cc"}}
+        methods = {name: lambda texts, _, own=own: [own[text] for text in texts] for name, own in answers.items()}
+        made = self.made(methods)
+        assert list(zip(made.source, made.method, made.text, strict=True)) == [(0, "first", "A"), (1, "second", "bb")]
+        assert made.similarity == pytest.approx([1 / 1.25**0.5] * 2)
+        assert made.rejected["first"] == {"none": 1, "similarity": 1}
+        assert {name: count for name, count in made.rejected["second"].items() if count} == {"similarity": 1}
+
+    def test_a_text_that_says_something_else_is_left_to_the_next_method(self):
+        """Of two clusters: the first method's texts lie in the other one, which the cosine alone does not tell."""
+        label = np.repeat([0.0, 1.0], 10)
+        vectors = np.stack([np.ones(20), label - 0.5], axis=1)
+        names = [f"{number}" for number in range(20)]
+        sources = Sources(ids=names, texts=names, vectors=vectors, labels={"sentiment": label})
+        others = {f"{name} turned": -row for name, row in zip(names, vectors[:, 1], strict=True)}
+        others |= {f"{name} anew": row * 0.9 for name, row in zip(names, vectors[:, 1], strict=True)}
+        made = synthesise(
+            sources,
+            range(20),
+            {end: lambda texts, _, end=end: [f"{text} {end}" for text in texts] for end in ("turned", "anew")},
+            lambda texts: np.array([[1.0, others[text]] for text in texts]),
+            Probes(vectors, sources.labels, seed=0),
+            variants=1,
+            similarity=(0.5, 0.9999),
+        )
+        assert made.rejected["turned"] == {"none": 0, "label": 20} and made.method == ["anew"] * 20
+
+    def test_no_text_twice_and_none_that_a_review_has(self):
+        made = self.made({"m": lambda texts, _: ["A" if t == "a" else None for t in texts]}, variants=2)
+        assert made.text == ["A"] and made.rejected["m"]["repeated"] == 1
+        own = self.made({"m": lambda texts, _: ["a" if t == "a" else None for t in texts]}, similarity=(0.5, 1.0))
+        assert own.text == [] and own.rejected["m"]["repeated"] == 1
+
+
+@pytest.fixture(scope="module")
+def writer(tmp_path_factory) -> str:
+    """A random GPT-2 and its tokeniser."""
+    import transformers
+    from tokenizers import ByteLevelBPETokenizer
+
+    folder = tmp_path_factory.mktemp("models") / "gpt2"
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(["good and bad, thin or thick"], vocab_size=300, special_tokens=["<end>"])
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer._tokenizer, eos_token="<end>").save_pretrained(
+        folder
+    )
+    sizes = {"n_layer": 1, "n_head": 2, "n_embd": 16, "n_positions": 64, "initializer_range": 0.4}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        config = transformers.GPT2Config(
+            vocab_size=tokenizer.get_vocab_size(), bos_token_id=0, eos_token_id=0, pad_token_id=0, **sizes
+        )
+        transformers.GPT2LMHeadModel(config).save_pretrained(folder)
+    return str(folder)
+
+
+class TestGenerator:
+    PROMPTS = ("good", "bad, thin", "good and bad, thin or thick " * 9, "thick")
+
+    def test_the_same_seed_writes_the_same_and_another_does_not(self, writer):
+        generator = Generator(writer, max_tokens=8, temperature=1.0, batch=2)
+        drawn = torch.random.get_rng_state()
+        one, same, other = (generator.write_each(self.PROMPTS, seed=seed) for seed in (1, 1, 2))
+        assert one == same != other and len(one) == 4 and any(one)
+        assert torch.equal(torch.random.get_rng_state(), drawn)
+
+    def test_the_likeliest_text_does_not_depend_on_the_company(self, writer):
+        together = Generator(writer, max_tokens=8, batch=4).write_each(self.PROMPTS, seed=1)
+        alone = Generator(writer, max_tokens=8)
+        assert [alone.write(prompt) for prompt in self.PROMPTS] == together
+
+    def test_what_cannot_write_is_refused(self, writer):
+        with pytest.raises(ModelError, match="max_tokens is 64, expected fewer than the 64 positions"):
+            Generator(writer, max_tokens=64)
+        with pytest.raises(ModelError, match="expected a decoder that can write"):
+            Generator("tiny:0", max_tokens=8)
+
+
+def settings_of(root, **augmenting):
+    return parse_settings(
+        {"data": {"root": "in"}, "lake": {"root": str(root)}, "sources": [PAIRS]}
+        | {"embed": {"encoder": {"model": "tiny:0"}}, "augment": augmenting or None}
+    )
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lake:
+    """With vectors of the tiny encoder, and reviews of several clauses."""
+    lake = small_lake(tmp_path / "lake")
+    rows = lake.read("reviews").to_pylist()
+    for row in rows:
+        row["clean_text"] = f"{row['clean_text']}. Bought it, used it. {row['review_id']} is my number!"
+    lake.overwrite("reviews", pa.Table.from_pylist(rows, arrow_schema(lake.table("reviews"))))
+    encoder = Encoder(settings_of(tmp_path).embed.encoder)
+    vectors = encoder.encode([row["clean_text"] for row in rows])
+    columns = {"text_hash": [row["text_hash"] for row in rows], "encoder": [encoder.identity] * len(rows)}
+    lake.merge("text_vectors", pa.table(columns | {"vector": [vector.tolist() for vector in vectors]}))
+    return lake
+
+
+class TestJob:
+    WIDE = {"similarity": [0.3, 0.9999], "reviews": 60}  # noqa: RUF012
+
+    def test_only_training_reviews_are_sources(self, lake):
+        sources = training_reviews(lake, Encoder(settings_of("x").embed.encoder).identity, 1000)
+        examples = lake.read("examples").to_pylist()
+        training = [r for r in examples if r["kind"] == "review" and r["split"] == "train"]
+        assert sorted(sources.ids) == sorted(f"r{row['review']}" for row in training)
+        by_id = {f"r{row['review']}": row for row in training}
+        assert sources.labels["stars"].tolist() == [by_id[name]["stars"] for name in sources.ids]
+        texts = {row["review_id"]: row["clean_text"] for row in lake.read("reviews").to_pylist()}
+        assert sources.texts == [texts[name] for name in sources.ids]
+        some = training_reviews(lake, Encoder(settings_of("x").embed.encoder).identity, 10)
+        assert len(some.ids) == 10 and set(some.ids) < set(sources.ids)
+
+    def test_what_is_made_is_traceable_numbered_encoded_and_read_by_training_alone(self, lake):
+        before = {name: lake.read(name).to_pylist() for name in ("examples", "reviews", "texts_vocabulary")}
+        vectors = lake.info("text_vectors").rows
+        settings = settings_of(lake.root, **self.WIDE)
+        figures = run_stage(settings, stage("augment"))
+        made = lake.read("synthetic_texts").to_pylist()
+        assert figures["made"] == len(made) > 15 and figures["reviews"] == 60
+        run = runs.latest(lake, "augment")
+        own = {row["review"]: row for row in before["examples"] if row["kind"] == "review"}
+        texts = {row["review_id"]: row["clean_text"] for row in before["reviews"]}
+        for row in made:
+            source = own[int(row["review_id"][1:])]
+            assert source["split"] == "train" and row["method"] == "crop_shuffle" and row["generator"] is None
+            assert all(row[name] == source[name] for name in ("sentiment", "stars", "category"))
+            assert set(clauses(row["text"])) <= set(clauses(texts[row["review_id"]]))
+            assert row["text_hash"] == sha256(row["text"].encode()).hexdigest() and row["run_id"] == run.run_id
+            assert 0.3 <= row["similarity"] <= 0.9999
+        vocabulary = lake.read("texts_vocabulary").to_pylist()
+        assert sorted(row["text_index"] for row in vocabulary) == list(range(1, len(vocabulary) + 1))
+        assert {row["text_hash"]: row["text_index"] for row in made}.items() <= {
+            row["text_hash"]: row["text_index"] for row in vocabulary
+        }.items()
+        assert lake.info("text_vectors").rows - vectors == len({row["text_hash"] for row in made})
+        assert lake.read("examples").to_pylist() == before["examples"]
+
+        plain = load_examples(lake)
+        more = load_examples(lake, synthetic=lake.version("synthetic_texts"))
+        assert len(more["train"]) == len(plain["train"]) + len(made)
+        for split in ("valid", "test"):
+            assert np.array_equal(more[split].review, plain[split].review)
+            assert np.array_equal(more[split].labels["stars"], plain[split].labels["stars"], equal_nan=True)
+        fresh = more["train"].user == 0
+        assert fresh.sum() == len(made)
+        by_index = {row["text_index"]: row for row in made}
+        found = zip(more["train"].review[fresh].tolist(), more["train"].labels["stars"][fresh].tolist(), strict=True)
+        assert all(by_index[index]["stars"] == stars for index, stars in found)
+        assert np.isnan(more["train"].labels["rating"][fresh]).all() and not more["train"].history[fresh].any()
+        rest = ~fresh
+        assert np.array_equal(more["train"].review[rest], plain["train"].review)
+        encoder = Encoder(settings.embed.encoder)
+        features = load_features(lake, encoder=encoder.identity)
+        at = made[0]["text_index"]
+        np.testing.assert_allclose(features.texts[at], encoder.encode([made[0]["text"]])[0], atol=1e-3)
+        versions = {name: lake.version(name) for name in ("reviews", "texts_vocabulary", "synthetic_texts")}
+        words = WordSettings(buckets=1000)
+        assert review_words(lake, words, versions).lengths[at] == len(words_of(made[0]["text"]))
+        del versions["synthetic_texts"]
+        assert review_words(lake, words, versions).lengths[at] == 0
+
+    def test_a_second_run_makes_nothing_and_other_settings_make_other_texts(self, lake):
+        first = augment.run(settings_of(lake.root, **self.WIDE))
+        made = lake.read("synthetic_texts").sort_by("synthetic_id")
+        again = augment.run(settings_of(lake.root, **self.WIDE))
+        assert again["kept"] == len(set(made["review_id"].to_pylist())) and again["dropped"] == 0
+        assert lake.read("synthetic_texts").sort_by("synthetic_id").equals(made)
+        fewer = augment.run(settings_of(lake.root, **self.WIDE | {"reviews": 20}))
+        left = {row["synthetic_id"] for row in lake.read("synthetic_texts").to_pylist()}
+        assert fewer["reviews"] == 20 and fewer["dropped"] == first["made"] - fewer["kept"] > 0
+        assert len(left & set(made["synthetic_id"].to_pylist())) == fewer["kept"] > 0
+        shorter = augment.run(settings_of(lake.root, **self.WIDE | {"reviews": 20, "keep": 0.3}))
+        assert shorter["dropped"] == len(left) and shorter["kept"] == 0
+        assert not left & set(lake.read("synthetic_texts")["synthetic_id"].to_pylist())
+
+    def test_paraphrases_come_first_and_what_is_left_is_cropped(self, lake, writer):
+        writing = {"model": writer, "prompt": "{text}", "max_tokens": 12, "temperature": 1.0}
+        figures = augment.run(settings_of(lake.root, generator=writing, **self.WIDE))
+        made = lake.read("synthetic_texts").to_pylist()
+        counts = {name: sum(row["method"] == name for row in made) for name in ("paraphrase", "crop_shuffle")}
+        assert sum(counts.values()) == figures["made"]
+        assert counts["paraphrase"] + sum(figures["rejected"]["paraphrase"].values()) == figures["reviews"] == 60
+        identity = generator_identity(GeneratorSettings(**writing))
+        assert all((row["generator"] == identity) == (row["method"] == "paraphrase") for row in made)
+
+    def test_nothing_happens_unless_it_is_asked_for(self, lake):
+        assert augment.run(settings_of(lake.root)) == {"made": 0}
+        assert not lake.exists("synthetic_texts")
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("augmenting", "said"),
+        [
+            ({"similarity": [0.9, 0.2]}, "expected two cosines, the smaller first"),
+            ({"crop_shuffle": False}, "expected one: nothing would make a text"),
+            ({"generator": {"prompt": "Rewrite this."}}, r"expected \{text\} in it once"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, augmenting, said):
+        with pytest.raises(ConfigError, match=said):
+            settings_of("x", **augmenting)
