@@ -61,7 +61,7 @@ def run(settings: Settings) -> Figures:
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
     features = load_features(lake, encoder=encoder, words=words, cut=cut, versions=versions)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
-    sizes = sizes_of(lake, features, splits, settings.tasks, versions, cut)
+    sizes = sizes_of(lake, features, splits, settings.tasks, versions, cut, settings.model.rows.bins)
     files, folder = _place(settings, run_id)
     if _has(files, f"{folder}/best"):  # finished before, and asked for again: from the start
         files.delete_dir(folder)

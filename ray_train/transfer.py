@@ -133,7 +133,7 @@ def _outcomes(settings: Settings, trials: Sequence[Trial]) -> dict[Trial, Outcom
             refuse_missing_labels([task], splits["train"], splits["valid"], features, stop_on)
     config = {
         "settings": settings.model_dump(mode="json"),
-        "sizes": asdict(sizes_of(lake, features, splits, settings.tasks, versions)),
+        "sizes": asdict(sizes_of(lake, features, splits, settings.tasks, versions, bins=settings.model.rows.bins)),
         "encoder": encoder,
         "versions": versions,
     }

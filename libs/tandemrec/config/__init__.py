@@ -5,6 +5,7 @@ from tandemrec.config.learning import (
     BalanceSettings,
     FinetuneSettings,
     ModelSettings,
+    RowSettings,
     Task,
     TrainSettings,
     WordSettings,
@@ -15,6 +16,7 @@ from tandemrec.config.quality import Expectation
 from tandemrec.config.root import Settings
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
+from tandemrec.config.tabular import TabularSettings
 from tandemrec.config.text import EmbedSettings, EncoderSettings
 
 __all__ = [
@@ -29,9 +31,11 @@ __all__ = [
     "ModelSettings",
     "PredictSettings",
     "ReportSettings",
+    "RowSettings",
     "Section",
     "Settings",
     "Source",
+    "TabularSettings",
     "Task",
     "TrainSettings",
     "WordSettings",

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from tandemrec.config.base import Section
 
 Kind = Literal["binary", "multiclass", "regression", "next_item"]
-Reads = Literal["user", "item", "review"]
+Reads = Literal["user", "item", "review", "row"]
 Bottom = Literal["vectors", "cnn", "rnn"]
 
 METRICS: dict[str, tuple[str, ...]] = {
@@ -24,7 +24,8 @@ class Task(Section):
 
     `label` is the column of the examples that holds its labels; null there means that the row says nothing about
     this task. `reads` is what the task may see: recommendation tasks read user and item as of the event, text tasks
-    the review's own vector. A task that predicts what a user does can never read the review that says it.
+    the review's own vector, tasks of tabular data the columns of the row. A task that predicts what a user does can
+    never read the review that says it.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -70,12 +71,12 @@ class Task(Section):
     @model_validator(mode="after")
     def _reads_fit(self) -> "Task":
         reads = set(self.reads)
-        if "review" in reads and len(reads) > 1:
-            raise ValueError(f"reads {self.reads}: a task reads either user and item or the review, not both")
+        if len(reads) > 1 and (alone := reads & {"review", "row"}):
+            raise ValueError(f"reads {self.reads}: {min(alone)} is read alone, not beside user and item")
         if self.kind == "next_item" and reads != {"user"}:
             raise ValueError(f"reads {self.reads}: next_item ranks all items for a user, expected ['user']")
         if reads == {"item"} or (reads == {"user"} and self.kind != "next_item"):
-            raise ValueError(f"reads {self.reads}: expected ['user', 'item'] or ['review']")
+            raise ValueError(f"reads {self.reads}: expected ['user', 'item'], ['review'] or ['row']")
         return self
 
 
@@ -134,6 +135,13 @@ class FinetuneSettings(Section):
     learning_rate: float = Field(default=1e-4, gt=0, description="of these layers; train.learning_rate is of the rest")
 
 
+class RowSettings(Section):
+    """How the columns of tabular data become a vector."""
+
+    bins: int = Field(default=48, ge=1, le=1024, description="of a number: quantiles of the training rows")
+    width: int = Field(default=16, ge=1, le=1024, description="of each column's vector")
+
+
 class ModelSettings(Section):
     sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = "mmoe"
     experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
@@ -158,6 +166,7 @@ class ModelSettings(Section):
         description="what tasks that read a review read of it, added up: the encoder's vector, networks over its words",
     )
     words: WordSettings = WordSettings()
+    rows: RowSettings = RowSettings()
     finetune: FinetuneSettings | None = Field(
         default=None, description="of the encoder whose vectors text tasks read; null: its vectors as they are"
     )

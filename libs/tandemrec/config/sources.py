@@ -15,12 +15,14 @@ TARGET_COLUMNS: dict[str, frozenset[str]] = {
         {"review_id", "user_id", "item_id", "rating", "title", "text", "review_time", "language", "split"}
     ),
     "relations": frozenset({"user_id", "relation", "target_kind", "target_id", "since", "weight"}),
+    "rows": frozenset({"split"}),  # what the others are, `tabular` says
 }
 REQUIRED_COLUMNS: dict[str, frozenset[str]] = {
     "events": frozenset({"user_id", "item_id", "event_type", "event_time"}),
     "items": frozenset({"item_id"}),
     "reviews": frozenset({"user_id", "item_id", "text", "review_time"}),
     "relations": frozenset({"user_id", "relation", "target_kind", "target_id"}),
+    "rows": frozenset(),
 }
 PAIRED_COLUMNS: dict[str, tuple[str, str]] = {  # what the two of a line of kind pairs are
     "events": ("user_id", "item_id"),
@@ -44,11 +46,13 @@ class Source(Section):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="unique; shown in quarantine and in the report")
-    table: Literal["events", "items", "reviews", "relations"]
-    kind: Literal["json", "csv", "parquet", "delta", "pairs"] = Field(
+    table: Literal["events", "items", "reviews", "relations", "rows"]
+    kind: Literal["json", "csv", "parquet", "delta", "pairs", "tabular"] = Field(
         description="json: one object a line; csv: with a header; pairs: `user item` (of relations `user target`) "
-        "a line, no header, no time"
+        "a line, no header, no time; tabular: features and labels in columns, for table rows"
     )
+    format: Literal["csv", "parquet", "delta"] = Field(default="csv", description="of the files of kind tabular")
+    header: list[str] = Field(default_factory=list, description="csv without a header: the names of its columns")
     path: str = Field(description="file, folder or glob below data.root; .gz and, for one file each, .zip are read")
     columns: dict[str, str] = Field(default_factory=dict, description="our column: the file's column")
     constants: dict[str, str] = Field(default_factory=dict, description="our column: one value for every row")
@@ -71,6 +75,11 @@ class Source(Section):
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="csv only")
 
+    @property
+    def layout(self) -> str:
+        """How the files are laid out: the kind or, of tabular ones, the format."""
+        return self.format if self.kind == "tabular" else self.kind
+
     @model_validator(mode="after")
     def _columns_fit_the_table(self) -> "Source":
         given = set(self.columns) | set(self.constants)
@@ -79,6 +88,10 @@ class Source(Section):
         if unknown := given - TARGET_COLUMNS[self.table]:
             known = sorted(TARGET_COLUMNS[self.table])
             raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}")
+        if (self.kind == "tabular") != (self.table == "rows"):
+            raise ValueError(f"kind is {self.kind} and table {self.table}, expected tabular and rows together")
+        if self.header and self.layout != "csv":
+            raise ValueError(f"header is for csv, found {self.layout}")
         if self.kind == "pairs":
             if self.table not in PAIRED_COLUMNS:
                 raise ValueError(f"kind pairs is for {sorted(PAIRED_COLUMNS)}, found table {self.table}")

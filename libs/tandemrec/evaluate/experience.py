@@ -42,7 +42,7 @@ def by_experience(
     seed: int,
 ) -> list[Measured]:
     """A figure a task on users and items and band of `user` and of `item`; bands without rows have none."""
-    tasks = [task for task in problem.tasks if "review" not in task.reads]
+    tasks = [task for task in problem.tasks if "user" in task.reads]
     settings = settings.model_copy(update={"cutoffs": [CUTOFF]})
     figures = []
     for who, count_N in (("user", user_counts(problem)), ("item", problem.interactions[problem.test.item])):

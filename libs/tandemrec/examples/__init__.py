@@ -9,6 +9,7 @@ from tandemrec.examples.assemble import LABELS, Parts, build_examples, look_at
 from tandemrec.examples.contacts import first_contacts, first_reviews, reviews_of
 from tandemrec.examples.features import item_attributes, item_features, user_features
 from tandemrec.examples.log import build_log
+from tandemrec.examples.rows import category_values, row_examples, split_rows
 from tandemrec.examples.splits import splitter
 
 __all__ = [
@@ -16,12 +17,15 @@ __all__ = [
     "Parts",
     "build_examples",
     "build_log",
+    "category_values",
     "first_contacts",
     "first_reviews",
     "item_attributes",
     "item_features",
     "look_at",
     "reviews_of",
+    "row_examples",
+    "split_rows",
     "splitter",
     "user_features",
 ]

@@ -143,4 +143,7 @@ def _as_examples(rows: DataFrame) -> DataFrame:
         F.coalesce("review", F.lit(0)).alias("review"),
         F.coalesce("seen", no_items()).alias("seen"),
         *LABELS,
+        F.lit(None).alias("labels"),
+        F.lit(None).alias("categories"),
+        F.lit(None).alias("numbers"),
     )

@@ -2,7 +2,8 @@
 
     user  = history of items, own reviews, id            item = id, attributes, description, reviews by others
     next item:     users @ catalogue + bias, over the whole catalogue
-    other tasks:   tower(shared(user, item, user * item)) or tower(shared(review)), by what the task reads
+    other tasks:   tower(shared(user, item, user * item)), tower(shared(review)) or, where the data are a table,
+                   tower(shared(row)), by what the task reads
 
 Where a row could see its own answer it may not: the catalogue pools the training reviews of each item, so the vector of
 the row's own item is computed again without the row's own review; tasks on a user and an item read the item's
@@ -24,6 +25,7 @@ from tandemrec.model.finetuning import UpperLayers
 from tandemrec.model.heads import HEADS
 from tandemrec.model.recommender import Catalogue, log_popularity
 from tandemrec.model.representations import ItemEncoder, TextProjection, UserEncoder
+from tandemrec.model.rows import RowEncoder
 from tandemrec.model.sharing import SHARINGS
 from tandemrec.model.text_networks import TEXT_NETWORKS
 from tandemrec.model.towers import tower
@@ -66,12 +68,14 @@ class MultiTaskModel(nn.Module):
         self.on_pairs = [task for task in tasks if task.head in HEADS and "item" in task.reads]
         self.on_texts = [task for task in tasks if task.head in HEADS and "review" in task.reads]
         networks = settings.pairs == "network"
-        pointwise = [*(self.on_pairs if networks else ()), *self.on_texts]
+        self.on_rows = [task for task in tasks if "row" in task.reads]
+        pointwise = [*(self.on_pairs if networks else ()), *self.on_texts, *self.on_rows]
         self.text = TextProjection(sizes.text_width, width) if sizes.text_width else nn.Identity()  # of no text
         finetune = settings.finetune_of(tasks)
         self.encoder = UpperLayers(sizes.upper, dropout) if finetune is not None and sizes.upper is not None else None
         over_words = [name for name in settings.bottoms if name in TEXT_NETWORKS] if self.on_texts else []
         self.over_words = nn.ModuleDict({name: TEXT_NETWORKS[name](settings.words, width) for name in over_words})
+        self.row = RowEncoder(settings, sizes) if self.on_rows else None
         self.item = ItemEncoder(settings, sizes)
         self.user = UserEncoder(settings, sizes)
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if networks else None
@@ -98,7 +102,7 @@ class MultiTaskModel(nn.Module):
         with torch.no_grad():
             if self.item_bias is not None:
                 self.item_bias.copy_(log_popularity(features))
-            for task in (*self.on_pairs, *self.on_texts):
+            for task in (*self.on_pairs, *self.on_texts, *self.on_rows):
                 bias = self.means[task.name] if task.name in self.means else _last_bias(self.towers[task.name])
                 prior = HEADS[task.head].prior(labels[task.column], len(bias))
                 if task.given:  # the share among those for whom the other came true
@@ -146,6 +150,10 @@ class MultiTaskModel(nn.Module):
                 logits |= {name: mean.expand(len(batch)) for name, mean in self.means.items()}
         if self.on_texts:
             mixed |= self.sharing(self._review(batch, features), [task.name for task in self.on_texts])
+        if self.row is not None:
+            assert batch.categories is not None and batch.numbers is not None  # every batch of examples has them
+            row_BD = self.row(batch.categories, batch.numbers)
+            mixed |= self.sharing(row_BD, [task.name for task in self.on_rows])
         logits |= {name: self.towers[name](mixed_BD).squeeze(-1) for name, mixed_BD in mixed.items()}
         for name, factors in self.factors.items():
             score_B = factors(batch, product_BD)
