@@ -165,7 +165,7 @@ def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
     outcome = Outcome(valid={t.name: [] for t in tasks}, test={t.name: [] for t in tasks}, rows={})
     for _ in range(loop.max_epochs):
         training.run_epoch()
-        values = _test_rows(model, tasks, splits["test"], features, settings)
+        values = _test_rows(training.kept, tasks, splits["test"], features, settings)
         for task in tasks:
             valid = outcome.valid[task.name]
             valid.append(training.progress.curve[-1]["valid"][f"{task.name}/{shown_metric(task)}"])

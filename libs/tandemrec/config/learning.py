@@ -230,6 +230,13 @@ class TrainSettings(Section):
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float = Field(default=5.0, gt=0)
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="what is validated and kept is the running average of the weights, each step this share of the old "
+        "one: .995 is the mean of some 200 steps; 0: the weights themselves",
+    )
     stop_on: str = Field(
         default="next_item/ndcg@10",
         description="TASK/METRIC of the validation split; higher is better, but for log_loss, rmse and mae",

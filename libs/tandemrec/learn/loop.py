@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tandemrec.config import TrainSettings
 from tandemrec.errors import ModelError
@@ -81,6 +82,7 @@ class Training:
         if learned := list(self.balancer.parameters()):
             groups.append({"params": learned, "weight_decay": 0.0})
         self.optimizer = OPTIMIZERS[settings.optimizer](groups, lr=settings.learning_rate)
+        self.average = _averaged(model, settings.average) if settings.average else None
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
 
@@ -88,6 +90,11 @@ class Training:
     def finished(self) -> bool:
         done = self.progress
         return done.epoch >= self.settings.max_epochs or done.epoch - done.best_epoch >= self.settings.patience
+
+    @property
+    def kept(self) -> Any:
+        """The model that is validated: the average of the weights where one is taken, else the one that learns."""
+        return self.model if self.average is None else self.average.module
 
     def run_epoch(self) -> None:
         """One pass over the training rows, then the validation split."""
@@ -101,8 +108,8 @@ class Training:
             generator = np.random.default_rng([self.seed, epoch, 1 + start])
             sums_T += self._step(order[start : start + self.settings.batch_size], counts, generator)
         losses = self._mean_losses(sums_T, counts)
-        self.model.eval()
-        valid = validate(self.model, self.data.valid, self.data.features, self.settings.stop_on)
+        self.kept.eval()
+        valid = validate(self.kept, self.data.valid, self.data.features, self.settings.stop_on)
         self._note(
             {
                 "epoch": epoch + 1,
@@ -135,6 +142,8 @@ class Training:
         self.gradients.finish(sums_T * torch.tensor(scales, device=self.device), generator)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         return sums_T
 
     def _losses(self, rows: Array, drawn: Mapping[str, Drawn]) -> dict[str, Tensor]:
@@ -174,7 +183,7 @@ class Training:
         value = entry["valid"][self.settings.stop_on]
         if progress.best_value is None or is_better(self.settings.stop_on, value, progress.best_value):
             progress.best_value, progress.best_epoch = value, progress.epoch
-            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.kept.state_dict().items()}
 
 
 def fit(
@@ -214,6 +223,11 @@ def parameter_groups(model: Any) -> list[dict[str, Any]]:
     own = list(encoder.parameters())
     rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
     return [{"params": rest}, {"params": own, "lr": model.settings.finetune.learning_rate}]
+
+
+def _averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """Exponential moving average of the weights (Polyak and Juditsky 1992 average them evenly)."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def _known(label_N: Array) -> Tensor:
