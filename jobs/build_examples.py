@@ -110,12 +110,12 @@ def _of_rows(
 
 
 def _named_labels(settings: Settings) -> list[str]:
-    named = [] if settings.tabular is None else list(settings.tabular.labels)
+    """The labels that the settings name: of tabular data, and of aspects of reviews."""
+    aspects = sorted({name for source in settings.sources for name in source.aspects})
+    named = list(settings.tabular.labels) if settings.tabular is not None else aspects
     if taken := set(named).intersection(examples.LABELS):
-        raise ConfigError(
-            f"tabular.labels has {sorted(taken)}, which are columns of gold.examples, expected other names"
-        )
-    return named
+        raise ConfigError(f"a label is named {min(taken)!r}, as is a column of gold.examples, expected another name")
+    return [*named, *[examples.OF_TEXT + name for name in aspects]]
 
 
 def _silver(spark: SparkSession, lake: Lake) -> tuple[DataFrame, DataFrame, DataFrame]:

@@ -1,6 +1,6 @@
 """What comes in: where the files lie, how they are laid out and which of their columns are ours."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -38,6 +38,9 @@ RELATIONS: dict[str, frozenset[str]] = {  # to which kinds of target a relation 
 TARGET_KINDS = ("user", "topic", "group", "item")
 
 
+AspectName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
 class Source(Section):
     """One set of files that feeds one table.
 
@@ -56,6 +59,10 @@ class Source(Section):
     path: str = Field(description="file, folder or glob below data.root; .gz and, for one file each, .zip are read")
     columns: dict[str, str] = Field(default_factory=dict, description="our column: the file's column")
     constants: dict[str, str] = Field(default_factory=dict, description="our column: one value for every row")
+    aspects: dict[AspectName, str] = Field(
+        default_factory=dict,
+        description="of reviews: aspect that is rated: the file's column; labels of tasks, see docs/multitask.md",
+    )
     explode: list[str] = Field(
         default_factory=list,
         description="json only: fields that hold one record or a list of records, each becoming a row of its own; "
@@ -88,6 +95,8 @@ class Source(Section):
         if unknown := given - TARGET_COLUMNS[self.table]:
             known = sorted(TARGET_COLUMNS[self.table])
             raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}")
+        if self.aspects and self.table != "reviews":
+            raise ValueError(f"aspects are of reviews, found table {self.table}")
         if (self.kind == "tabular") != (self.table == "rows"):
             raise ValueError(f"kind is {self.kind} and table {self.table}, expected tabular and rows together")
         if self.header and self.layout != "csv":

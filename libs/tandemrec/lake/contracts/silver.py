@@ -111,6 +111,7 @@ SILVER = (
             text_hash   string!         sha256 of clean_text, key of its vector
             language    string!         en, zh or other
             tokens      array<string>   lower case, without stop words
+            aspects     map<string,double> ratings of aspects that came with it, by the names of the settings
             split       string          train, valid or test where the source says so
             """
             + ORIGIN
