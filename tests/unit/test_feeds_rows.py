@@ -14,7 +14,7 @@ LABELS = ("rich", "spent")
 
 
 def row(draw, number):
-    empty = dict.fromkeys(("history", "user_reviews", "item_reviews", "seen"), [])
+    empty = {key: [] for key in ("history", "user_reviews", "item_reviews", "seen")}
     told = {name: float(draw.integers(9)) for name in LABELS if draw.random() < 0.6}
     return empty | {
         "example_id": f"{draw.integers(2**60):016x}",
