@@ -8,6 +8,7 @@ from tabular_data import settings_of
 from tandemrec.config import ModelSettings, Task
 from tandemrec.errors import ConfigError
 from tandemrec.learn.features import bin_edges
+from tandemrec.learn.losses import task_losses
 from tandemrec.model import Batch, Features, MultiTaskModel, Sizes
 from tandemrec.model.rows import CategoryVectors, NumberVectors
 
@@ -118,3 +119,19 @@ def test_rows_do_not_touch_one_another_and_every_column_counts():
 def test_settings_that_do_not_fit_are_told(tmp_path, changes, told):
     with pytest.raises(ConfigError, match=told):
         settings_of(tmp_path, tmp_path, **changes)
+
+
+def test_members_answer_alone_in_training_and_together_else():
+    batch, features = batch_of([[1, 2], [2, 0], [0, 3]], [[0.2], [2.5], [torch.nan]]), nothing_known()
+    model = model_of(rows={"members": 4}, dropout=0.0)
+    together = answers(model, batch)
+    alone = answers(model.train(), batch)
+    for name, logits in alone.items():
+        assert logits.shape == (12,) and together[name].shape == (3,)
+        by_member = logits.reshape(4, 3)
+        assert (by_member.std(0) > 0).all()
+        torch.testing.assert_close(by_member.mean(0), together[name])
+    batch.labels["rich"][1] = torch.nan
+    found = task_losses(model, batch, features)["rich"]
+    known = alone["rich"].reshape(4, 3)[:, [0, 2]]
+    torch.testing.assert_close(found.detach(), torch.nn.functional.softplus(-known).sum() / 4)

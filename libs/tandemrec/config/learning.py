@@ -140,6 +140,12 @@ class RowSettings(Section):
 
     bins: int = Field(default=48, ge=1, le=1024, description="of a number: quantiles of the training rows")
     width: int = Field(default=16, ge=1, le=1024, description="of each column's vector")
+    members: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="of an ensemble in the model, which share all but a factor for each input: as many times the work",
+    )
 
 
 class ModelSettings(Section):

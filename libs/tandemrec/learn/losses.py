@@ -37,7 +37,10 @@ def task_losses(
         if not known_B.any():
             continue
         if task.head in HEADS:
-            losses[task.name] = HEADS[task.head].loss(logits[task.name][known_B].float(), label_B[known_B]).sum()
+            members = len(logits[task.name]) // len(label_B)  # of an ensemble, each with a loss of its own
+            answers, known = logits[task.name].float(), known_B.repeat(members)
+            loss = HEADS[task.head].loss(answers[known], label_B.repeat(members)[known])
+            losses[task.name] = loss.sum() / members
             continue
         rows, asking_BD = batch.where(known_B), users_BD[known_B]
         if task.name in drawn:

@@ -137,7 +137,11 @@ class MultiTaskModel(nn.Module):
         return users_BD if self.scale is None else users_BD * self.scale.exp()
 
     def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
-        """Logits of every task but next item: (B,), or (B, C) with C classes."""
+        """Logits of every task but next item: (B,), or (B, C) with C classes.
+
+        Where an ensemble reads the rows of a table, in training each member answers for itself, (M B,), one after the
+        other; else the answer is the mean of theirs.
+        """
         mixed: dict[str, Tensor] = {}
         logits: dict[str, Tensor] = {}
         if self.on_pairs:
@@ -158,7 +162,11 @@ class MultiTaskModel(nn.Module):
         for name, factors in self.factors.items():
             score_B = factors(batch, product_BD)
             logits[name] = logits[name] + score_B.reshape(-1, *[1] * (logits[name].dim() - 1))
-        return self._with_given(logits)
+        logits = self._with_given(logits)
+        if not self.training:
+            for task in self.on_rows:
+                logits[task.name] = logits[task.name].unflatten(0, (-1, len(batch))).mean(0)
+        return logits
 
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate.

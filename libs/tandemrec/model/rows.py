@@ -1,6 +1,7 @@
 """Rows of tabular data as vectors: a learned vector for each value of a category, piecewise-linear ones for numbers.
 
-Shapes: B rows, C columns of categories, N of numbers, K bins, E width of a column's vector, D width of a row's.
+Shapes: B rows, C columns of categories, N of numbers, K bins, M members, E width of a column's vector, D width of a
+row's.
 """
 
 from collections.abc import Sequence
@@ -69,19 +70,25 @@ class NumberVectors(nn.Module):
 
 
 class RowEncoder(nn.Module):
-    """All columns of a row as one vector."""
+    """All columns of a row as one vector or, with members, as one for each member of an ensemble. Members share every
+    layer and differ by a learned factor for each input, 1 or -1 at first (Gorishniy, Kotelnikov and Babenko 2025,
+    "TabM", its mini form; here they share their heads too).
+    """
 
     def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
         super().__init__()
         width = settings.rows.width
         self.categories = CategoryVectors(sizes.values, width)
         self.numbers = NumberVectors(sizes.edges, width)
-        columns = len(sizes.values) + len(sizes.edges)
+        inputs, members = (len(sizes.values) + len(sizes.edges)) * width, settings.rows.members
+        self.factors = nn.Parameter(2.0 * torch.randint(2, (members, 1, inputs)) - 1) if members > 1 else None
         self.net = nn.Sequential(
-            nn.Dropout(settings.dropout), nn.Linear(columns * width, settings.width), nn.LayerNorm(settings.width)
+            nn.Dropout(settings.dropout), nn.Linear(inputs, settings.width), nn.LayerNorm(settings.width)
         )
 
     def forward(self, categories_BC: Tensor, numbers_BN: Tensor) -> Tensor:
-        """(B, D)."""
-        columns = [self.categories(categories_BC), self.numbers(numbers_BN)]
-        return cast(Tensor, self.net(torch.cat(columns, dim=1).flatten(1)))
+        """(B, D), or (M B, D): the rows of the first member, then those of the next."""
+        inputs = torch.cat([self.categories(categories_BC), self.numbers(numbers_BN)], dim=1).flatten(1)
+        if self.factors is not None:
+            inputs = (inputs * self.factors).flatten(0, 1)
+        return cast(Tensor, self.net(inputs))
