@@ -1,7 +1,7 @@
 """Settings of the model, its tasks and the training loop."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -148,7 +148,19 @@ class RowSettings(Section):
     )
 
 
+INPUTS: dict[str, dict[str, bool]] = {
+    "collaborative": {"user_id": True, "item_id": True, "text": False, "attributes": False},
+    "content": {"user_id": False, "item_id": False, "text": True, "attributes": True},
+    "hybrid": {"user_id": True, "item_id": True, "text": True, "attributes": True},
+}
+
+
 class ModelSettings(Section):
+    inputs: Literal["collaborative", "content", "hybrid"] | None = Field(
+        default=None,
+        description="one word for user_id, item_id, text and attributes: ids alone, what is said and known of things "
+        "alone, or both; null: as each of them says",
+    )
     sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = "mmoe"
     experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
     own_experts: int = Field(default=1, ge=1, le=64, description="of each task; of ple")
@@ -176,6 +188,15 @@ class ModelSettings(Section):
     finetune: FinetuneSettings | None = Field(
         default=None, description="of the encoder whose vectors text tasks read; null: its vectors as they are"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, given: Any) -> Any:
+        meant = INPUTS.get(given.get("inputs") or "", {}) if isinstance(given, dict) else {}
+        for name, value in meant.items():
+            if given.get(name, value) != value:
+                raise ValueError(f"inputs is {given['inputs']} and {name} {given[name]}, expected one of the two only")
+        return {**given, **meant} if meant else given
 
     @model_validator(mode="after")
     def _bottoms_differ(self) -> "ModelSettings":
