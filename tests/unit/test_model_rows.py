@@ -1,5 +1,7 @@
 """The encoder of tabular rows, and the settings of tabular data: hand-computed shares, missing and unseen values."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -135,3 +137,16 @@ def test_members_answer_alone_in_training_and_together_else():
     found = task_losses(model, batch, features)["rich"]
     known = alone["rich"].reshape(4, 3)[:, [0, 2]]
     torch.testing.assert_close(found.detach(), torch.nn.functional.softplus(-known).sum() / 4)
+
+
+@pytest.mark.parametrize(("values", "edges"), [([], [[0.0, 1.0]]), ([3], [])])
+def test_a_table_of_one_kind_of_columns(values, edges):
+    sizes = dataclasses.replace(model_of().sizes, values=values, edges=edges)
+    model = MultiTaskModel(ModelSettings(width=8, rows={"members": 2}), TASKS, sizes).eval()
+    batch = dataclasses.replace(
+        batch_of([[1], [2]], [[0.5], [0.1]]),
+        categories=torch.tensor([[1], [2]])[:, : len(values)],
+        numbers=torch.tensor([[0.5], [0.1]])[:, : len(edges)],
+    )
+    found = answers(model, batch)["rich"]
+    assert found.isfinite().all() and found[0] != found[1]

@@ -35,7 +35,8 @@ def category_values(rows: DataFrame, tabular: TabularSettings) -> DataFrame:
     named = [
         F.struct(F.lit(space(name)).alias("space"), F.col("cells")[name].alias("id")) for name in tabular.categorical
     ]
-    cells = rows.where(F.col("split") == TRAIN).select(F.explode(F.array(*named)).alias("one")).select("one.*")
+    listed = F.array(*named).cast("array<struct<space:string,id:string>>")  # of no columns too
+    cells = rows.where(F.col("split") == TRAIN).select(F.explode(listed).alias("one")).select("one.*")
     counted = cells.where("id IS NOT NULL").groupBy("space", "id").agg(F.count("*").alias("rows"))
     return counted.where(F.col("rows") >= tabular.min_rows).drop("rows")
 

@@ -57,7 +57,7 @@ class NumberVectors(nn.Module):
         self.size: Tensor
         self.register_buffer("low", low_NK, persistent=False)
         self.register_buffer("size", size_NK, persistent=False)
-        self.weight = nn.Parameter(torch.randn(len(edges), bins, width) * (bins * width) ** -0.5)
+        self.weight = nn.Parameter(torch.randn(len(edges), bins, width) * max(1, bins * width) ** -0.5)
         self.bias = nn.Parameter(torch.zeros(len(edges), width))
         self.missing = nn.Parameter(torch.zeros(len(edges), width))
 
