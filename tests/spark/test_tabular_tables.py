@@ -55,9 +55,9 @@ def test_every_cell_arrives_and_what_is_learned_from_training_rows_is_theirs(spa
 
 
 def test_a_value_that_only_later_splits_hold_is_unknown(spark, lake, tmp_path):
-    (tmp_path / "train").write_text("a, 1, yes, 0\nb,2,no,1\nb,3,no,0\n" * 5)
-    (tmp_path / "test").write_text("c, 4, yes, 0\nb, ,no,1\n")
-    source = {"table": "rows", "kind": "tabular", "header": ["job", "age", "rich", "bought"]}
+    (tmp_path / "train").write_text("a, 1, yes, 0, .5\nb,2,no,1,\nb,3,no,0,2\nb,3,no,0,0\n" * 5)
+    (tmp_path / "test").write_text("c, 4, yes, 0, 1\nb, ,no,1, 1\n")
+    source = {"table": "rows", "kind": "tabular", "header": ["job", "age", "rich", "bought", "counts"]}
     sources = [
         source | {"name": "train", "path": "train"},
         source | {"name": "test", "path": "test", "constants": {"split": "test"}},
@@ -66,12 +66,15 @@ def test_a_value_that_only_later_splits_hold_is_unknown(spark, lake, tmp_path):
         "categorical": ["job"],
         "numeric": ["age"],
         "labels": {"rich": {"column": "rich", "equals": "yes"}, "bought": {"column": "bought"}},
+        "weight": "counts",
     }
     settings = settings_of(
         tmp_path, lake.root, sources=sources, tabular=tabular, examples={"split": "given", "valid_share": 0.3}
     )
     through(spark, settings)
     rows = lake.read("examples").to_pylist()
+    assert sorted((row["weight"] or 1.0) for row in rows) == sorted([0.5, 1.0, 2.0] * 5 + [1.0, 1.0])
+    assert {row["reason"] for row in lake.read("quarantine").to_pylist()} == {"weight_not_positive"}
     test = sorted((row["categories"][0], row["numbers"][0]) for row in rows if row["split"] == "test")
     assert test == [(0, 4.0), (2, None)]
     assert {row["split"] for row in rows} == {"train", "valid", "test"}

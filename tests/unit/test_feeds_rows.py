@@ -24,6 +24,7 @@ def row(draw, number):
         **dict.fromkeys(("user", "item", "review"), 0),
         "labels": list(told.items()),
         "categories": draw.integers(0, 5, 3).tolist(),
+        "weight": None if draw.random() < 0.3 else float(draw.integers(1, 9)),
         "numbers": [None if draw.random() < 0.3 else float(draw.integers(100)) for _ in range(2)],
     }
 
@@ -45,6 +46,7 @@ def test_every_row_has_its_columns(tmp_path, rows):
         batch = batch_at(examples, np.array([3, 0, 3]))
         assert batch.categories.tolist() == [expected[n]["categories"] for n in (3, 0, 3)]
         np.testing.assert_equal(batch.numbers.numpy(), np.array([expected[n]["numbers"] for n in (3, 0, 3)], float))
+        assert batch.weight.tolist() == [expected[n]["weight"] or 1.0 for n in (3, 0, 3)]
         for name in LABELS:
             told = [dict(r["labels"]).get(name, np.nan) for r in expected]
             np.testing.assert_equal(examples.labels[name], np.array(told, np.float32))

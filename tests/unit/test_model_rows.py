@@ -150,3 +150,12 @@ def test_a_table_of_one_kind_of_columns(values, edges):
     )
     found = answers(model, batch)["rich"]
     assert found.isfinite().all() and found[0] != found[1]
+
+
+def test_a_weight_counts_as_so_many_rows():
+    model, features = model_of(dropout=0.0), nothing_known()
+    batch = batch_of([[1, 2], [2, 0], [0, 3]], [[0.2], [2.5], [torch.nan]])
+    weighted = task_losses(model, dataclasses.replace(batch, weight=torch.tensor([2.0, 1.0, 3.0])), features)
+    repeated = task_losses(model, batch.where(torch.tensor([0, 0, 1, 2, 2, 2])), features)
+    for name, loss in repeated.items():
+        torch.testing.assert_close(weighted[name], loss)

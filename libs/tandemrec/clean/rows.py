@@ -28,6 +28,9 @@ def judge_rows(rows: DataFrame, sources: Sequence[Source], tabular: TabularSetti
         Rule(name="broken_record", holds=F.col("cells").isNotNull()),
         Rule(name="number_unreadable", holds=~reduce(Column.__or__, unreadable, F.lit(False))),
     ]
+    if tabular.weight is not None:
+        weight = F.col("cells")[tabular.weight]
+        rules.append(Rule(name="weight_not_positive", holds=weight.isNull() | (weight.try_cast("double") > 0)))
     return judge(cells, rules).select(*TABLES["rows"].column_names, "raw", "verdict")
 
 

@@ -22,6 +22,9 @@ class TabularSettings(Section):
     categorical: list[str] = Field(default_factory=list)
     numeric: list[str] = Field(default_factory=list)
     labels: dict[LabelName, Label] = Field(min_length=1, description="for tasks to name")
+    weight: str | None = Field(
+        default=None, description="column: how much a row's losses count; figures count all alike"
+    )
     missing: list[str] = Field(
         default=["?", "NA", "NaN", "nan", "null"], description="what stands in cells without a value, beside nothing"
     )
@@ -33,12 +36,13 @@ class TabularSettings(Section):
     def numbers(self) -> list[str]:
         """Columns that have to hold numbers."""
         told = [label.column for label in self.labels.values() if label.equals is None]
-        return list(dict.fromkeys([*self.numeric, *told]))
+        return list(dict.fromkeys([*self.numeric, *told, *([self.weight] if self.weight else [])]))
 
     @property
     def columns(self) -> dict[str, str]:
         """Every column, and the key that names it."""
         names = {label.column: f"labels.{name}" for name, label in self.labels.items()}
+        names |= {self.weight: "weight"} if self.weight else {}
         return names | dict.fromkeys(self.numeric, "numeric") | dict.fromkeys(self.categorical, "categorical")
 
     @model_validator(mode="after")

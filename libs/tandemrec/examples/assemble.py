@@ -153,4 +153,5 @@ def _as_examples(rows: DataFrame) -> DataFrame:
         ).alias("labels"),
         F.lit(None).alias("categories"),
         F.lit(None).alias("numbers"),
+        F.lit(None).alias("weight"),
     )

@@ -71,6 +71,7 @@ def row_examples(rows: DataFrame, vocabulary: DataFrame, tabular: TabularSetting
         **dict.fromkeys(("history", "user_reviews", "item_reviews", "seen"), no_items()),
         "categories": F.array(*indices).cast("array<int>"),
         "numbers": F.array(*numbers).cast("array<double>"),
+        "weight": F.lit(None) if tabular.weight is None else F.col("cells")[tabular.weight].try_cast("double"),
         "labels": F.map_filter(told, lambda _, value: value.isNotNull()),
     }
     columns = TABLES["examples"].columns

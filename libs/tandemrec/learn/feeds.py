@@ -32,7 +32,7 @@ Array = npt.NDArray[Any]
 
 INDICES = ("user", "item", "review")
 LISTS = ("history", "user_reviews", "item_reviews", "categories")
-_NO_LABELS = {"example_id", "kind", "split", "event_time", "seen", "numbers", "labels", *INDICES, *LISTS}
+_NO_LABELS = {"example_id", "kind", "split", "event_time", "seen", "numbers", "labels", "weight", *INDICES, *LISTS}
 LABELS = tuple(name for name in TABLES["examples"].column_names if name not in _NO_LABELS)
 ROWS_AT_A_TIME = 65_536
 
@@ -57,6 +57,7 @@ class Examples:
     seen: tuple[Array, Array]
     categories: Array | None = None  # (N, C)
     numbers: Array | None = None  # (N, F), NaN where there is none
+    weight: Array | None = None  # (N,) how much a row's losses count; all alike without
 
     def __len__(self) -> int:
         return len(self.user)
@@ -80,7 +81,7 @@ def load_examples(lake: Lake, *, version: int | None = None) -> dict[str, Exampl
     version = lake.open("examples", version).version()
     folder = table_folder(lake, {"examples": version}).with_suffix(f".{fingerprint(*LABELS)}.examples")
     made_once(folder, partial(_write, lake.dataset("examples", version=version)))
-    columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, "event_time", "numbers")}
+    columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, "event_time", "numbers", "weight")}
     names = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     labels = {name: _map(folder, f"label.{name}") for name in names}
     items, offsets = _map(folder, "seen"), _map(folder, "seen_offsets")
@@ -99,8 +100,9 @@ def batch_at(examples: Examples, rows_B: Array, device: torch.device | str = "cp
 
     labels = {name: torch.from_numpy(label[rows_B]).to(device) for name, label in examples.labels.items()}
     there = [name for name in (*INDICES, *LISTS) if getattr(examples, name) is not None]
-    numbers = None if examples.numbers is None else torch.from_numpy(examples.numbers[rows_B]).to(device)
-    return Batch(labels=labels, numbers=numbers, **{name: column(name) for name in there})
+    floats = {name: getattr(examples, name) for name in ("numbers", "weight")}
+    given = {name: torch.from_numpy(values[rows_B]).to(device) for name, values in floats.items() if values is not None}
+    return Batch(labels=labels, **given, **{name: column(name) for name in there})
 
 
 def left_padded(values: Array, lengths_N: Array, width: int) -> Array:
@@ -168,6 +170,8 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
     labels = {name: column(f"label.{name}", np.float32, count) for name in (*LABELS, *names)}
     columns["numbers"] = column("numbers", np.float32, count, widths["numbers"])
     columns["event_time"] = column("event_time", np.int64, count)
+    columns["weight"] = column("weight", np.float32, count)
+    columns["weight"][:] = 1
     seen, start = column("seen", np.int32, int(offsets[-1])), 0
     for name in set(LABELS) - there:
         labels[name][:] = np.nan
@@ -182,6 +186,8 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
             labels[name][to] = _floats(batch[name])
         for name in names:
             labels[name][to] = _floats(pc.map_lookup(batch["labels"], pa.scalar(name), "first"))
+        if "weight" in there:
+            columns["weight"][to] = _floats(batch["weight"].fill_null(1.0))
         if widths["numbers"]:
             columns["numbers"][to] = _floats(batch["numbers"].flatten()).reshape(len(to), -1)
         columns["event_time"][to] = batch["event_time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()

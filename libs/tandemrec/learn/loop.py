@@ -22,7 +22,7 @@ from tandemrec.learn import workers
 from tandemrec.learn.balance import balancer
 from tandemrec.learn.feeds import Array, Examples, batch_at
 from tandemrec.learn.gradients import Gradients, shared_parameters
-from tandemrec.learn.losses import label_counts, task_losses
+from tandemrec.learn.losses import label_weights, task_losses
 from tandemrec.learn.negatives import Drawn, Proposal
 from tandemrec.learn.validation import is_better, refuse_missing_labels, validate
 from tandemrec.model.batch import Features
@@ -103,7 +103,7 @@ class Training:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
         self.model.train()
         sums_T = torch.zeros(len(self.model.tasks), device=self.device)
-        counts = dict.fromkeys((task.name for task in self.model.tasks), 0)
+        counts = dict.fromkeys((task.name for task in self.model.tasks), 0.0)
         for start in range(0, len(order), self.settings.batch_size):
             generator = np.random.default_rng([self.seed, epoch, 1 + start])
             sums_T += self._step(order[start : start + self.settings.batch_size], counts, generator)
@@ -120,9 +120,9 @@ class Training:
             }
         )
 
-    def _step(self, rows: Array, counts: dict[str, int], generator: np.random.Generator) -> Tensor:
+    def _step(self, rows: Array, counts: dict[str, float], generator: np.random.Generator) -> Tensor:
         """One update from these rows of all workers; the sum over them of each task's loss (T,), not divided."""
-        labelled = label_counts(self.model.tasks, self.data.train, rows)
+        labelled = label_weights(self.model.tasks, self.data.train, rows)
         for name, count in labelled.items():
             counts[name] += count
         drawn = self._draw(generator)
@@ -166,9 +166,9 @@ class Training:
             self.model, task_losses(self.model, replace(row, labels=labels), self.data.features, drawn)
         )
 
-    def _mean_losses(self, sums_T: Tensor, counts: dict[str, int]) -> dict[str, float]:
+    def _mean_losses(self, sums_T: Tensor, counts: dict[str, float]) -> dict[str, float]:
         summed = zip(counts, sums_T.tolist(), strict=True)
-        losses = {name: total / max(1, counts[name]) for name, total in summed}
+        losses = {name: total / (counts[name] or 1.0) for name, total in summed}
         if wrong := [name for name, loss in losses.items() if not math.isfinite(loss)]:
             raise ModelError(
                 f"the loss of task {wrong[0]} is {losses[wrong[0]]} in epoch {self.progress.epoch + 1}: "

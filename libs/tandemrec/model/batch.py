@@ -31,6 +31,7 @@ class Batch:
     labels: dict[str, Tensor]
     categories: Tensor | None = None  # (B, C)
     numbers: Tensor | None = None  # (B, N), NaN where there is none
+    weight: Tensor | None = None  # (B,) how much a row's losses count; all alike without
 
     def __len__(self) -> int:
         return len(self.user)

@@ -146,6 +146,7 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             labels      map<string,double> labels that the settings name
             categories  array<int>  of a row, attributes_vocabulary: tabular.categorical in their order, 0 unknown
             numbers     array<double> of a row: tabular.numeric in their order, null unknown
+            weight      double      of a row: how much its losses count; null 1
             """
         ),
         key=("example_id",),
