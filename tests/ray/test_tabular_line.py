@@ -11,6 +11,7 @@ from tandemrec.pipeline.stages import STAGES, stage
 from tandemrec.rank.trained import newest
 
 
+@pytest.mark.slow
 def test_a_joint_model_of_a_table_comes_near_the_bound(spark, ray_local, tmp_path, capsys):
     people = table()
     people.drop(columns=["p_rich", "p_bought"]).to_csv(tmp_path / "people.csv", index=False)
