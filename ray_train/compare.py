@@ -19,7 +19,7 @@ from tandemrec import console
 from tandemrec.config import ModelSettings, Settings, parse_settings
 from tandemrec.config.learning import INPUTS
 from tandemrec.errors import ConfigError
-from tandemrec.evaluate import Measured, Predictions, Problem
+from tandemrec.evaluate import Array, Measured, Predictions, Problem
 from tandemrec.evaluate.transfer import direction, shown_metric
 from tandemrec.evaluate.warmth import by_warmth
 from tandemrec.learn.validation import refuse_missing_labels
@@ -73,7 +73,8 @@ def attempt(config: Mapping[str, Any], inputs: str) -> Predictions:
     """Train one for all passes; of each task what it said of the test rows at its best."""
     settings = with_inputs(parse_settings(config["settings"]), inputs)
     best: dict[str, float] = {}
-    scores, ranks = {}, {}
+    scores: dict[str, Array] = {}
+    ranks: dict[str, Array] = {}
     for valid, _, scored in passes(settings, config, seed=settings.seed):
         for task in settings.tasks:
             value = direction(task) * valid[f"{task.name}/{shown_metric(task)}"]
