@@ -57,7 +57,7 @@ def row_examples(rows: DataFrame, vocabulary: DataFrame, tabular: TabularSetting
         values = vocabulary.where(F.col("attribute") == space(name)).select(
             F.col("value").alias("_value"), F.col("value_index").alias(f"_{number}")
         )
-        rows = rows.join(F.broadcast(values), F.col("cells")[name] == F.col("_value"), "left").drop("_value")
+        rows = rows.join(values, F.col("cells")[name] == F.col("_value"), "left").drop("_value")
     indices = [F.coalesce(f"_{number}", F.lit(0)) for number in range(len(tabular.categorical))]
     numbers = [F.col("cells")[name].try_cast("double") for name in tabular.numeric]
     labels = [(F.lit(name), _label(label)) for name, label in tabular.labels.items()]
