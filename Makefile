@@ -92,6 +92,10 @@ bench-encode: $(VENV)/.installed ## the encoder against the textbook and sentenc
 bench-embed-memory: $(VENV)/.installed ## peak memory of embed at 10 thousand, 100 thousand and a million texts
 	@$(PY) bench/embed_memory.py
 
+.PHONY: bench-census
+bench-census: $(VENV)/.installed ## one joint model of the census tasks beside LightGBM (DATA=folder of census-income.data and .test)
+	@$(PY) bench/census.py --data $(DATA)
+
 ROWS := 1000000 5000000 20000000
 
 .PHONY: bench-text

@@ -1,4 +1,7 @@
-"""Silver tables into what the model learns from: vocabularies, examples, item and user features."""
+"""Silver tables into what the model learns from: vocabularies, examples, item and user features.
+
+Rows of tabular data become examples by themselves; their categories are numbered with the vocabularies of attributes.
+"""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -8,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec import console, examples
-from tandemrec.config import ExamplesSettings, Settings
+from tandemrec.config import ExamplesSettings, Settings, TabularSettings
 from tandemrec.config.sources import SPLITS
 from tandemrec.errors import ConfigError
 from tandemrec.examples import vocabularies
@@ -28,18 +31,25 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
         validation and test begin.
 
     Raises:
-        ConfigError: an attribute has too many values to be one_hot, or nothing in the log is what
-            examples.positives (or targets) calls an interaction.
+        ConfigError: an attribute has too many values to be one_hot, nothing in the log is what examples.positives (or
+            targets) calls an interaction, or a label that the settings name has the name of another.
     """
     lake = Lake.of(settings.lake)
     with ExitStack() as stack:
         options, scratch = settings.examples, stack.enter_context(Scratch(spark, lake, "examples"))
-        ids = vocabularies.ids_of(*_silver(spark, lake), options.min_category_items, options.attributes)
+        named = _named_labels(settings)
+        if settings.tabular is None:
+            ids = vocabularies.ids_of(*_silver(spark, lake), options.min_category_items, options.attributes)
+        else:
+            rows = examples.split_rows(_rows(spark, lake, "rows"), options, settings.seed)
+            ids = examples.category_values(rows, settings.tabular)
         sizes = _number(spark, lake, ids, options, scratch)
         tables, cuts = build(spark, lake, settings, stack, sizes=sizes)
+        for name in ("item_features", "user_features"):
+            lake.ensure(name)
         for name, rows in tables.items():
             merge(spark, lake, name, rows, replace=True)
-        figures = {"vocabularies": sizes, **_count(tables["examples"]), "cuts": cuts}
+        figures = {"vocabularies": sizes, **_count(tables["examples"], named), "cuts": cuts}
     _say(figures)
     return figures
 
@@ -56,6 +66,8 @@ def build(
     Returns:
         Rows by table, and the cuts of a split by time.
     """
+    if settings.tabular is not None:
+        return {"examples": _of_rows(spark, lake, settings, settings.tabular, stack)}, []
     options = settings.examples
 
     def kept(rows: DataFrame) -> DataFrame:
@@ -86,6 +98,24 @@ def build(
         "user_features": examples.user_features(users, contacts, referred, options),
     }
     return tables, [cut.isoformat() for cut in splitter.cuts or ()]
+
+
+def _of_rows(
+    spark: SparkSession, lake: Lake, settings: Settings, tabular: TabularSettings, stack: ExitStack
+) -> DataFrame:
+    rows = examples.split_rows(_rows(spark, lake, "rows"), settings.examples, settings.seed)
+    made = examples.row_examples(rows, read(spark, lake, "attributes_vocabulary"), tabular).persist()
+    stack.callback(made.unpersist)
+    return made
+
+
+def _named_labels(settings: Settings) -> list[str]:
+    """The labels that the settings name: of tabular data, and of aspects of reviews."""
+    aspects = sorted({name for source in settings.sources for name in source.aspects})
+    named = list(settings.tabular.labels) if settings.tabular is not None else aspects
+    if taken := set(named).intersection(examples.LABELS):
+        raise ConfigError(f"a label is named {min(taken)!r}, as is a column of gold.examples, expected another name")
+    return [*named, *[examples.OF_TEXT + name for name in aspects]]
 
 
 def _silver(spark: SparkSession, lake: Lake) -> tuple[DataFrame, DataFrame, DataFrame]:
@@ -123,16 +153,17 @@ def _refuse_wide_one_hot(options: ExamplesSettings, sizes: Mapping[str, int]) ->
             )
 
 
-def _count(rows: DataFrame) -> Figures:
+def _count(rows: DataFrame, named: Sequence[str]) -> Figures:
+    labels = {name: F.col(name) for name in examples.LABELS} | {name: F.col("labels")[name] for name in named}
     counts = rows.groupBy("split", "kind").agg(
-        F.count("*").alias("rows"), *(F.count(n).alias(n) for n in examples.LABELS)
+        F.count("*").alias("rows"), *(F.count(label).alias(name) for name, label in labels.items())
     )
     by_split: Figures = {"rows": {}, "labels": {}}
     for row in sorted(counts.collect()):
         by_split["rows"].setdefault(row["split"], {})[row["kind"]] = row["rows"]
-        labels = by_split["labels"].setdefault(row["split"], dict.fromkeys(examples.LABELS, 0))
-        for name in examples.LABELS:
-            labels[name] += row[name]
+        known = by_split["labels"].setdefault(row["split"], dict.fromkeys(labels, 0))
+        for name in labels:
+            known[name] += row[name]
     return by_split
 
 

@@ -24,6 +24,7 @@ from tandemrec.clean.cleaners import CLEANERS
 from tandemrec.clean.history import history
 from tandemrec.clean.items import known_from_behaviour
 from tandemrec.clean.parse import absent_columns
+from tandemrec.clean.rows import columns_of
 from tandemrec.clean.times import NAMED, moment
 from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, in_sources, kept, quarantined
 from tandemrec.config import Settings, Source
@@ -99,7 +100,7 @@ class _Cleaning:
 
     def _judge(self, table: str, lines: DataFrame) -> DataFrame:
         known = None if self.any_item else self.known_items
-        return CLEANERS[table].judge(lines, self.sources(table), self.settings.clean, self.now, known)
+        return CLEANERS[table].judge(lines, self.sources(table), self.settings, self.now, known)
 
     @property
     def known_items(self) -> DataFrame:
@@ -118,12 +119,24 @@ class _Cleaning:
             cleaned = read(self.spark, self.lake, name, version=self.last.inputs[name])
             rows = rows.join(cleaned.select("source", "file").distinct(), ["source", "file"], "left_anti")
         for source in sources:
+            self._refuse_absent(source, rows.where(F.col("source") == source.name))
             if absent := absent_columns(rows.where(F.col("source") == source.name), source):
                 raise SourceError(
                     f"source {source.name}: no line of {source.path} has {absent[0]!r}, which the source maps; "
                     "expected a field of the JSON objects"
                 )
         return rows
+
+    def _refuse_absent(self, source: Source, rows: DataFrame) -> None:
+        """Refuse columns of `tabular` that a tabular source lacks."""
+        if self.settings.tabular is None or not (found := columns_of(rows)):
+            return
+        for name, key in self.settings.tabular.columns.items():
+            if name not in found:
+                raise SourceError(
+                    f"source {source.name}: {source.path} has no column {name!r}, which tabular.{key} names; "
+                    f"found {found}"
+                )
 
     def _with_revised(self, table: str, fresh: DataFrame) -> DataFrame:
         """With the rejected rows that may be accepted now."""
@@ -139,7 +152,7 @@ class _Cleaning:
     def write(self) -> None:
         """What people did first: items known from it are read from there."""
         rows = {table: kept(self.settled[table], table) for table in self.settled}
-        for table in BEHAVIOUR:
+        for table in (*BEHAVIOUR, "rows"):
             self._write(table, rows.get(table))
         if "items" in self.settled:
             rows["categories"] = self.scratch.keep(category_tree(self.settled["items"]))

@@ -17,7 +17,7 @@ from tandemrec.lake.pseudonyms import pseudonym_key
 from tandemrec.lake.spark import append_once, read
 from tandemrec.pipeline import run_identity, stage_main
 
-RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw")
+RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw", "rows_raw")
 Namer = Callable[[DataFrame, Source], DataFrame]
 
 

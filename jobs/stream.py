@@ -94,7 +94,7 @@ class _Stream:
 
     def start(self, *, follow: bool) -> StreamingQuery:
         root, options = self.settings.data.root, self.settings.stream
-        if self.source.kind == "delta":
+        if self.source.layout == "delta":
             self._refuse_what_was_ingested()
             rows = sources.changes(self.spark, self.source, root)
         else:
@@ -137,7 +137,7 @@ class _Stream:
         )
         table = f"{self.source.table}_raw"
         before = self.lake.info(table).rows
-        if self.source.kind == "delta":
+        if self.source.layout == "delta":
             append_rows(sources.changed(batch, self.source, number), self.lake, self.source, commit, self.named)
         else:
             root = self.settings.data.root

@@ -42,7 +42,7 @@ from tandemrec.learn.features import load_features, sizes_of
 from tandemrec.learn.feeds import Examples, load_examples
 from tandemrec.learn.loop import Data, Training, fit
 from tandemrec.learn.validation import refuse_missing_labels
-from tandemrec.model import MultiTaskModel, Sizes
+from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
 from tandemrec.text.layers import Cut, upper_weights
 
@@ -54,34 +54,25 @@ READS = (
 
 def run(settings: Settings) -> Figures:
     """Train and put the best model in its place; the learning curve and what the model is."""
-    lake, run_id = Lake.of(settings.lake), run_identity(settings, "train")
-    versions = {name: version for name in READS if (version := lake.version(name)) is not None}
-    encoder = encoder_of(lake, settings)
+    run_id = run_identity(settings, "train")
     # What is wrong with the tables is told here, in one line, and not by a worker.
-    splits = _splits(lake, settings, versions)
-    words, cut = settings.model.words_of(settings.tasks), _cut(settings)
-    terms = settings.model.interest is not None
-    features = load_features(lake, encoder=encoder, words=words, cut=cut, terms=terms, versions=versions)
+    config, splits, features = looked_at(settings)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
-    sizes = sizes_of(lake, features, splits, settings.tasks, versions, cut)
     files, folder = _place(settings, run_id)
     if _has(files, f"{folder}/best"):  # finished before, and asked for again: from the start
         files.delete_dir(folder)
-    config = {
-        "settings": settings.model_dump(mode="json"),
-        "sizes": asdict(sizes),
-        "encoder": encoder,
-        "versions": versions,
-        "threads": _threads(settings),
-    }
-    checkpoint = _train(settings, run_id, config)
-    model = MultiTaskModel(settings.model, settings.tasks, sizes)
+    checkpoint = _train(settings, run_id, {**config, "threads": _threads(settings)})
+    model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
     with checkpoint.as_directory() as directory:
         progress = load_best(Path(directory), model)
     if settings.train.calibrate:
         calibrate(model.eval(), splits["valid"], features, seed=settings.seed)
     metadata = Metadata(
-        run_id=run_id, encoder=encoder, versions=versions, epoch=progress.best_epoch, metrics=progress.best_metrics
+        run_id=run_id,
+        encoder=config["encoder"],
+        versions=config["versions"],
+        epoch=progress.best_epoch,
+        metrics=progress.best_metrics,
     )
     with tempfile.TemporaryDirectory() as local:
         save_model(Path(local) / "best", model, metadata)
@@ -90,7 +81,7 @@ def run(settings: Settings) -> Figures:
         files.move(f"{folder}/best.part", f"{folder}/best")
     return {
         "run_id": run_id,
-        "encoder": encoder,
+        "encoder": config["encoder"],
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "best_value": progress.best_value,
@@ -113,20 +104,46 @@ def work(config: Mapping[str, Any]) -> None:
     """What each worker does: map the rows, build the model, go on where the last checkpoint is."""
     settings = parse_settings(config["settings"])
     torch.set_num_threads(config["threads"])
-    device = get_device()
+    model, data, _ = built(settings, config, seed=settings.seed, device=get_device())
+    fit(model, data, settings.train, seed=settings.seed, resume=_resume, after_epoch=_report)
+
+
+def looked_at(settings: Settings) -> tuple[dict[str, Any], dict[str, Examples], Features]:
+    """What a training is to be told (settings, sizes, encoder, and versions of what is read), the examples of each
+    split, and what is known of items and texts.
+    """
+    lake = Lake.of(settings.lake)
+    versions = {name: version for name in READS if (version := lake.version(name)) is not None}
+    encoder = encoder_of(lake, settings)
+    splits = _splits(lake, settings, versions)
+    words, cut = settings.model.words_of(settings.tasks), _cut(settings)
+    terms = settings.model.interest is not None
+    features = load_features(lake, encoder=encoder, words=words, cut=cut, terms=terms, versions=versions)
+    sizes = sizes_of(lake, features, splits, settings.tasks, versions, cut, settings.model.rows.bins)
+    config = {"settings": settings.model_dump(mode="json"), "sizes": asdict(sizes)}
+    return config | {"encoder": encoder, "versions": versions}, splits, features
+
+
+def built(
+    settings: Settings, config: Mapping[str, Any], *, seed: int, device: torch.device
+) -> tuple[MultiTaskModel, Data, Examples]:
+    """A fresh model of the settings, what it learns from, and the test rows.
+
+    Args:
+        config: of `looked_at`.
+    """
     lake, versions = Lake.of(settings.lake), config["versions"]
     splits = _splits(lake, settings, versions)
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
     terms = settings.model.interest is not None
     features = load_features(lake, encoder=config["encoder"], words=words, cut=cut, terms=terms, versions=versions)
     features = features.to(device)
-    torch.manual_seed(settings.seed)
+    torch.manual_seed(seed)
     model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
     if cut is not None and model.encoder is not None:
         model.encoder.layers.load_state_dict(upper_weights(cut))
-    model = model.to(device)
     data = Data(features=features, train=splits["train"], valid=splits["valid"])
-    fit(model, data, settings.train, seed=settings.seed, resume=_resume, after_epoch=_report)
+    return model.to(device), data, splits["test"]
 
 
 def _resume(training: Training) -> None:

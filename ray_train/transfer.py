@@ -8,7 +8,7 @@ by side on Ray.
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -19,17 +19,15 @@ import ray
 import torch
 from rich.table import Table
 
-from ray_train.train import READS, encoder_of
+from ray_train.train import built, looked_at
 from tandemrec import console
 from tandemrec.config import Settings, Task, parse_settings
 from tandemrec.errors import ConfigError
 from tandemrec.evaluate.transfer import Lift, direction, lift, row_values, shown_metric
-from tandemrec.lake import Lake
-from tandemrec.learn import Data, Training, load_examples, load_features, score_examples, sizes_of
+from tandemrec.learn import Training, score_examples
 from tandemrec.learn.feeds import Examples
+from tandemrec.learn.scoring import Scores
 from tandemrec.learn.validation import refuse_missing_labels
-from tandemrec.model import MultiTaskModel, Sizes
-from tandemrec.model.batch import Features
 from tandemrec.pipeline.operations import operation_main
 from tandemrec.report.transfer import Point, TransferReport, render
 
@@ -122,25 +120,21 @@ def _trials(chosen: Sequence[str], pair: Sequence[str], seeds: int) -> list[Tria
 
 
 def _outcomes(settings: Settings, trials: Sequence[Trial]) -> dict[Trial, Outcome]:
-    lake = Lake.of(settings.lake)
-    versions = {name: version for name in READS if (version := lake.version(name)) is not None}
-    encoder = encoder_of(lake, settings)
-    splits = load_examples(lake, version=versions.get("examples"))
-    words, terms = settings.model.words_of(settings.tasks), settings.model.interest is not None
-    features = load_features(lake, encoder=encoder, words=words, terms=terms, versions=versions)
+    config, splits, features = looked_at(settings)
     for task in settings.tasks:
         if any(task.name in trial.tasks for trial in trials):
             stop_on = f"{task.name}/{shown_metric(task)}"
             refuse_missing_labels([task], splits["train"], splits["valid"], features, stop_on)
-    config = {
-        "settings": settings.model_dump(mode="json"),
-        "sizes": asdict(sizes_of(lake, features, splits, settings.tasks, versions)),
-        "encoder": encoder,
-        "versions": versions,
-    }
-    remote = ray.remote(num_cpus=1, num_gpus=1 if settings.train.gpu else 0)(attempt)
+    return side_by_side(attempt, config, trials, gpu=settings.train.gpu)
+
+
+def side_by_side(
+    attempt: Callable[[dict[str, Any], Any], Any], config: dict[str, Any], trials: Sequence[Any], *, gpu: bool
+) -> dict[Any, Any]:
+    """The outcome of each trial; each has a core, and a GPU where the settings say so."""
+    remote = ray.remote(num_cpus=1, num_gpus=1 if gpu else 0)(attempt)
     waiting = {remote.remote(config, trial): trial for trial in trials}
-    found: dict[Trial, Outcome] = {}
+    found: dict[Any, Any] = {}
     with console.meter("trials", len(trials)) as meter:
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
@@ -152,29 +146,35 @@ def _outcomes(settings: Settings, trials: Sequence[Trial]) -> dict[Trial, Outcom
 def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
     """Train one model for all passes and note after each what it is worth."""
     settings = parse_settings(config["settings"])
-    torch.set_num_threads(1)
-    lake, versions = Lake.of(settings.lake), config["versions"]
-    splits = load_examples(lake, version=versions["examples"])
-    device = torch.device("cuda" if settings.train.gpu else "cpu")
     tasks = learned_tasks(settings.tasks, trial)
-    words, terms = settings.model.words_of(tasks), settings.model.interest is not None
-    features = load_features(lake, encoder=config["encoder"], words=words, terms=terms, versions=versions).to(device)
-    torch.manual_seed(settings.seed + trial.seed)
-    model = MultiTaskModel(settings.model, tasks, Sizes(**config["sizes"])).to(device)
-    data = Data(features=features, train=splits["train"], valid=splits["valid"])
-    loop = settings.train.model_copy(update={"stop_on": f"{tasks[0].name}/{shown_metric(tasks[0])}"})
-    training = Training(model, data, loop, seed=settings.seed + trial.seed)
+    settings = settings.model_copy(update={"tasks": tasks})
     outcome = Outcome(valid={t.name: [] for t in tasks}, test={t.name: [] for t in tasks}, rows={})
-    for _ in range(loop.max_epochs):
-        training.run_epoch()
-        values = _test_rows(model, tasks, splits["test"], features, settings)
+    for valid, test, scored in passes(settings, config, seed=settings.seed + trial.seed):
+        values = _test_rows(tasks, test, scored, settings)
         for task in tasks:
-            valid = outcome.valid[task.name]
-            valid.append(training.progress.curve[-1]["valid"][f"{task.name}/{shown_metric(task)}"])
+            seen = outcome.valid[task.name]
+            seen.append(valid[f"{task.name}/{shown_metric(task)}"])
             outcome.test[task.name].append(float(values[task.name].mean()))
-            if direction(task) * valid[-1] >= max(direction(task) * value for value in valid):
+            if direction(task) * seen[-1] >= max(direction(task) * value for value in seen):
                 outcome.rows[task.name] = values[task.name]
     return outcome
+
+
+def passes(
+    settings: Settings, config: Mapping[str, Any], *, seed: int
+) -> Iterator[tuple[dict[str, float], Examples, Scores]]:
+    """Train for all passes; after each the metrics of validation, the test rows, and what the model says of them."""
+    torch.set_num_threads(1)
+    device = torch.device("cuda" if settings.train.gpu else "cpu")
+    model, data, test = built(settings, config, seed=seed, device=device)
+    first = settings.tasks[0]
+    loop = settings.train.model_copy(update={"stop_on": f"{first.name}/{shown_metric(first)}"})
+    training = Training(model, data, loop, seed=seed)
+    for _ in range(loop.max_epochs):
+        training.run_epoch()
+        batch_size = settings.evaluate.batch_size
+        scored = score_examples(training.kept, test, data.features, batch_size=batch_size, device=device)
+        yield training.progress.curve[-1]["valid"], test, scored
 
 
 def learned_tasks(tasks: Sequence[Task], trial: Trial) -> list[Task]:
@@ -192,11 +192,7 @@ def learned_tasks(tasks: Sequence[Task], trial: Trial) -> list[Task]:
     ]
 
 
-def _test_rows(
-    model: Any, tasks: Sequence[Task], test: Examples, features: Features, settings: Settings
-) -> dict[str, np.ndarray]:
-    device, batch_size = features.category.device, settings.evaluate.batch_size
-    scored = score_examples(model, test, features, batch_size=batch_size, device=device)
+def _test_rows(tasks: Sequence[Task], test: Examples, scored: Scores, settings: Settings) -> dict[str, np.ndarray]:
     answers = {**scored.scores, **scored.ranks}
     values = {}
     for task in tasks:

@@ -7,6 +7,7 @@ from small_lake import small_lake
 from test_train import settings_for
 
 from ray_train import transfer
+from ray_train.train import looked_at
 from ray_train.transfer import Trial, learned_tasks
 from tandemrec.config import Task
 from tandemrec.errors import ConfigError
@@ -94,3 +95,11 @@ def test_what_cannot_be_compared_is_refused(made, seeds, tasks, pareto, message)
     _, settings, _ = made
     with pytest.raises(ConfigError, match=message):
         transfer.run(settings, seeds, tasks, pareto)
+
+
+def test_a_trial_reads_words_where_the_model_does(made):
+    _, settings, _ = made
+    read = settings.model.model_copy(update={"bottoms": ["vectors", "cnn"]})
+    config, _, _ = looked_at(settings.model_copy(update={"model": read}))
+    outcome = transfer.attempt(config, Trial(tasks=("sentiment",), seed=0))
+    assert np.isfinite(outcome.rows["sentiment"]).all() and len(outcome.valid["sentiment"]) == 2

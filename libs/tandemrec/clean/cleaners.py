@@ -13,10 +13,12 @@ from tandemrec.clean.items import judge_items, settle_items
 from tandemrec.clean.near_duplicates import NEAR_DUPLICATE
 from tandemrec.clean.relations import judge_relations, settle_relations
 from tandemrec.clean.reviews import judge_reviews, settle_reviews
+from tandemrec.clean.rows import judge_rows
+from tandemrec.config import Settings, TabularSettings
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import Source
 
-Judge = Callable[[DataFrame, Sequence[Source], CleanSettings, datetime, DataFrame | None], DataFrame]
+Judge = Callable[[DataFrame, Sequence[Source], Settings, datetime, DataFrame | None], DataFrame]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +41,24 @@ class Cleaner:
     revisable: tuple[str, ...] = ("item_unknown", "time_in_future")
 
 
+def of_rows(settings: Settings) -> TabularSettings:
+    """What the columns of tabular sources are; settings with such sources have it."""
+    assert settings.tabular is not None
+    return settings.tabular
+
+
 CLEANERS = {  # items first: the others ask which are known
     "items": Cleaner(
-        judge=lambda rows, sources, clean, now, items: judge_items(rows, sources, clean),
+        judge=lambda rows, sources, settings, now, items: judge_items(rows, sources, settings.clean),
         batch=lambda fresh, cleaned, clean: item_batch(fresh, cleaned),
         settle=lambda batch, clean: settle_items(batch.rows),
         cleaned="items_history",
         revisable=(),
     ),
     "events": Cleaner(
-        judge=lambda rows, sources, clean, now, items: judge_events(rows, sources, clean, now=now, items=items),
+        judge=lambda rows, sources, settings, now, items: judge_events(
+            rows, sources, settings.clean, now=now, items=items
+        ),
         batch=lambda fresh, cleaned, clean: event_batch(fresh, cleaned, clean.behaviour),
         settle=lambda batch, clean: settle_events(
             batch.rows, clean.behaviour, since=batch.since, elsewhere=batch.elsewhere
@@ -57,16 +67,27 @@ CLEANERS = {  # items first: the others ask which are known
         revisable=("item_unknown", "time_in_future", OUTLIER, TOO_FAST),
     ),
     "reviews": Cleaner(
-        judge=lambda rows, sources, clean, now, items: judge_reviews(rows, sources, clean, now=now, items=items),
+        judge=lambda rows, sources, settings, now, items: judge_reviews(
+            rows, sources, settings.clean, now=now, items=items
+        ),
         batch=lambda fresh, cleaned, clean: review_batch(fresh, cleaned),
         settle=lambda batch, clean: settle_reviews(batch.rows, clean),
         cleaned="reviews",
         revisable=("item_unknown", "time_in_future", NEAR_DUPLICATE),
     ),
     "relations": Cleaner(
-        judge=lambda rows, sources, clean, now, items: judge_relations(rows, sources, clean, now=now, items=items),
+        judge=lambda rows, sources, settings, now, items: judge_relations(
+            rows, sources, settings.clean, now=now, items=items
+        ),
         batch=lambda fresh, cleaned, clean: relation_batch(fresh, cleaned),
         settle=lambda batch, clean: settle_relations(batch.rows),
         cleaned="relations",
+    ),
+    "rows": Cleaner(
+        judge=lambda rows, sources, settings, now, items: judge_rows(rows, sources, of_rows(settings)),
+        batch=lambda fresh, cleaned, clean: Batch(rows=fresh, held=cleaned.limit(0)),  # each is for itself
+        settle=lambda batch, clean: batch.rows,
+        cleaned="rows",
+        revisable=(),
     ),
 }

@@ -103,7 +103,7 @@ def on_lines(raw: Column, change: Callable[[str], str | None]) -> Column:
 
 
 def _places(source: Source, name: str) -> Iterator[Place]:
-    path = tuple([name] if source.kind == "csv" else name.removeprefix(AROUND).split("."))
+    path = tuple([name] if source.layout == "csv" else name.removeprefix(AROUND).split("."))
     if source.explode and not name.startswith(AROUND):
         for field in source.explode:
             yield Place(records=tuple(field.split(".")), path=path)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from tandemrec.clean.emoji import named, without_names
 from tandemrec.clean.events import known_split
 from tandemrec.clean.near_duplicates import reject_near_duplicates
-from tandemrec.clean.parse import mapped_columns, parse
+from tandemrec.clean.parse import ASPECTS, mapped_columns, parse
 from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
@@ -40,6 +40,11 @@ def judge_reviews(
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
         *time_rules("review_time", F.col("has_time"), F.lit(now), F.lit(moment(clean.earliest))),
         Rule(name="rating_out_of_range", holds=F.col("given_rating").isNull() | in_range),
+        *(
+            [Rule(name="aspect_out_of_range", holds=_aspects_in_range(clean))]
+            if any(s.aspects for s in sources)
+            else []
+        ),
         Rule(name="text_empty", holds=F.col("clean_text").isNotNull()),
         *_length_rules(said, clean),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
@@ -97,4 +102,18 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
         F.coalesce("text", F.lit("")).alias("text"),
         joined(F.col("title"), F.col("clean_text")).alias("clean_text"),
         known_split(F.col("split")).alias("split"),
+        (_ratings(F.col(ASPECTS)) if source.aspects else F.lit(None)).cast("map<string,double>").alias(ASPECTS),
     )
+
+
+def _ratings(aspects: Column) -> Column:
+    """What is given of them as numbers, null for what is none."""
+    given = F.map_filter(F.transform_values(aspects, lambda _, text: trimmed(text)), lambda _, text: text.isNotNull())
+    return F.transform_values(given, lambda _, text: text.try_cast("double"))
+
+
+def _aspects_in_range(clean: CleanSettings) -> Column:
+    def in_range(value: Column) -> Column:
+        return F.coalesce(value.between(clean.rating_min, clean.rating_max), F.lit(False))
+
+    return F.col(ASPECTS).isNull() | F.forall(F.map_values(ASPECTS), in_range)

@@ -8,12 +8,13 @@ from pyspark.sql import functions as F
 
 from tandemrec.config.sources import Source
 from tandemrec.lake.contracts import TABLES
+from tandemrec.lake.contracts.model import ORIGIN_COLUMNS
 
 KEPT, MERGED = "kept", "merged"
 FORMER = "former"  # a good record that a later one of the same item supersedes: it stays readable in the history
 REPEATED = "repeated"  # merged into the event that it repeats, which counts it
 ACCEPTED = (KEPT, FORMER, MERGED, REPEATED)  # every other verdict is the reason of a rejection
-ORIGIN = ("source", "file", "line", "part")
+ORIGIN = ORIGIN_COLUMNS
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from tandemrec.config.learning import (
     FinetuneSettings,
     MixupSettings,
     ModelSettings,
+    RowSettings,
     Task,
     TrainSettings,
     WordSettings,
@@ -17,6 +18,7 @@ from tandemrec.config.quality import Expectation
 from tandemrec.config.root import Settings
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source
+from tandemrec.config.tabular import TabularSettings
 from tandemrec.config.text import AugmentSettings, EmbedSettings, EncoderSettings, GeneratorSettings
 
 __all__ = [
@@ -36,10 +38,12 @@ __all__ = [
     "PredictSettings",
     "ProfileSettings",
     "ReportSettings",
+    "RowSettings",
     "Section",
     "Settings",
     "Source",
     "SummarySettings",
+    "TabularSettings",
     "Task",
     "TrainSettings",
     "WordSettings",

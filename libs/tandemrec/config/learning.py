@@ -1,7 +1,7 @@
 """Settings of the model, its tasks and the training loop."""
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -9,7 +9,7 @@ from tandemrec.config.base import Section
 from tandemrec.config.interest import InterestSettings
 
 Kind = Literal["binary", "multiclass", "regression", "next_item"]
-Reads = Literal["user", "item", "review"]
+Reads = Literal["user", "item", "review", "row"]
 Bottom = Literal["vectors", "cnn", "rnn"]
 
 METRICS: dict[str, tuple[str, ...]] = {
@@ -25,7 +25,8 @@ class Task(Section):
 
     `label` is the column of the examples that holds its labels; null there means that the row says nothing about
     this task. `reads` is what the task may see: recommendation tasks read user and item as of the event, text tasks
-    the review's own vector. A task that predicts what a user does can never read the review that says it.
+    the review's own vector, tasks of tabular data the columns of the row. A task that predicts what a user does can
+    never read the review that says it.
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -71,12 +72,12 @@ class Task(Section):
     @model_validator(mode="after")
     def _reads_fit(self) -> "Task":
         reads = set(self.reads)
-        if "review" in reads and len(reads) > 1:
-            raise ValueError(f"reads {self.reads}: a task reads either user and item or the review, not both")
+        if len(reads) > 1 and (alone := reads & {"review", "row"}):
+            raise ValueError(f"reads {self.reads}: {min(alone)} is read alone, not beside user and item")
         if self.kind == "next_item" and reads != {"user"}:
             raise ValueError(f"reads {self.reads}: next_item ranks all items for a user, expected ['user']")
         if reads == {"item"} or (reads == {"user"} and self.kind != "next_item"):
-            raise ValueError(f"reads {self.reads}: expected ['user', 'item'] or ['review']")
+            raise ValueError(f"reads {self.reads}: expected ['user', 'item'], ['review'] or ['row']")
         return self
 
 
@@ -135,7 +136,32 @@ class FinetuneSettings(Section):
     learning_rate: float = Field(default=1e-4, gt=0, description="of these layers; train.learning_rate is of the rest")
 
 
+class RowSettings(Section):
+    """How the columns of tabular data become a vector."""
+
+    bins: int = Field(default=48, ge=1, le=1024, description="of a number: quantiles of the training rows")
+    width: int = Field(default=16, ge=1, le=1024, description="of each column's vector")
+    members: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="of an ensemble in the model, which share all but a factor for each input: as many times the work",
+    )
+
+
+INPUTS: dict[str, dict[str, bool]] = {
+    "collaborative": {"user_id": True, "item_id": True, "text": False, "attributes": False},
+    "content": {"user_id": False, "item_id": False, "text": True, "attributes": True},
+    "hybrid": {"user_id": True, "item_id": True, "text": True, "attributes": True},
+}
+
+
 class ModelSettings(Section):
+    inputs: Literal["collaborative", "content", "hybrid"] | None = Field(
+        default=None,
+        description="one word for user_id, item_id, text and attributes: ids alone, what is said and known of things "
+        "alone, or both; null: as each of them says",
+    )
     sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = "mmoe"
     experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
     own_experts: int = Field(default=1, ge=1, le=64, description="of each task; of ple")
@@ -162,9 +188,19 @@ class ModelSettings(Section):
     interest: InterestSettings | None = Field(
         default=None, description="of users: terms that their last reviews name (stage profiles); null: not read"
     )
+    rows: RowSettings = RowSettings()
     finetune: FinetuneSettings | None = Field(
         default=None, description="of the encoder whose vectors text tasks read; null: its vectors as they are"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_word(cls, given: Any) -> Any:
+        meant = INPUTS.get(given.get("inputs") or "", {}) if isinstance(given, dict) else {}
+        for name, value in meant.items():
+            if given.get(name, value) != value:
+                raise ValueError(f"inputs is {given['inputs']} and {name} {given[name]}, expected one of the two only")
+        return {**given, **meant} if meant else given
 
     @model_validator(mode="after")
     def _bottoms_differ(self) -> "ModelSettings":
@@ -243,6 +279,13 @@ class TrainSettings(Section):
     learning_rate: float = Field(default=2e-3, gt=0)
     weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float = Field(default=5.0, gt=0)
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="what is validated and kept is the running average of the weights, each step this share of the old "
+        "one: .995 is the mean of some 200 steps; 0: the weights themselves",
+    )
     stop_on: str = Field(
         default="next_item/ndcg@10",
         description="TASK/METRIC of the validation split; higher is better, but for log_loss, rmse and mae",

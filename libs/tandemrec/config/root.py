@@ -12,6 +12,7 @@ from tandemrec.config.preparing import CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source, StreamSettings
+from tandemrec.config.tabular import TabularSettings
 from tandemrec.config.text import AugmentSettings, CompareEncodersSettings, EmbedSettings
 
 
@@ -79,6 +80,7 @@ class Settings(Section):
     examples: ExamplesSettings = ExamplesSettings()
     profiles: ProfileSettings = ProfileSettings()
     augment: AugmentSettings | None = Field(default=None, description="null: nothing is made, and none is learned from")
+    tabular: TabularSettings | None = Field(default=None, description="the columns of sources of kind tabular")
     tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
@@ -97,6 +99,7 @@ class Settings(Section):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
         check_given(self.tasks)
         self._event_types_fit()
+        self._tabular_fits()
         task_name, _, metric = self.train.stop_on.partition("/")
         task = next((task for task in self.tasks if task.name == task_name), None)
         if task is None:
@@ -112,6 +115,23 @@ class Settings(Section):
                 f"{[name + at for name in METRICS[task.kind]]}"
             )
         return self
+
+    def _tabular_fits(self) -> None:
+        tabular = [source.kind == "tabular" for source in self.sources]
+        if any(tabular) != all(tabular):
+            raise ValueError("sources are tabular and others, expected the one or the other: they share no examples")
+        if all(tabular) != (self.tabular is not None):
+            raise ValueError("tabular and sources of kind tabular go together: one says what the other's columns are")
+        for task in self.tasks:
+            if all(tabular) != (task.reads == ["row"]):
+                asked = "['row'], as the sources are tabular" if all(tabular) else "no row, as no source is tabular"
+                raise ValueError(f"tasks.{task.name}.reads is {task.reads}, expected {asked}")
+            if self.tabular is not None and task.column not in self.tabular.labels:
+                raise ValueError(
+                    f"tasks.{task.name}.label is {task.column!r}, expected one of {[*self.tabular.labels]}"
+                )
+        if all(tabular) and self.examples.split not in ("random", "given"):
+            raise ValueError(f"examples.split is {self.examples.split}, expected random or given for tabular sources")
 
     def _event_types_fit(self) -> None:
         ours = list(self.clean.behaviour.strengths)

@@ -1,6 +1,6 @@
 """What comes in: where the files lie, how they are laid out and which of their columns are ours."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,12 +15,14 @@ TARGET_COLUMNS: dict[str, frozenset[str]] = {
         {"review_id", "user_id", "item_id", "rating", "title", "text", "review_time", "language", "split"}
     ),
     "relations": frozenset({"user_id", "relation", "target_kind", "target_id", "since", "weight"}),
+    "rows": frozenset({"split"}),  # what the others are, `tabular` says
 }
 REQUIRED_COLUMNS: dict[str, frozenset[str]] = {
     "events": frozenset({"user_id", "item_id", "event_type", "event_time"}),
     "items": frozenset({"item_id"}),
     "reviews": frozenset({"user_id", "item_id", "text", "review_time"}),
     "relations": frozenset({"user_id", "relation", "target_kind", "target_id"}),
+    "rows": frozenset(),
 }
 PAIRED_COLUMNS: dict[str, tuple[str, str]] = {  # what the two of a line of kind pairs are
     "events": ("user_id", "item_id"),
@@ -36,6 +38,9 @@ RELATIONS: dict[str, frozenset[str]] = {  # to which kinds of target a relation 
 TARGET_KINDS = ("user", "topic", "group", "item")
 
 
+AspectName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
 class Source(Section):
     """One set of files that feeds one table.
 
@@ -44,14 +49,20 @@ class Source(Section):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="unique; shown in quarantine and in the report")
-    table: Literal["events", "items", "reviews", "relations"]
-    kind: Literal["json", "csv", "parquet", "delta", "pairs"] = Field(
+    table: Literal["events", "items", "reviews", "relations", "rows"]
+    kind: Literal["json", "csv", "parquet", "delta", "pairs", "tabular"] = Field(
         description="json: one object a line; csv: with a header; pairs: `user item` (of relations `user target`) "
-        "a line, no header, no time"
+        "a line, no header, no time; tabular: features and labels in columns, for table rows"
     )
+    format: Literal["csv", "parquet", "delta"] = Field(default="csv", description="of the files of kind tabular")
+    header: list[str] = Field(default_factory=list, description="csv without a header: the names of its columns")
     path: str = Field(description="file, folder or glob below data.root; .gz and, for one file each, .zip are read")
     columns: dict[str, str] = Field(default_factory=dict, description="our column: the file's column")
     constants: dict[str, str] = Field(default_factory=dict, description="our column: one value for every row")
+    aspects: dict[AspectName, str] = Field(
+        default_factory=dict,
+        description="of reviews: aspect that is rated: the file's column; labels of tasks, see docs/multitask.md",
+    )
     explode: list[str] = Field(
         default_factory=list,
         description="json only: fields that hold one record or a list of records, each becoming a row of its own; "
@@ -71,6 +82,11 @@ class Source(Section):
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="csv only")
 
+    @property
+    def layout(self) -> str:
+        """How the files are laid out: the kind or, of tabular ones, the format."""
+        return self.format if self.kind == "tabular" else self.kind
+
     @model_validator(mode="after")
     def _columns_fit_the_table(self) -> "Source":
         given = set(self.columns) | set(self.constants)
@@ -79,6 +95,12 @@ class Source(Section):
         if unknown := given - TARGET_COLUMNS[self.table]:
             known = sorted(TARGET_COLUMNS[self.table])
             raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}")
+        if self.aspects and self.table != "reviews":
+            raise ValueError(f"aspects are of reviews, found table {self.table}")
+        if (self.kind == "tabular") != (self.table == "rows"):
+            raise ValueError(f"kind is {self.kind} and table {self.table}, expected tabular and rows together")
+        if self.header and self.layout != "csv":
+            raise ValueError(f"header is for csv, found {self.layout}")
         if self.kind == "pairs":
             if self.table not in PAIRED_COLUMNS:
                 raise ValueError(f"kind pairs is for {sorted(PAIRED_COLUMNS)}, found table {self.table}")

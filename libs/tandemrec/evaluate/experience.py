@@ -42,7 +42,7 @@ def by_experience(
     seed: int,
 ) -> list[Measured]:
     """A figure a task on users and items and band of `user` and of `item`; bands without rows have none."""
-    tasks = [task for task in problem.tasks if "review" not in task.reads]
+    tasks = [task for task in problem.tasks if "user" in task.reads]
     settings = settings.model_copy(update={"cutoffs": [CUTOFF]})
     figures = []
     for who, count_N in (("user", user_counts(problem)), ("item", problem.interactions[problem.test.item])):
@@ -52,8 +52,8 @@ def by_experience(
                 continue
             found = measure(
                 model,
-                _rows_of(predictions, rows),
-                _part(problem, rows),
+                rows_of(predictions, rows),
+                part_of(problem, rows),
                 tasks,
                 split=split,
                 settings=settings,
@@ -89,7 +89,8 @@ def _interactions(tasks: Sequence[Task], problem: Problem) -> Array:
     return np.arange(len(problem.train.user))
 
 
-def _part(problem: Problem, rows: Array) -> Part:
+def part_of(problem: Problem, rows: Array) -> Part:
+    """Some of the test rows."""
     test = problem.test
     nothing_seen = (np.empty(0, np.int32), np.zeros(len(rows) + 1, np.int64))
     labels = {name: label[rows] for name, label in test.labels.items()}
@@ -97,7 +98,8 @@ def _part(problem: Problem, rows: Array) -> Part:
     return Part(user=user, item=item, review=review, labels=labels, seen=nothing_seen)
 
 
-def _rows_of(predictions: Predictions, rows: Array) -> Predictions:
+def rows_of(predictions: Predictions, rows: Array) -> Predictions:
+    """The answers for some of the rows."""
     return Predictions(
         scores={name: answer[rows] for name, answer in predictions.scores.items()},
         ranks={name: answer[rows] for name, answer in predictions.ranks.items()},

@@ -10,12 +10,13 @@ from tandemrec.config.sources import SPLITS
 from tandemrec.errors import ConfigError
 from tandemrec.examples.contacts import owned, positives, reviews_of
 from tandemrec.examples.exposures import VIEW, exposures
-from tandemrec.examples.interactions import interactions
+from tandemrec.examples.interactions import interactions, with_aspects
 from tandemrec.examples.log import REVIEW, TRAIN
 from tandemrec.examples.negatives import against_random
 from tandemrec.examples.references import add_references, no_items
 from tandemrec.examples.splits import Splitter
 
+OF_TEXT = "review."  # begins the label of an aspect where it is to be told from the text
 LABELS = ("next_item", "click", "favourite", "cart", "purchase", "rating", "sentiment", "stars", "category")
 
 
@@ -71,6 +72,8 @@ def build_examples(parts: Parts, settings: Settings) -> DataFrame:
     """
     log, contacts, referred = parts.log, parts.contacts, parts.referred
     rows = parts.splitter.split(interactions(log, contacts))
+    if any(source.aspects for source in settings.sources):
+        rows = with_aspects(rows, log)
     choices = choice_rows(parts, settings)
     if choices is not None:
         rows = rows.unionByName(choices, allowMissingColumns=True)
@@ -115,6 +118,7 @@ def text_rows(reviews: DataFrame, attributes: DataFrame) -> DataFrame:
         sentiment.alias("sentiment"),
         F.when(F.col("value") >= 0, F.round("value")).alias("stars"),
         F.when(F.col("category") > 0, F.col("category").cast("double")).alias("category"),
+        "aspects",
     )
 
 
@@ -134,6 +138,7 @@ def _as_examples(rows: DataFrame) -> DataFrame:
     """Rows with the contract's columns: what is missing is 0, empty or null, as the column wants it."""
     absent = {name: F.lit(None).cast("double") for name in LABELS if name not in rows.columns}
     micros, key = F.unix_micros("event_time"), F.coalesce("key", F.lit(""))
+    of_text = F.when(F.col("kind") == REVIEW, OF_TEXT).otherwise("")
     return rows.withColumns(absent).select(
         F.md5(F.concat_ws("|", "kind", "user", "item", micros, "event_type", key)).alias("example_id"),
         "kind",
@@ -143,4 +148,10 @@ def _as_examples(rows: DataFrame) -> DataFrame:
         F.coalesce("review", F.lit(0)).alias("review"),
         F.coalesce("seen", no_items()).alias("seen"),
         *LABELS,
+        F.map_from_entries(
+            F.transform("aspects", lambda one: F.struct(F.concat(of_text, one["key"]), one["value"]))
+        ).alias("labels"),
+        F.lit(None).alias("categories"),
+        F.lit(None).alias("numbers"),
+        F.lit(None).alias("weight"),
     )

@@ -28,6 +28,12 @@ def interactions(log: DataFrame, contacts: DataFrame) -> DataFrame:
     )
 
 
+def with_aspects(rows: DataFrame, log: DataFrame) -> DataFrame:
+    """Rows of `interactions` with the `aspects` that were rated in a review of that moment; null where none was."""
+    rated = log.where((F.col("event_type") == REVIEW) & F.col("aspects").isNotNull())
+    return rows.join(rated.groupBy(_EVENT).agg(F.max("aspects").alias("aspects")), _EVENT, "left")
+
+
 def ratings(log: DataFrame) -> DataFrame:
     """Every rating once: the rating events; of pairs that have none, the stars of their reviews.
 

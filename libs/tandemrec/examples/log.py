@@ -22,7 +22,8 @@ def build_log(
 
     Returns:
         user, item, text: indices, text 0 for events; pair: md5 of "user_id|item_id"; event_type: a review's is
-        `review`; event_time; value: stars; given: number of the split or null; review_id: empty for events.
+        `review`; event_time; value: stars; given: number of the split or null; review_id: empty for events; aspects:
+        entries (key, value) by key, null for events.
     """
     written = (
         reviews.drop("text")
@@ -30,8 +31,9 @@ def build_log(
         .withColumn("event_type", F.lit(REVIEW))
         .withColumnsRenamed({"review_time": "event_time", "rating": "value", "text_index": "text"})
     )
-    done = events.withColumn("text", F.lit(0)).withColumn("review_id", F.lit(""))
-    shape = ["user_id", "item_id", "event_type", "event_time", "value", "split", "text", "review_id"]
+    nothing = {"text": F.lit(0), "review_id": F.lit(""), "aspects": F.lit(None).cast("map<string,double>")}
+    done = events.withColumns(nothing)
+    shape = ["user_id", "item_id", "event_type", "event_time", "value", "split", *nothing]
     rows = done.select(shape).unionByName(written.select(shape))
     split = F.coalesce("split", F.lit(SPLITS[TRAIN])) if given else F.lit(None).cast("string")
     return (
@@ -47,6 +49,7 @@ def build_log(
             position(SPLITS, split).alias("given"),
             "text",
             "review_id",
+            F.array_sort(F.map_entries("aspects")).alias("aspects"),
         )
     )
 

@@ -49,7 +49,7 @@ class Splitter:
         if self.settings.split == "given":
             return given
         if self.settings.split == "random":
-            place = F.pmod(F.xxhash64("pair", F.lit(self.seed)), F.lit(_HASH_RANGE)) / _HASH_RANGE
+            place = hashed_place(F.col("pair"), self.seed)
             test, valid = self.settings.test_share, self.settings.test_share + self.settings.valid_share
             return F.when(place < test, TEST).when(place < valid, VALID).otherwise(TRAIN)
         here = moment(time, F.col("pair"))
@@ -58,6 +58,11 @@ class Splitter:
     def split(self, rows: DataFrame) -> DataFrame:
         """Rows with `split`, the number of it, by their own event_time and given."""
         return self.prepare(rows).withColumn("split", self.at(F.col("event_time"), F.col("given")))
+
+
+def hashed_place(of: Column, seed: int) -> Column:
+    """A place from 0 to 1 that this value has under this seed."""
+    return F.pmod(F.xxhash64(of, F.lit(seed)), F.lit(_HASH_RANGE)) / _HASH_RANGE
 
 
 def splitter(contacts: DataFrame, settings: ExamplesSettings, seed: int) -> Splitter:

@@ -25,8 +25,9 @@ from tandemrec.model.batch import Sizes
 from tandemrec.model.multitask import MultiTaskModel
 
 MODEL, MODEL_JSON = "model.safetensors", "model.json"
-BEST, OPTIMIZER, BALANCE, STATE_JSON = (
+BEST, AVERAGE, OPTIMIZER, BALANCE, STATE_JSON = (
     "best.safetensors",
+    "average.safetensors",
     "optimizer.safetensors",
     "balance.safetensors",
     "state.json",
@@ -96,6 +97,8 @@ def save_checkpoint(folder: Path, training: Training) -> None:
     with _written_whole(folder) as working:
         save_file(_contiguous(training.model.state_dict()), working / MODEL)
         save_file(_contiguous(training.best), working / BEST)
+        if training.average is not None:
+            save_file(_contiguous(training.average.state_dict()), working / AVERAGE)
         save_file(_optimizer_tensors(training.optimizer), working / OPTIMIZER)
         save_file(_contiguous(training.balancer.state_dict()), working / BALANCE)
         _write_json(working / STATE_JSON, asdict(training.progress))
@@ -110,6 +113,8 @@ def restore_checkpoint(folder: Path, training: Training) -> None:
     training.progress = Progress(**_read_json(folder / STATE_JSON))
     _load_state(training.model, folder / MODEL)
     _load_state(training.balancer, folder / BALANCE)
+    if training.average is not None:
+        _load_state(training.average, folder / AVERAGE)
     training.best = load_file(folder / BEST)
     state: dict[int, dict[str, Tensor]] = {}
     for name, tensor in load_file(folder / OPTIMIZER).items():

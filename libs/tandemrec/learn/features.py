@@ -1,6 +1,6 @@
 """From gold.item_features and the text vectors to what a model reads of items and texts, and how much there is of it.
 
-Shapes: I items, R reviews, T texts, W width of a text vector.
+Shapes: I items, R reviews, T texts, W width of a text vector; N rows, F columns of numbers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow.compute as pc
 import torch
 
-from tandemrec.config import Task, WordSettings
+from tandemrec.config import RowSettings, Task, WordSettings
 from tandemrec.errors import TableError
 from tandemrec.lake import Lake
 from tandemrec.lake.vectors import vector_matrix
 from tandemrec.learn.cache import as_tensor, table_folder
-from tandemrec.learn.feeds import Examples, left_padded
+from tandemrec.learn.feeds import Array, Examples, left_padded
 from tandemrec.learn.reviews import review_states, review_terms, review_words
 from tandemrec.model.batch import Features, Sizes
 from tandemrec.text.layers import Cut, upper_shape
@@ -72,8 +72,12 @@ def sizes_of(
     tasks: Sequence[Task],
     versions: Mapping[str, int] | None = None,
     cut: Cut | None = None,
+    bins: int = RowSettings().bins,
 ) -> Sizes:
     """How many of each thing there are, from the vocabularies and the examples of all splits.
+
+    Args:
+        bins: of a column of numbers, at most; their edges are of the training rows.
 
     Raises:
         TableError: the examples refer to items that item_features lacks.
@@ -103,7 +107,31 @@ def sizes_of(
         classes={label: 1 + _largest(label, splits) for label in sorted(labels)},
         terms=0 if features.terms is None else 1 + int(features.terms.values.max()),
         upper=None if cut is None else upper_shape(cut) | {"dimension": text_width},
+        values=_values(splits),
+        edges=bin_edges(splits["train"].numbers, bins),
     )
+
+
+def bin_edges(numbers_NF: Array | None, bins: int) -> list[list[float]]:
+    """Where the bins of each column begin and end: quantiles, half of them over the rows and half over the distinct
+    values, for a column that is mostly zero has nothing but zeros among the first.
+    """
+    if numbers_NF is None:
+        return []
+    rows, distinct = (np.linspace(0, 1, 1 + half) for half in ((bins + 1) // 2, max(1, bins // 2)))
+    edges = []
+    for column_N in numbers_NF.T:
+        known = column_N[~np.isnan(column_N)].astype(np.float64)
+        known = known if len(known) else np.zeros(1)
+        found = np.union1d(np.quantile(known, rows), np.quantile(np.unique(known), distinct))
+        edges.append((found if len(found) > 1 else np.append(found, found + 1)).tolist())
+    return edges
+
+
+def _values(splits: Mapping[str, Examples]) -> list[int]:
+    """Of each column of categories, 0 for unknown included."""
+    columns = [examples.categories for examples in splits.values() if examples.categories is not None]
+    return (1 + np.max([column.max(0, initial=0) for column in columns], axis=0)).tolist() if columns else []
 
 
 def _largest(label: str, splits: Mapping[str, Examples]) -> int:

@@ -4,9 +4,11 @@ The rows of a table version are written once, sorted by split and example_id: th
 files of the table are cut, so the same rows and the same seed give the same batches. A batch is then a gather by row
 numbers; no row is ever a Python object.
 
-Shapes: N rows of a split, L history length, R reviews, S seen items over all rows.
+Shapes: N rows of a split, L history length, R reviews, C and F columns of categories and of numbers, S seen items over
+all rows.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -29,15 +31,16 @@ from tandemrec.model.batch import Batch
 Array = npt.NDArray[Any]
 
 INDICES = ("user", "item", "review")
-LISTS = ("history", "user_reviews", "item_reviews")
-_NO_LABELS = {"example_id", "kind", "split", "event_time", "seen", *INDICES, *LISTS}
+LISTS = ("history", "user_reviews", "item_reviews", "categories")
+_NO_LABELS = {"example_id", "kind", "split", "event_time", "seen", "numbers", "labels", "weight", *INDICES, *LISTS}
 LABELS = tuple(name for name in TABLES["examples"].column_names if name not in _NO_LABELS)
 ROWS_AT_A_TIME = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """The rows of one split. Lists are padded on the left with 0, the newest entry is last.
+    """The rows of one split. Lists are padded on the left with 0, the newest entry is last. Labels are those with a
+    column of their own and those of the column `labels`.
 
     `seen` holds items (S,) and offsets (N + 1,): row n has seen items[offsets[n] : offsets[n + 1]].
     `event_time` is in microseconds since 1970. Labels are NaN where a row has none.
@@ -52,6 +55,9 @@ class Examples:
     event_time: Array  # (N,)
     labels: dict[str, Array]  # (N,) each
     seen: tuple[Array, Array]
+    categories: Array | None = None  # (N, C)
+    numbers: Array | None = None  # (N, F), NaN where there is none
+    weight: Array | None = None  # (N,) how much a row's losses count; all alike without
 
     def __len__(self) -> int:
         return len(self.user)
@@ -77,11 +83,13 @@ def load_examples(lake: Lake, *, version: int | None = None, synthetic: int | No
     tables |= {} if synthetic is None else {"synthetic_texts": synthetic}
     folder = table_folder(lake, tables).with_suffix(f".{fingerprint(*LABELS)}.examples")
     made_once(folder, partial(_write, _rows(lake, tables)))
-    columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, *LABELS, "event_time")}
+    columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, "event_time", "numbers", "weight")}
+    names = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    labels = {name: _map(folder, f"label.{name}") for name in names}
     items, offsets = _map(folder, "seen"), _map(folder, "seen_offsets")
     bounds = np.load(folder / "splits.npy")
     return {
-        split: _cut(columns, items, offsets, slice(first, last))
+        split: _cut(columns, labels, items, offsets, slice(first, last))
         for split, first, last in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
     }
 
@@ -93,7 +101,10 @@ def batch_at(examples: Examples, rows_B: Array, device: torch.device | str = "cp
         return torch.from_numpy(getattr(examples, name)[rows_B].astype(np.int64)).to(device)
 
     labels = {name: torch.from_numpy(label[rows_B]).to(device) for name, label in examples.labels.items()}
-    return Batch(labels=labels, mixture=None, **{name: column(name) for name in (*INDICES, *LISTS)})
+    there = [name for name in (*INDICES, *LISTS) if getattr(examples, name) is not None]
+    floats = {name: getattr(examples, name) for name in ("numbers", "weight")}
+    given = {name: torch.from_numpy(values[rows_B]).to(device) for name, values in floats.items() if values is not None}
+    return Batch(labels=labels, mixture=None, **given, **{name: column(name) for name in there})
 
 
 def left_padded(values: Array, lengths_N: Array, width: int) -> Array:
@@ -133,11 +144,13 @@ def _rows(lake: Lake, tables: Mapping[str, int | None]) -> ds.Dataset:
     return ds.dataset([rows, ds.dataset(pa.Table.from_arrays(arrays, schema=schema))])
 
 
-def _cut(columns: Mapping[str, Array], items: Array, offsets: Array, rows: slice) -> Examples:
+def _cut(
+    columns: Mapping[str, Array], labels: Mapping[str, Array], items: Array, offsets: Array, rows: slice
+) -> Examples:
     first, last = offsets[rows.start], offsets[rows.stop]
     return Examples(
-        **{name: columns[name][rows] for name in (*INDICES, *LISTS, "event_time")},
-        labels={name: columns[name][rows] for name in LABELS},
+        **{name: column[rows] for name, column in columns.items()},
+        labels={name: label[rows] for name, label in labels.items()},
         seen=(items[first:last], offsets[rows.start : rows.stop + 1] - first),
     )
 
@@ -148,14 +161,18 @@ def _map(folder: Path, name: str) -> Array:
 
 def _write(rows: ds.Dataset, folder: Path) -> None:
     """Two passes over the table: what the shapes and the order are, then the columns."""
-    ids, splits, seen_lengths = [], [], []
-    widths = dict.fromkeys(LISTS, 1)
-    for batch in _batches(rows, ["example_id", "split", "seen", *LISTS]):
+    there = set(rows.schema.names)  # versions of the past may lack some
+    lists = [name for name in LISTS if name in there]
+    ids, splits, seen_lengths, names = [], [], [], set[str]()
+    widths = dict.fromkeys((*LISTS, "numbers"), 0) | dict.fromkeys(lists, 1)
+    for batch in _batches(rows, ["example_id", "split", "seen", *lists, *there.intersection(("numbers", "labels"))]):
         ids.append(batch["example_id"])
         splits.append(pc.index_in(batch["split"], pa.array(SPLITS)).to_numpy())
         seen_lengths.append(pc.list_value_length(batch["seen"]).to_numpy())
-        for name in LISTS:
+        for name in there.intersection(widths):
             widths[name] = max(widths[name], pc.max(pc.list_value_length(batch[name])).as_py() or 0)
+        if "labels" in there:
+            names.update(batch["labels"].keys.to_pylist())
     split_N = np.concatenate([np.empty(0, np.int32), *splits])
     order = pc.sort_indices(
         pa.table({"split": split_N, "id": pa.chunked_array(ids, pa.string())}),
@@ -166,32 +183,41 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
     offsets = np.concatenate([[0], np.concatenate([np.empty(0, np.int64), *seen_lengths])[order].cumsum()])
     np.save(folder / "splits.npy", np.concatenate([[0], np.bincount(split_N, minlength=len(SPLITS)).cumsum()]))
     np.save(folder / "seen_offsets.npy", offsets.astype(np.int64))
+    (folder / "labels.json").write_text(json.dumps([*LABELS, *sorted(names)]), encoding="utf-8")
 
     def column(name: str, dtype: type, *shape: int) -> np.memmap[Any, Any]:
         return np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=shape)
 
     count = len(order)
     columns = {name: column(name, np.int32, count) for name in INDICES}
-    columns |= {name: column(name, np.int32, count, width) for name, width in widths.items()}
-    columns |= {name: column(name, np.float32, count) for name in LABELS}
+    columns |= {name: column(name, np.int32, count, widths[name]) for name in LISTS}
+    labels = {name: column(f"label.{name}", np.float32, count) for name in (*LABELS, *names)}
+    columns["numbers"] = column("numbers", np.float32, count, widths["numbers"])
     columns["event_time"] = column("event_time", np.int64, count)
-    seen = column("seen", np.int32, int(offsets[-1]))
-    start, there = 0, [name for name in LABELS if name in rows.schema.names]  # versions of the past may lack some
-    for name in set(LABELS).difference(there):
-        columns.pop(name)[:] = np.nan
-    for batch in _batches(rows, ["seen", *columns]):
+    columns["weight"] = column("weight", np.float32, count)
+    columns["weight"][:] = 1
+    seen, start = column("seen", np.int32, int(offsets[-1])), 0
+    for name in set(LABELS) - there:
+        labels[name][:] = np.nan
+    for batch in _batches(rows, sorted(there - {"example_id", "kind", "split"})):
         to = place_N[start : start + batch.num_rows]
         start += batch.num_rows
         for name in INDICES:
             columns[name][to] = batch[name].to_numpy()
-        for name in LISTS:
+        for name in lists:
             columns[name][to] = left_padded(*_lists(batch[name]), widths[name])
-        for name in there:
-            columns[name][to] = batch[name].cast(pa.float32()).to_numpy(zero_copy_only=False)
+        for name in there.intersection(LABELS):
+            labels[name][to] = _floats(batch[name])
+        for name in names:
+            labels[name][to] = _floats(pc.map_lookup(batch["labels"], pa.scalar(name), "first"))
+        if "weight" in there:
+            columns["weight"][to] = _floats(batch["weight"].fill_null(1.0))
+        if widths["numbers"]:
+            columns["numbers"][to] = _floats(batch["numbers"].flatten()).reshape(len(to), -1)
         columns["event_time"][to] = batch["event_time"].cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
         values, lengths = _lists(batch["seen"])
         seen[np.arange(len(values)) + np.repeat(offsets[to] - (lengths.cumsum() - lengths), lengths)] = values
-    for written in (*columns.values(), seen):
+    for written in (*columns.values(), *labels.values(), seen):
         written.flush()
 
 
@@ -200,5 +226,10 @@ def _batches(rows: ds.Dataset, columns: list[str]) -> Iterator[pa.RecordBatch]:
 
 
 def _lists(column: pa.Array) -> tuple[Array, Array]:
-    """Values of all lists, and the length of each."""
-    return column.flatten().to_numpy(), pc.list_value_length(column).to_numpy().astype(np.int64)
+    """Values of all lists, and the length of each; null is empty."""
+    return column.flatten().to_numpy(), pc.list_value_length(column).fill_null(0).to_numpy().astype(np.int64)
+
+
+def _floats(column: pa.Array) -> Array:
+    """NaN for null."""
+    return column.cast(pa.float32()).to_numpy(zero_copy_only=False)

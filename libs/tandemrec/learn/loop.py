@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tandemrec.config import TrainSettings
 from tandemrec.errors import ModelError
@@ -21,7 +22,7 @@ from tandemrec.learn import workers
 from tandemrec.learn.balance import balancer
 from tandemrec.learn.feeds import Array, Examples, batch_at
 from tandemrec.learn.gradients import Gradients, shared_parameters
-from tandemrec.learn.losses import label_counts, task_losses
+from tandemrec.learn.losses import label_weights, task_losses
 from tandemrec.learn.mixup import Mixing, draw_mixing
 from tandemrec.learn.negatives import Drawn, Proposal
 from tandemrec.learn.validation import is_better, refuse_missing_labels, validate
@@ -82,6 +83,7 @@ class Training:
         if learned := list(self.balancer.parameters()):
             groups.append({"params": learned, "weight_decay": 0.0})
         self.optimizer = OPTIMIZERS[settings.optimizer](groups, lr=settings.learning_rate)
+        self.average = _averaged(model, settings.average) if settings.average else None
         self.progress = Progress()
         self.best: dict[str, Tensor] = {}
 
@@ -90,6 +92,11 @@ class Training:
         done = self.progress
         return done.epoch >= self.settings.max_epochs or done.epoch - done.best_epoch >= self.settings.patience
 
+    @property
+    def kept(self) -> Any:
+        """The model that is validated: the average of the weights where one is taken, else the one that learns."""
+        return self.model if self.average is None else self.average.module
+
     def run_epoch(self) -> None:
         """One pass over the training rows, then the validation split."""
         started, epoch = time.monotonic(), self.progress.epoch
@@ -97,13 +104,13 @@ class Training:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
         self.model.train()
         sums_T = torch.zeros(len(self.model.tasks), device=self.device)
-        counts = dict.fromkeys((task.name for task in self.model.tasks), 0)
+        counts = dict.fromkeys((task.name for task in self.model.tasks), 0.0)
         for start in range(0, len(order), self.settings.batch_size):
             generator = np.random.default_rng([self.seed, epoch, 1 + start])
             sums_T += self._step(order[start : start + self.settings.batch_size], counts, generator)
         losses = self._mean_losses(sums_T, counts)
-        self.model.eval()
-        valid = validate(self.model, self.data.valid, self.data.features, self.settings.stop_on)
+        self.kept.eval()
+        valid = validate(self.kept, self.data.valid, self.data.features, self.settings.stop_on)
         self._note(
             {
                 "epoch": epoch + 1,
@@ -114,9 +121,9 @@ class Training:
             }
         )
 
-    def _step(self, rows: Array, counts: dict[str, int], generator: np.random.Generator) -> Tensor:
+    def _step(self, rows: Array, counts: dict[str, float], generator: np.random.Generator) -> Tensor:
         """One update from these rows of all workers; the sum over them of each task's loss (T,), not divided."""
-        labelled = label_counts(self.model.tasks, self.data.train, rows)
+        labelled = label_weights(self.model.tasks, self.data.train, rows)
         for name, count in labelled.items():
             counts[name] += count
         drawn = self._draw(generator)
@@ -137,6 +144,8 @@ class Training:
         self.gradients.finish(sums_T * torch.tensor(scales, device=self.device), generator)
         nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip_norm)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         return sums_T
 
     def _losses(self, rows: Array, drawn: Mapping[str, Drawn], mixing: Mixing | None) -> dict[str, Tensor]:
@@ -167,9 +176,9 @@ class Training:
             self.model, task_losses(self.model, replace(row, labels=labels), self.data.features, drawn)
         )
 
-    def _mean_losses(self, sums_T: Tensor, counts: dict[str, int]) -> dict[str, float]:
+    def _mean_losses(self, sums_T: Tensor, counts: dict[str, float]) -> dict[str, float]:
         summed = zip(counts, sums_T.tolist(), strict=True)
-        losses = {name: total / max(1, counts[name]) for name, total in summed}
+        losses = {name: total / (counts[name] or 1.0) for name, total in summed}
         if wrong := [name for name, loss in losses.items() if not math.isfinite(loss)]:
             raise ModelError(
                 f"the loss of task {wrong[0]} is {losses[wrong[0]]} in epoch {self.progress.epoch + 1}: "
@@ -184,7 +193,7 @@ class Training:
         value = entry["valid"][self.settings.stop_on]
         if progress.best_value is None or is_better(self.settings.stop_on, value, progress.best_value):
             progress.best_value, progress.best_epoch = value, progress.epoch
-            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.model.state_dict().items()}
+            self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.kept.state_dict().items()}
 
 
 def fit(
@@ -224,6 +233,11 @@ def parameter_groups(model: Any) -> list[dict[str, Any]]:
     own = list(encoder.parameters())
     rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
     return [{"params": rest}, {"params": own, "lr": model.settings.finetune.learning_rate}]
+
+
+def _averaged(model: nn.Module, decay: float) -> AveragedModel:
+    """Exponential moving average of the weights (Polyak and Juditsky 1992 average them evenly)."""
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
 
 
 def _known(label_N: Array) -> Tensor:

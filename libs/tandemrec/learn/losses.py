@@ -21,15 +21,17 @@ from tandemrec.model.recommender import Catalogue, Recommender
 def task_losses(
     model: Recommender, batch: Batch, features: Features, drawn: Mapping[str, Drawn] | None = None
 ) -> dict[str, Tensor]:
-    """Sum of each task's loss over the rows with a label; a task without any in the batch is left out.
+    """Sum of each task's loss over the rows with a label, each times the row's weight; a task without any in the batch
+    is left out.
 
-    A sum, because what it is to be divided by is the number of labels over all workers. Next item is cross-entropy
+    A sum, because what it is to be divided by is the weight of the labels over all workers. Next item is cross-entropy
     over all candidates of the catalogue or, for the tasks of `drawn`, over what was drawn.
     """
     drawn = drawn or {}
     catalogue = _catalogue(model, batch, features, drawn)
     users_BD = model.users(batch, features, catalogue)
     logits = model(batch, features, users_BD)
+    weight_B = torch.ones(len(batch), device=users_BD.device) if batch.weight is None else batch.weight
     losses: dict[str, Tensor] = {}
     for task in model.tasks:
         if "review" in task.reads and batch.mixture is not None:
@@ -40,7 +42,10 @@ def task_losses(
         if not known_B.any():
             continue
         if task.head in HEADS:
-            losses[task.name] = HEADS[task.head].loss(logits[task.name][known_B].float(), label_B[known_B]).sum()
+            members = len(logits[task.name]) // len(label_B)  # of an ensemble, each with a loss of its own
+            answers, known = logits[task.name].float(), known_B.repeat(members)
+            loss = HEADS[task.head].loss(answers[known], label_B.repeat(members)[known])
+            losses[task.name] = (loss * weight_B.repeat(members)[known]).sum() / members
             continue
         rows, asking_BD = batch.where(known_B), users_BD[known_B]
         if task.name in drawn:
@@ -48,10 +53,11 @@ def task_losses(
             own_B = model.own_logits(rows, features, catalogue, asking_BD).float()
             at = catalogue.rows(others.items)
             drawn_Bn = (asking_BD @ catalogue.vectors[at].T + catalogue.bias[at]).float()
-            losses[task.name] = sampled_softmax(own_B, drawn_Bn, rows.item, others).sum()
+            loss = sampled_softmax(own_B, drawn_Bn, rows.item, others)
         else:
             candidates = model.candidate_logits(rows, features, catalogue, asking_BD).float()
-            losses[task.name] = F.cross_entropy(candidates, rows.item, reduction="sum")
+            loss = F.cross_entropy(candidates, rows.item, reduction="none")
+        losses[task.name] = (loss * weight_B[known_B]).sum()
     return losses
 
 
@@ -68,9 +74,12 @@ def _mixed_loss(task: Task, logits_B: Tensor, batch: Batch, mixture: Mixture) ->
     return {task.name: sum(parts[1:], parts[0])} if parts else {}
 
 
-def label_counts(tasks: Sequence[Task], examples: Examples, rows: Array) -> dict[str, int]:
-    """How many of the rows carry each task's label. Every worker maps all rows, so none has to ask the others."""
-    return {task.name: int(np.count_nonzero(~np.isnan(examples.labels[task.column][rows]))) for task in tasks}
+def label_weights(tasks: Sequence[Task], examples: Examples, rows: Array) -> dict[str, float]:
+    """How many of the rows carry each task's label, each counted by its weight. Every worker maps all rows, so none has
+    to ask the others.
+    """
+    weight_B = np.ones(len(rows)) if examples.weight is None else examples.weight[rows]
+    return {task.name: float(weight_B[~np.isnan(examples.labels[task.column][rows])].sum()) for task in tasks}
 
 
 def _catalogue(model: Recommender, batch: Batch, features: Features, drawn: Mapping[str, Drawn]) -> Catalogue:

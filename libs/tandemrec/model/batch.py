@@ -3,10 +3,11 @@
 Both hold references (integers); the vectors of texts are gathered from one matrix when a module needs them.
 Index 0 is padding and unknown everywhere.
 
-Shapes: B rows of the batch, L history length, R reviews, I items, T texts, W width of a text vector.
+Shapes: B rows of the batch, L history length, R reviews, C and N columns of categories and of numbers, I items,
+T texts, W width of a text vector.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 import torch
@@ -42,7 +43,7 @@ class Batch:
     """Rows of gold.examples. Lists are padded on the left, the newest entry is last.
 
     `labels` maps a label column to (B,), NaN where the row says nothing. `review` is the review written at the row's
-    moment: text tasks read it, everything else must not.
+    moment: text tasks read it, everything else must not. Tabular data has `categories` and `numbers` and nothing else.
     """
 
     user: Tensor  # (B,)
@@ -53,21 +54,20 @@ class Batch:
     review: Tensor  # (B,) text
     labels: dict[str, Tensor]
     mixture: Mixture | None = None
+    categories: Tensor | None = None  # (B, C)
+    numbers: Tensor | None = None  # (B, N), NaN where there is none
+    weight: Tensor | None = None  # (B,) how much a row's losses count; all alike without
 
     def __len__(self) -> int:
         return len(self.user)
 
     def where(self, chosen: Tensor) -> Self:
         """The rows of a mask (B,) or of indices."""
-        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
         labels = {name: label[chosen] for name, label in columns.pop("labels").items()}
         mixture: Mixture | None = columns.pop("mixture")
-        return replace(
-            self,
-            labels=labels,
-            mixture=None if mixture is None else mixture.where(chosen),
-            **{name: column[chosen] for name, column in columns.items()},
-        )
+        there = {name: column[chosen] for name, column in columns.items() if column is not None}
+        return replace(self, labels=labels, mixture=None if mixture is None else mixture.where(chosen), **there)
 
     def with_history(self, length: int) -> Self:
         """The rows with histories of this length at most: the newest items."""
@@ -98,7 +98,7 @@ class Lists:
         return self.values[first_N[owner_E] + torch.arange(len(owner_E), device=index_N.device)], owner_E
 
     def to(self, device: torch.device) -> Self:
-        return replace(self, **{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class Features:
         return sum_NW / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
 
     def to(self, device: torch.device) -> Self:
-        columns: dict[str, Tensor | Lists | None] = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns: dict[str, Tensor | Lists | None] = {f.name: getattr(self, f.name) for f in fields(self)}
         moved: dict[str, Any] = {name: None if c is None else c.to(device) for name, c in columns.items()}
         return replace(self, **moved)
 
@@ -161,3 +161,5 @@ class Sizes:
     classes: dict[str, int]  # by label column of a multiclass task
     upper: dict[str, Any] | None = None  # of the encoder's upper layers, where they are learned
     terms: int = 0  # where they are read
+    values: list[int] = field(default_factory=list)  # of each column of categories
+    edges: list[list[float]] = field(default_factory=list)  # of the bins of each column of numbers

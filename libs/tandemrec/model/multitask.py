@@ -2,7 +2,8 @@
 
     user  = history of items, own reviews, their terms, id       item = id, attributes, description, reviews by others
     next item:     users @ catalogue + bias, over the whole catalogue
-    other tasks:   tower(shared(user, item, user * item)) or tower(shared(review)), by what the task reads
+    other tasks:   tower(shared(user, item, user * item)), tower(shared(review)) or, where the data are a table,
+                   tower(shared(row)), by what the task reads
 
 Where a row could see its own answer it may not: the catalogue pools the training reviews of each item, so the vector of
 the row's own item is computed again without the row's own review; tasks on a user and an item read the item's
@@ -24,6 +25,7 @@ from tandemrec.model.finetuning import UpperLayers
 from tandemrec.model.heads import HEADS
 from tandemrec.model.recommender import Catalogue, log_popularity
 from tandemrec.model.representations import ItemEncoder, TextProjection, UserEncoder
+from tandemrec.model.rows import RowEncoder
 from tandemrec.model.sharing import SHARINGS
 from tandemrec.model.text_networks import TEXT_NETWORKS
 from tandemrec.model.towers import tower
@@ -81,12 +83,14 @@ class MultiTaskModel(nn.Module):
         self.on_pairs = [task for task in tasks if task.head in HEADS and "item" in task.reads]
         self.on_texts = [task for task in tasks if task.head in HEADS and "review" in task.reads]
         networks = settings.pairs == "network"
-        pointwise = [*(self.on_pairs if networks else ()), *self.on_texts]
+        self.on_rows = [task for task in tasks if "row" in task.reads]
+        pointwise = [*(self.on_pairs if networks else ()), *self.on_texts, *self.on_rows]
         self.text = TextProjection(sizes.text_width, width) if sizes.text_width else nn.Identity()  # of no text
         finetune = settings.finetune_of(tasks)
         self.encoder = UpperLayers(sizes.upper, dropout) if finetune is not None and sizes.upper is not None else None
         over_words = [name for name in settings.bottoms if name in TEXT_NETWORKS] if self.on_texts else []
         self.over_words = nn.ModuleDict({name: TEXT_NETWORKS[name](settings.words, width) for name in over_words})
+        self.row = RowEncoder(settings, sizes) if self.on_rows else None
         self.item = ItemEncoder(settings, sizes)
         self.user = UserEncoder(settings, sizes)
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if networks else None
@@ -106,7 +110,7 @@ class MultiTaskModel(nn.Module):
             {t.name: tower(width, settings.tower, partial(last, t), dropout) for t in pointwise}
         )
         self.means = nn.ParameterDict({t.name: torch.zeros(1) for t in self.on_pairs if not networks})
-        self.calibration = nn.ModuleDict({t.name: Calibration() for t in (*self.on_pairs, *self.on_texts)})
+        self.calibration = nn.ModuleDict({t.name: Calibration() for t in tasks if t.head in HEADS})
 
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
         """Answer with the training shares and means, and rank by popularity, before anything is learned."""
@@ -114,7 +118,7 @@ class MultiTaskModel(nn.Module):
         with torch.no_grad():
             if self.item_bias is not None:
                 self.item_bias.copy_(log_popularity(features))
-            for task in (*self.on_pairs, *self.on_texts):
+            for task in (*self.on_pairs, *self.on_texts, *self.on_rows):
                 bias = self.means[task.name] if task.name in self.means else _last_bias(self.towers[task.name])
                 prior = HEADS[task.head].prior(labels[task.column], len(bias))
                 if task.given:  # the share among those for whom the other came true
@@ -149,7 +153,11 @@ class MultiTaskModel(nn.Module):
         return users_BD if self.scale is None else users_BD * self.scale.exp()
 
     def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
-        """Logits of every task but next item: (B,), or (B, C) with C classes."""
+        """Logits of every task but next item: (B,), or (B, C) with C classes.
+
+        Where an ensemble reads the rows of a table, in training each member answers for itself, (M B,), one after the
+        other; else the answer is the mean of theirs.
+        """
         mixed: dict[str, Tensor] = {}
         logits: dict[str, Tensor] = {}
         if self.on_pairs:
@@ -162,11 +170,19 @@ class MultiTaskModel(nn.Module):
                 logits |= {name: mean.expand(len(batch)) for name, mean in self.means.items()}
         if self.on_texts:
             mixed |= self._of_texts(batch, features)
+        if self.row is not None:
+            assert batch.categories is not None and batch.numbers is not None  # every batch of examples has them
+            row_BD = self.row(batch.categories, batch.numbers)
+            mixed |= self.sharing(row_BD, [task.name for task in self.on_rows])
         logits |= {name: self.towers[name](mixed_BD).squeeze(-1) for name, mixed_BD in mixed.items()}
         for name, factors in self.factors.items():
             score_B = factors(batch, product_BD)
             logits[name] = logits[name] + score_B.reshape(-1, *[1] * (logits[name].dim() - 1))
-        return {name: self.calibration[name](whole) for name, whole in self._with_given(logits).items()}
+        logits = self._with_given(logits)
+        if not self.training:
+            for task in self.on_rows:
+                logits[task.name] = logits[task.name].unflatten(0, (-1, len(batch))).mean(0)
+        return {name: self.calibration[name](whole) for name, whole in logits.items()}
 
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate.

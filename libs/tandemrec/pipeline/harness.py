@@ -33,13 +33,17 @@ def run_stage(
     spark: Any = None,
     engines: ExitStack | None = None,
 ) -> runs.Figures | None:
-    """Run one stage, or skip it and return None where nothing it depends on has changed.
+    """Run one stage, or skip it and return None where nothing it depends on has changed, or tabular data has no use
+    for it.
 
     Args:
         as_of: what to read in place of the newest versions, as of --as-of.
         spark: a session to use (a notebook's); default: the stage's own.
         engines: where an engine that the stage starts is left open for the next one; default: it ends with the stage.
     """
+    if settings.tabular is not None and not chosen.of_rows:
+        console.line(f"{chosen.name}: nothing to do for tabular data")
+        return None
     with locked(Lake.of(settings.lake), chosen.name, wait_s=settings.lake.wait_s):
         return _run_stage(pinned(settings, chosen, as_of), chosen, force, spark, engines)
 

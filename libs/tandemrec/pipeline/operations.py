@@ -136,6 +136,20 @@ OPERATIONS: tuple[Operation, ...] = (
         },
     ),
     Operation(
+        name="compare",
+        module="ray_train.compare",
+        engine="ray",
+        does="train the model on ids alone, on text and attributes alone, on both; what each is worth, warm and cold",
+        options={
+            "--cold": {
+                "type": int,
+                "default": 5,
+                "metavar": "N",
+                "help": "training interactions that a cold user or item has at most; default: %(default)s",
+            },
+        },
+    ),
+    Operation(
         name="migrate",
         module="jobs.migrate",
         engine="none",

@@ -12,6 +12,7 @@ class Stage:
 
     `settings` are the sections that a change of makes the stage run again; `reads` are tables whose new version does.
     `reads_model`: the stage reads the newest model, and its tables at the versions that this model was trained on.
+    `of_rows`: it has something to do for tabular data, where there are neither users nor items nor texts.
     """
 
     name: str
@@ -22,10 +23,11 @@ class Stage:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     reads_model: bool = False
+    of_rows: bool = True
 
 
-_RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw")
-_SILVER = ("events", "items", "reviews")  # what examples are made of
+_RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw", "rows_raw")
+_SILVER = ("events", "items", "reviews", "rows")  # what examples are made of
 _VOCABULARIES = ("users_vocabulary", "items_vocabulary", "texts_vocabulary", "attributes_vocabulary")
 _GOLD = (*_VOCABULARIES, "item_features", "user_features", "examples")
 _TERMS = ("terms_vocabulary", "text_terms")
@@ -47,7 +49,7 @@ STAGES: tuple[Stage, ...] = (
         module="jobs.clean",
         engine="spark",
         does="bronze rows judged, converted and deduplicated into silver tables, with the history of items",
-        settings=("sources", "clean"),
+        settings=("sources", "clean", "tabular"),
         reads=_RAW,
         writes=(*_SILVER, "relations", "items_history", "categories", "quarantine"),
     ),
@@ -59,13 +61,14 @@ STAGES: tuple[Stage, ...] = (
         settings=("embed",),
         reads=("items", "reviews"),
         writes=("text_vectors", "texts_failed"),
+        of_rows=False,
     ),
     Stage(
         name="examples",
         module="jobs.build_examples",
         engine="spark",
         does="vocabularies, histories and references as of each event, labels, splits",
-        settings=("seed", "examples", "sources", "clean"),
+        settings=("seed", "examples", "sources", "clean", "tabular"),
         reads=_SILVER,
         writes=_GOLD,
     ),
@@ -124,6 +127,7 @@ STAGES: tuple[Stage, ...] = (
         reads=_LEARNED_FROM,
         writes=("predictions_staging", "recommendations_staging"),
         reads_model=True,
+        of_rows=False,
     ),
     Stage(
         name="publish",
@@ -133,6 +137,7 @@ STAGES: tuple[Stage, ...] = (
         settings=(),
         reads=("predictions_staging", "recommendations_staging"),
         writes=("predictions", "recommendations"),
+        of_rows=False,
     ),
     Stage(
         name="report",

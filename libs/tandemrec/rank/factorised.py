@@ -91,6 +91,7 @@ def _labelled(examples: Examples, task: Task) -> Examples:
     """The rows that carry the task's label, in memory."""
     rows = np.flatnonzero(~np.isnan(examples.labels[task.column]))
     items, counts = examples.seen_by(rows)
-    columns = {f.name: getattr(examples, f.name)[rows] for f in fields(examples) if f.name not in ("labels", "seen")}
+    columns = {f.name: getattr(examples, f.name) for f in fields(examples) if f.name not in ("labels", "seen")}
     labels = {name: label[rows] for name, label in examples.labels.items()}
-    return replace(examples, **columns, labels=labels, seen=(items, np.concatenate([[0], counts.cumsum()])))
+    there = {name: column[rows] for name, column in columns.items() if column is not None}
+    return replace(examples, **there, labels=labels, seen=(items, np.concatenate([[0], counts.cumsum()])))

@@ -28,4 +28,5 @@ BRONZE = (
     _raw("items_raw", "Items"),
     _raw("reviews_raw", "Reviews"),
     _raw("relations_raw", "Tags, follows and friendships"),
+    _raw("rows_raw", "Rows of tabular data"),
 )

@@ -48,8 +48,8 @@ GOLD = (
         comment="Integer index of each value of an attribute; a known value keeps it in every later run",
         columns=columns_of(
             """
-            attribute   string!     category, brand, or one that examples.attributes names
-            value       string!     as in silver.items; of other attributes trimmed and in lower case
+            attribute   string!     category, brand, one that examples.attributes names, or column NAME of tabular data
+            value       string!     as in silver; of other attributes of items trimmed and in lower case
             value_index int!        from 1 within its attribute, contiguous; 0 stands for unknown
             """
         ),
@@ -182,12 +182,12 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
         comment="What the model learns from: references and labels only, never a vector or a text",
         columns=columns_of(
             """
-            example_id  string!     md5 of kind, user, item and time
-            kind        string!     exposure, interaction or review
+            example_id  string!     md5 of kind, user, item and time; of a row of where it stands
+            kind        string!     exposure, interaction, review or row
             split       string!     train, valid or test
-            event_time  timestamp!  the moment as of which the references are read
-            user        int!        users_vocabulary
-            item        int!        items_vocabulary
+            event_time  timestamp!  the moment as of which the references are read; of a row 1970-01-01
+            user        int!        users_vocabulary; 0 nobody
+            item        int!        items_vocabulary; 0 none
             history     array<int>! items of the user's last positives before the moment, oldest first
             user_reviews array<int>! texts_vocabulary: the user's last reviews before the moment, oldest first
             item_reviews array<int>! texts_vocabulary: the item's last reviews by others before the moment, oldest first
@@ -202,6 +202,10 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             sentiment   double      label: 1 positive (4-5 stars), 0 negative (1-2)
             stars       double      label: stars given with the review, as a whole number; null where below 0
             category    double      label: category of the reviewed item, attributes_vocabulary
+            labels      map<string,double> labels that the settings name
+            categories  array<int>  of a row, attributes_vocabulary: tabular.categorical in their order, 0 unknown
+            numbers     array<double> of a row: tabular.numeric in their order, null unknown
+            weight      double      of a row: how much its losses count; null 1
             """
         ),
         key=("example_id",),

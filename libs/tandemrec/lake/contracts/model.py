@@ -71,3 +71,4 @@ ORIGIN = """
     line        bigint!     line or record of the file, from 1
     part        int!        record within the line where one line holds several, from 0
 """
+ORIGIN_COLUMNS = tuple(column.name for column in columns_of(ORIGIN))

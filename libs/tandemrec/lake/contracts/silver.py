@@ -111,6 +111,7 @@ SILVER = (
             text_hash   string!         sha256 of clean_text, key of its vector
             language    string!         en, zh or other
             tokens      array<string>   lower case, without stop words
+            aspects     map<string,double> ratings of aspects that came with it, by the names of the settings
             split       string          train, valid or test where the source says so
             """
             + ORIGIN
@@ -143,12 +144,26 @@ SILVER = (
         },
     ),
     Table(
+        name="rows",
+        layer="silver",
+        comment="Rows of tabular data: what stands in their cells",
+        columns=columns_of(
+            ORIGIN
+            + """
+            cells       map<string,string>! by the column's name in the file, trimmed; without those that hold no value
+            split       string      train, valid or test where the source says so
+            """
+        ),
+        key=("source", "file", "line", "part"),
+        checks={"known_split": "split IS NULL OR split IN ('train', 'valid', 'test')"},
+    ),
+    Table(
         name="quarantine",
         layer="silver",
         comment="Every rejected row, whole, with the first rule that it broke",
         columns=columns_of(
             """
-            table_name  string!     events, items, reviews or relations
+            table_name  string!     events, items, reviews, relations or rows
             """
             + ORIGIN
             + """

@@ -36,4 +36,4 @@ def readable(source: Source, files: Iterable[SourceFile]) -> Iterator[None]:
         name = names.get(path, path or source.path)
         causes = [match["cause"].strip() for match in _CAUSE.finditer(text)]
         cause = causes[-1] if causes else text.splitlines()[0]
-        raise SourceError(f"source {source.name}: {name} cannot be read as {source.kind}: {cause}") from error
+        raise SourceError(f"source {source.name}: {name} cannot be read as {source.layout}: {cause}") from error

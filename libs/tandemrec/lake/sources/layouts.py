@@ -38,7 +38,8 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     named = spark.createDataFrame(
         [(plain_path(file.path), file.name, file.size) for file in files], "path string, file string, file_size long"
     )
-    records, first_line = _records(spark, source, files, root), 0 if source.kind == "csv" else 1  # a header is line 0
+    records = _records(spark, source, files, root)
+    first_line = 0 if source.layout == "csv" and not source.header else 1  # a header is line 0
     cells = records.columns
     records = records.select(
         plain_path_column(F.col("_metadata.file_path")).alias("path"),
@@ -61,11 +62,11 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
 def _records(spark: SparkSession, source: Source, files: Sequence[SourceFile], root: str) -> DataFrame:
     """The records of the files as Spark reads them. Of a Delta table: of all its files."""
     paths = [re.sub(r"([\[\]{}*?\\])", r"\\\1", file.path) for file in files]
-    if source.kind == "csv":
+    if source.layout == "csv":
         return _csv_records(spark, source, paths)
-    if source.kind == "delta":
+    if source.layout == "delta":
         return spark.read.format("delta").load(f"{root.rstrip('/')}/{source.path}")
-    if source.kind == "parquet":
+    if source.layout == "parquet":
         return spark.read.option("mergeSchema", "true").parquet(*paths)
     reader = spark.read
     if all(map(bounds.is_measurable, files)):
@@ -75,11 +76,12 @@ def _records(spark: SparkSession, source: Source, files: Sequence[SourceFile], r
 
 def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
     """The column raw over the records of a source."""
-    if source.kind in _LINES:
+    if source.layout in _LINES:
         line = F.make_valid_utf8("value")  # Delta's strings are UTF-8, and readers other than Spark refuse what is none
-        return line if source.kind == "json" else _pair(line)
-    if source.kind == "csv":
-        names = _common_header(source, blocks)
+        return line if source.layout == "json" else _pair(line)
+    if source.layout == "csv":
+        names = source.header or _common_header(source, blocks)
+        _require_width(source, names, len(schema) - 1)
         cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(names)])
         return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
     return record(source, schema)
@@ -101,10 +103,10 @@ def _blocks(records: DataFrame, source: Source, cells: list[str]) -> DataFrame:
     blocks), bytes (of its lines) and longest (of them; both null where the layout has no lines) and, of csv, header:
     the cells of the first record as a JSON array.
     """
-    is_csv = source.kind == "csv"
+    is_csv = source.layout == "csv"
     first = F.min_by(F.struct(*cells), "id") if is_csv else F.lit(None)
     line = F.concat_ws(source.delimiter, *cells) if is_csv else F.lit(None).cast("string")
-    if source.kind in _LINES:
+    if source.layout in _LINES:
         line = F.col("value")
     counted = records.groupBy("path", "size", "block").agg(
         F.count("*").alias("lines"),
@@ -129,7 +131,7 @@ def _check_bounds(source: Source, files: Sequence[SourceFile], blocks: DataFrame
         for row in blocks.groupBy("path").agg(*sizes).collect()
     }
     bounds.check_bombs(source, files, lines)
-    if source.kind in _LINES and all(map(bounds.is_measurable, files)):
+    if source.layout in _LINES and all(map(bounds.is_measurable, files)):
         bounds.check_long_lines(source, files, lines)
 
 
@@ -169,6 +171,14 @@ def _common_header(source: Source, blocks: DataFrame) -> list[str]:
     return headers[0]
 
 
+def _require_width(source: Source, names: Sequence[str], width: int) -> None:
+    if len(names) != width:
+        raise SourceError(
+            f"source {source.name}: header names {len(names)} columns, the first record at {source.path} has {width}"
+        )
+    _require_columns(source, names, source.path)
+
+
 def _header_names(cells: list[str | None]) -> list[str]:
     *names, other_width = cells
     return [other_width] if other_width is not None else [(name or "").removeprefix("\ufeff") for name in names]
@@ -180,9 +190,9 @@ def _as_text(name: str, type_: DataType) -> Column:
 
 
 def _require_columns(source: Source, found: Sequence[str], file: str) -> None:
-    for ours, theirs in source.columns.items():
-        if theirs not in found and (source.kind == "csv" or theirs.split(".")[0] not in found):
+    mapped = {f"columns.{ours}": theirs for ours, theirs in source.columns.items()}
+    for key, theirs in (mapped | {f"aspects.{name}": theirs for name, theirs in source.aspects.items()}).items():
+        if theirs not in found and (source.layout == "csv" or theirs.split(".")[0] not in found):
             raise SourceError(
-                f"source {source.name}: {file} has no column {theirs!r}, which columns.{ours} names; "
-                f"found {list(found)}"
+                f"source {source.name}: {file} has no column {theirs!r}, which {key} names; found {list(found)}"
             )

@@ -62,7 +62,7 @@ def list_files(source: Source, root: str, spark: SparkSession | None = None) -> 
     Raises:
         SourceError: there is no such file or the folder is empty.
     """
-    if source.kind == "delta":
+    if source.layout == "delta":
         files = _delta_files(source, root)
     elif is_local(root):
         files = _local_files(source.path, plain_path(root))
