@@ -100,6 +100,11 @@ class Settings(Section):
         check_given(self.tasks)
         self._event_types_fit()
         self._tabular_fits()
+        if self.train.history == "around" and self.examples.targets:
+            raise ValueError(
+                f"train.history is around and examples.targets is {self.examples.targets}, expected none: histories would "
+                "lose what is no target"
+            )
         task_name, _, metric = self.train.stop_on.partition("/")
         task = next((task for task in self.tasks if task.name == task_name), None)
         if task is None:

@@ -20,6 +20,7 @@ from tandemrec.config import TrainSettings
 from tandemrec.errors import ModelError
 from tandemrec.learn import workers
 from tandemrec.learn.balance import balancer
+from tandemrec.learn.context import Around
 from tandemrec.learn.feeds import Array, Examples, batch_at
 from tandemrec.learn.gradients import Gradients, shared_parameters
 from tandemrec.learn.losses import label_weights, task_losses
@@ -76,6 +77,8 @@ class Training:
         labels = {task.column: _known(data.train.labels[task.column]).to(self.device) for task in model.tasks}
         model.start_from(data.features, labels)
         self.proposal = Proposal(data.features)
+        asked = [task.column for task in model.tasks if task.kind == "next_item"]
+        self.around = Around(data.train, asked[0]) if settings.history == "around" and asked else None
         self.balancer = balancer(tuple(model.tasks), settings).to(self.device)
         shared = self._shared() if self.balancer.needs_gradients else []
         self.gradients = Gradients(model, model.tasks, self.balancer, shared)
@@ -150,6 +153,8 @@ class Training:
 
     def _losses(self, rows: Array, drawn: Mapping[str, Drawn], mixing: Mixing | None) -> dict[str, Tensor]:
         batch = batch_at(self.data.train, rows, self.device)
+        if self.around is not None:
+            batch = self.around.applied(batch, rows)
         if mixing is not None:
             batch = replace(batch, mixture=mixing.mixture(self.data.train, self.device))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
