@@ -277,8 +277,8 @@ class TrainSettings(Section):
     mixup: MixupSettings | None = Field(default=None, description="of tasks that read a review")
     history: Literal["before", "around"] = Field(
         default="before",
-        description="what a training row of next item knows of its user: what came before it, or what came nearest to it "
-        "of all training interactions: for users who have few",
+        description="what a training row of next item knows of its user: what came before it, or what came nearest to "
+        "it of all training interactions: for users who have few",
     )
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(default=2e-3, gt=0)

@@ -102,8 +102,8 @@ class Settings(Section):
         self._tabular_fits()
         if self.train.history == "around" and self.examples.targets:
             raise ValueError(
-                f"train.history is around and examples.targets is {self.examples.targets}, expected none: histories would "
-                "lose what is no target"
+                f"train.history is around and examples.targets is {self.examples.targets}, expected none: histories "
+                "would lose what is no target"
             )
         task_name, _, metric = self.train.stop_on.partition("/")
         task = next((task for task in self.tasks if task.name == task_name), None)

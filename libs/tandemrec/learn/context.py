@@ -1,8 +1,8 @@
 """What a training row of next item may know of its user: all other training interactions, not only those before it.
 
 Where users have few interactions, most rows have next to nothing before them. A linear autoencoder (EASE) and BERT4Rec
-(Sun et al. 2019, section 3.6) learn each interaction from all others of the user; held-out rows are asked with what came
-before them in either case.
+(Sun et al. 2019, section 3.6) learn each interaction from all others of the user; held-out rows are asked with what
+came before them in either case.
 
 Shapes: N rows, B rows of a batch, L entries.
 """
