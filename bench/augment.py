@@ -13,6 +13,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from zlib import crc32
 
@@ -43,6 +44,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path, help="folder of the public data sets")
     parser.add_argument("--work", type=Path, default=Path("build/bench-augment"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--shares", type=float, nargs="+", default=list(SHARES), help="of the training part")
     parser.add_argument("--paraphrases", type=int, default=1000, help="reviews that are paraphrased, the shortest")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     arguments = parser.parse_args()
@@ -54,9 +56,8 @@ def main() -> None:
     if "paraphrase" in arguments.ways:
         write_paraphrases(arguments.work, reviews, arguments.paraphrases)
     encoder = Kept(arguments.work / "vectors.npz")
-    ENCODED[reviews.name] = encoder(reviews.texts)
     figures: dict[str, float] = {}
-    for share in SHARES:
+    for share in arguments.shares:
         answers = {
             way: [kept(arguments.work, reviews, share, way, seed, encoder) for seed in arguments.seeds]
             for way in arguments.ways
@@ -69,17 +70,18 @@ class Kept:
     """An encoder that looks up what it has encoded before."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.known, self.encoder = path, {}, None
+        self.path, self.encoder, self.known = path, None, {}
         if path.exists():
             held = np.load(path, allow_pickle=False)
-            self.known = dict(zip(held["texts"].tolist(), held["vectors"], strict=True))
+            self.known = dict(zip(held["keys"].tolist(), held["vectors"], strict=True))
 
     def __call__(self, texts: Sequence[str]) -> Array:
-        if fresh := sorted({text for text in texts if text not in self.known}):
+        keys = {text: sha256(text.encode()).hexdigest() for text in texts}
+        if fresh := sorted(text for text, key in keys.items() if key not in self.known):
             self.encoder = self.encoder or Encoder(EncoderSettings())
-            self.known |= dict(zip(fresh, self.encoder.encode(fresh), strict=True))
-            np.savez(self.path, texts=np.array(list(self.known)), vectors=np.stack(list(self.known.values())))
-        return np.stack([self.known[text] for text in texts])
+            self.known |= dict(zip([keys[text] for text in fresh], self.encoder.encode(fresh), strict=True))
+            np.savez(self.path, keys=np.array(list(self.known)), vectors=np.stack(list(self.known.values())))
+        return np.stack([self.known[keys[text]] for text in texts])
 
 
 def kept(work: Path, reviews: Reviews, share: float, way: str, seed: int, encoder: Kept) -> Answers:
@@ -97,33 +99,44 @@ def kept(work: Path, reviews: Reviews, share: float, way: str, seed: int, encode
 def learned(work: Path, reviews: Reviews, share: float, way: str, seed: int, encoder: Kept) -> Answers:
     train, valid, test = reviews.parts()
     rows = train[: int(share * len(train))]
-    some = replace(reviews, split=(rows, valid, test))
+    some = of_rows(reviews, rows, valid, test)
     name, _, where = way.partition(" ")
     if name == "mixup":
         mixed = reviews.train.model_copy(update={"mixup": MixupSettings(where=where)})
         some = replace(some, train=mixed)
     elif name != "none":
-        some = with_made(some, made_of(work, reviews, rows, name, encoder), encoder)
+        some = with_made(some, made_of(work, some, name, encoder))
+    ENCODED[some.name] = encoder(some.texts)
     return network(some, seed, bottoms=["vectors"])
 
 
-def with_made(reviews: Reviews, made: Made, encoder: Kept) -> Reviews:
+def of_rows(reviews: Reviews, *parts: Array) -> Reviews:
+    """These training, validation and test rows alone: what no model reads is not encoded."""
+    chosen = np.concatenate(parts)
+    ends = np.cumsum([len(part) for part in parts])
+    return replace(
+        reviews,
+        texts=[reviews.texts[row] for row in chosen],
+        labels={task: label[chosen] for task, label in reviews.labels.items()},
+        split=tuple(np.split(np.arange(len(chosen)), ends[:-1])),
+    )
+
+
+def with_made(reviews: Reviews, made: Made) -> Reviews:
     """The reviews and, at their end, the texts that were made, as further training rows."""
     train, *others = reviews.parts()
     source = train[np.array(made.source, np.int64)]
-    more = replace(
+    return replace(
         reviews,
-        name=f"{reviews.name} and made",
         texts=[*reviews.texts, *made.text],
         labels={task: np.concatenate([label, label[source]]) for task, label in reviews.labels.items()},
         split=(np.concatenate([train, len(reviews.texts) + np.arange(len(made.text))]), *others),
     )
-    ENCODED[more.name] = encoder(more.texts)
-    return more
 
 
-def made_of(work: Path, reviews: Reviews, rows: Array, name: str, encoder: Kept) -> Made:
+def made_of(work: Path, reviews: Reviews, name: str, encoder: Kept) -> Made:
     """Texts made from training rows as the stage `augment` makes them."""
+    rows = reviews.parts()[0]
     sources = Sources(
         ids=[str(row) for row in rows],
         texts=[reviews.texts[row] for row in rows],
