@@ -38,10 +38,11 @@ def trained(settings: Settings, lake: Lake, seed: int) -> dict[str, float]:
     )
     found = validate(model, splits["test"], features, settings.train.stop_on)
     seconds = (time.monotonic() - started) / progress.epoch
-    print(
-        f"  interest {interest!s:5} seed {seed}: best epoch {progress.best_epoch}, {seconds:.1f} s an epoch", flush=True
-    )
-    return {name: value for name, value in found.items() if name.partition("/")[2] in SHOWN}
+    shown = {name: value for name, value in found.items() if name.partition("/")[2] in SHOWN}
+    told = "  ".join(f"{name} {value:.4f}" for name, value in shown.items())
+    which = "with" if interest else "without"
+    print(f"  seed {seed} {which:7} best epoch {progress.best_epoch}, {seconds:.1f} s an epoch: {told}", flush=True)
+    return shown
 
 
 def main():
