@@ -141,6 +141,9 @@ def test_ease_ranks_what_goes_with_what_a_user_has_seen_first():
         interactions=np.bincount(items, minlength=7),
     )
     assert BASELINES["ease"](problem).ranks["next_item"].tolist() == [1, 1, 0, 0]
+    for column in test.seen:  # as they are where examples are mapped files
+        column.setflags(write=False)
+    assert BASELINES["ease"](problem).ranks["next_item"].tolist() == [1, 1, 0, 0]
     other = replace(problem, test=rows([1], [3], [[1, 5]], next_item=[3]))  # of 2, 3, 4 what goes with 1 comes first
     assert BASELINES["ease"](other).ranks["next_item"].tolist() == [3]
     wide = replace(problem, interactions=np.ones(LARGEST + 1))

@@ -74,7 +74,7 @@ def _gram(problem: Problem, task: Task) -> Array:
 
 
 def _seen(rows: Rows, items: int) -> csr_matrix:
-    seen, offsets = rows.seen
+    seen, offsets = (column.copy() for column in rows.seen)  # files of examples are read-only
     matrix = csr_matrix((np.ones(len(seen), np.float32), seen, offsets), shape=(len(rows.user), items))
     matrix.sum_duplicates()
     matrix.data[:] = 1
