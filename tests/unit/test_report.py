@@ -4,11 +4,11 @@ import io
 import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from html_page import Page
 from rich.console import Console
 
 from jobs import report as job
@@ -161,38 +161,6 @@ def full(tmp_path_factory) -> tuple[Lake, Settings]:
     record(lake, "train", 2, {}, run_id="model-1")
     record(lake, "report", 9, {})
     return lake, settings_for(lake, folder)
-
-
-class Page(HTMLParser):
-    """Checks that tags nest, and gathers attributes, identifiers and visible text."""
-
-    VOID = frozenset({"meta", "br", "img", "link", "path", "use", "rect"})
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.stack, self.tags, self.attributes, self.pieces = [], Counter(), [], []
-        self.feed(text)
-        self.close()
-        assert not self.stack, self.stack
-        self.text = " ".join(" ".join(self.pieces).split())
-
-    def handle_starttag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += attrs
-        if tag not in self.VOID:
-            self.stack.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags[tag] += 1
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        if tag not in self.VOID:
-            assert self.stack.pop() == tag
-
-    def handle_data(self, data):
-        if "style" not in self.stack:
-            self.pieces.append(data)
 
 
 @pytest.fixture(scope="module")
