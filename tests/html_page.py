@@ -1,5 +1,6 @@
 """A page of HTML as tests look at it."""
 
+from collections import Counter
 from html.parser import HTMLParser
 
 
