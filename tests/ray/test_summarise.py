@@ -33,6 +33,7 @@ def review(user, number, text):
     return same | origin | {"review_id": f"{user}{number}", "user_id": user, "review_time": START + timedelta(number)}
 
 
+@pytest.mark.slow
 def test_each_summary_is_written_once(lake, tmp_path):
     model = str(tiny_decoder(tmp_path / "decoder"))
     source = {"name": "b", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}

@@ -94,6 +94,7 @@ def test_two_workers_learn_what_one_does(trained, tmp_path):
         assert entry["valid"]["rating/rmse"] == pytest.approx(expected["valid"]["rating/rmse"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_texts_that_were_made_are_learned_from_where_they_are_asked_for(tmp_path):
     lake, settings = small_lake(tmp_path), settings_for(tmp_path, max_epochs=1)
     plain = len(load_examples(lake)["train"])
@@ -179,6 +180,7 @@ def test_a_finished_run_is_known_and_a_forced_one_starts_anew(trained, capsys):
     assert not train.still_there(settings, run)
 
 
+@pytest.mark.slow
 def test_words_and_upper_layers_are_learned_and_found_again_by_whoever_scores(ray_local, tmp_path):
     lake, settings = small_lake(tmp_path), settings_for(tmp_path, max_epochs=2, stop_on="sentiment/auc")
     model = {"bottoms": ["vectors", "cnn"], "words": {"buckets": 100}, "finetune": {"layers": 1, "longest": 16}}

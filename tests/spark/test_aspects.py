@@ -50,6 +50,7 @@ def settings_of(root, lake_root, **changes):
     )
 
 
+@pytest.mark.slow
 def test_a_task_for_an_aspect_is_an_entry_in_the_settings(spark, lake, tmp_path):
     lines = [*written(), next(written()) | {"user": "u1", "scores": {"quality": 9}}, {"user": "u2", "worth": "?"}]
     lines[-1] = next(written()) | {"user": "u2", "when": "2024-02-01T00:00:00Z", "worth": "much"}

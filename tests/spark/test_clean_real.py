@@ -55,6 +55,7 @@ def test_amazon_2023_with_histories_within_lines(spark, shared_data, tmp_path):
     assert max(row["part"] for row in reviews) == 4
 
 
+@pytest.mark.slow
 def test_jd_pairs(spark, shared_data, tmp_path):
     figures, lake = cleaned(spark, "jd", shared_data / "jd_multibehavior", tmp_path)
     assert figures["events"] == {"in": 297_229, "kept": 297_229, "merged": 0, "rejected": {}}

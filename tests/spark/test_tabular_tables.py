@@ -54,6 +54,7 @@ def test_every_cell_arrives_and_what_is_learned_from_training_rows_is_theirs(spa
     assert {row["example_id"]: row for row in lake.read("examples").to_pylist()} == examples
 
 
+@pytest.mark.slow
 def test_a_value_that_only_later_splits_hold_is_unknown(spark, lake, tmp_path):
     (tmp_path / "train").write_text("a, 1, yes, 0, .5\nb,2,no,1,\nb,3,no,0,2\nb,3,no,0,0\n" * 5)
     (tmp_path / "test").write_text("c, 4, yes, 0, 1\nb, ,no,1, 1\n")
