@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 
 from tandemrec.config import EvaluateSettings, Task
 from tandemrec.evaluate import BASELINES, Predictions, Problem, by_experience, comparison_table, measure, query_ids
-from tandemrec.evaluate.ease import LARGEST, item_weights
+from tandemrec.evaluate.ease import LARGEST, ease_ranks, item_weights
 from tandemrec.evaluate.experience import BANDS
 
 NAN = float("nan")
@@ -133,6 +133,8 @@ def test_ease_ranks_what_goes_with_what_a_user_has_seen_first():
     users = np.repeat(np.arange(1, 31), 3)
     items = np.concatenate([[1, 2, 5] if user % 2 else [3, 4, 5] for user in range(1, 31)])
     test = rows([1, 2, 3, 4], [2, 4, 6, 3], [[1], [3], [1], [4, 3]], next_item=[2, 4, 6, NAN])
+    for column in test.seen:  # as they are where examples are mapped files
+        column.setflags(write=False)
     problem = Problem(
         tasks=[NEXT],
         train=rows(users, items, next_item=items),
@@ -141,13 +143,25 @@ def test_ease_ranks_what_goes_with_what_a_user_has_seen_first():
         interactions=np.bincount(items, minlength=7),
     )
     assert BASELINES["ease"](problem).ranks["next_item"].tolist() == [1, 1, 0, 0]
-    for column in test.seen:  # as they are where examples are mapped files
-        column.setflags(write=False)
-    assert BASELINES["ease"](problem).ranks["next_item"].tolist() == [1, 1, 0, 0]
     other = replace(problem, test=rows([1], [3], [[1, 5]], next_item=[3]))  # of 2, 3, 4 what goes with 1 comes first
     assert BASELINES["ease"](other).ranks["next_item"].tolist() == [3]
     wide = replace(problem, interactions=np.ones(LARGEST + 1))
     assert not BASELINES["ease"](wide).ranks
+
+
+def test_ease_takes_the_penalty_that_validation_likes_and_ranks_candidates_alone(monkeypatch):
+    """Two sets of weights in place of two penalties: 1 leads to 2, or away from it. Item 3 was never chosen."""
+    away, towards = np.zeros((4, 4)), np.zeros((4, 4))
+    away[1, 2], towards[1, 2] = -1, 1
+    found = iter((away, towards))
+    monkeypatch.setattr("tandemrec.evaluate.ease.PENALTIES", (1.0, 2.0))
+    monkeypatch.setattr("tandemrec.evaluate.ease.item_weights", lambda gram, penalty: next(found))
+    test = rows([1], [2], [[1]], next_item=[2])
+    problem = Problem(
+        tasks=[NEXT], train=rows([1], [1], next_item=[1]), test=test, valid=test, interactions=np.array([1, 1, 1, 0])
+    )
+    assert BASELINES["ease"](problem).ranks["next_item"].tolist() == [1]
+    assert ease_ranks(away, problem, test, NEXT).tolist() == [2]  # behind item 0, and not behind item 3
 
 
 def test_constant_and_bias_baselines_by_hand():

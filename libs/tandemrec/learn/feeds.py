@@ -172,7 +172,7 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
         for name in there.intersection(widths):
             widths[name] = max(widths[name], pc.max(pc.list_value_length(batch[name])).as_py() or 0)
         if "labels" in there:
-            names.update(batch["labels"].keys.to_pylist())
+            names.update(batch["labels"].keys.unique().to_pylist())
     split_N = np.concatenate([np.empty(0, np.int32), *splits])
     order = pc.sort_indices(
         pa.table({"split": split_N, "id": pa.chunked_array(ids, pa.string())}),
