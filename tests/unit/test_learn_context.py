@@ -3,11 +3,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from small_lake import ENCODER, small_lake
 
-from tandemrec.config import parse_settings
+from tandemrec.config import ModelSettings, TrainSettings, parse_settings
+from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.errors import ConfigError
+from tandemrec.lake import Lake
+from tandemrec.learn import Data, Training, load_examples, load_features, sizes_of
 from tandemrec.learn.context import Around
-from tandemrec.model import Batch
+from tandemrec.model import Batch, MultiTaskModel
 
 REVIEW = {name: name for name in ("user_id", "item_id", "text", "review_time")}
 USERS, ROWS, LENGTH = 7, 60, 4
@@ -73,3 +77,20 @@ def test_it_is_refused_where_histories_hold_more_than_targets():
     }
     with pytest.raises(ConfigError, match=r"train\.history is around and examples\.targets is \['purchase'\]"):
         parse_settings(raw)
+
+
+def test_training_reads_it_where_the_settings_ask_for_it(tmp_path):
+    """The same first step of the same model, with other histories: another loss."""
+    small_lake(tmp_path)
+    lake = Lake(str(tmp_path))
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    tasks, losses = DEFAULT_TASKS[:1], {}
+    for history in ("before", "around"):
+        torch.manual_seed(8)
+        model = MultiTaskModel(ModelSettings(width=8, dropout=0), tasks, sizes_of(lake, features, splits, tasks))
+        settings = TrainSettings(history=history, batch_size=10_000)
+        data = Data(features=features, train=splits["train"], valid=splits["valid"])
+        training = Training(model, data, settings, seed=8)
+        training.run_epoch()
+        losses[history] = training.progress.curve[0]["losses"]["next_item"]
+    assert losses["before"] != losses["around"]
