@@ -52,7 +52,7 @@ check: $(VENV)/.installed ## format, lint, types and one-way imports
 
 .PHONY: test
 test: check ## checks and tests, the fast ones; make test-all adds the slow
-	@$(PY) -m pytest -m "not slow"
+	@$(PY) -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder -m "not slow"
 
 .PHONY: test-all
 test-all: check ## the slow tests too
@@ -96,7 +96,9 @@ bench-embed-memory: $(VENV)/.installed ## peak memory of embed at 10 thousand, 1
 bench-census: $(VENV)/.installed ## one joint model of the census tasks beside LightGBM (DATA=folder of census-income.data and .test)
 	@$(PY) bench/census.py --data $(DATA)
 
-ROWS := 1000000 5000000 20000000
+.PHONY: bench-ratings
+bench-ratings: $(VENV)/.installed ## stars of musical instruments on a random split, jointly and alone (DATA=folder of the data sets)
+	@$(PY) bench/ratings.py --data $(DATA)/amazon_musical_instruments_2014_5core
 
 .PHONY: bench-text
 bench-text: $(VENV)/.installed ## what each way to read reviews tells, on real ones (DATA=folder of the data sets); hours on two cores
@@ -105,6 +107,8 @@ bench-text: $(VENV)/.installed ## what each way to read reviews tells, on real o
 .PHONY: bench-augment
 bench-augment: $(VENV)/.installed ## what mixed and made texts give by number of training rows (DATA=folder of the data sets); an hour
 	@$(PY) bench/augment.py --data $(DATA)
+
+ROWS := 1000000 5000000 20000000
 
 .PHONY: bench-spark
 bench-spark: $(VENV)/.installed ## how ingest, clean and examples grow; clean against others (ROWS="1000000 2000000": smaller)

@@ -73,7 +73,7 @@ def run(settings: Settings) -> Figures:
         figures += measure(name, predictions, problem.test, problem.tasks, **how)
         of_parts += by_experience(name, predictions, problem, **how)
     _record(lake, trained.run_id, [*figures, *of_parts])
-    console.out.print(comparison_table(figures))
+    console.table(comparison_table(figures))
     return _by_model(figures)
 
 

@@ -9,14 +9,14 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "bench"))
 from event_log import read_work
 
 
-def task(stage: int, run_ms: int, *, read: int = 0, written: int = 0, spilled: int = 0) -> dict:
+def task(stage: int, run_ms: int, *, place: int = 0, read: int = 0, written: int = 0, spilled: int = 0) -> dict:
     metrics = {
         "Executor Run Time": run_ms,
         "Disk Bytes Spilled": spilled,
         "Shuffle Read Metrics": {"Local Bytes Read": read, "Remote Bytes Read": 2 * read},
         "Shuffle Write Metrics": {"Shuffle Bytes Written": written},
     }
-    return {"Event": "SparkListenerTaskEnd", "Stage ID": stage, "Task Metrics": metrics}
+    return {"Event": "SparkListenerTaskEnd", "Stage ID": stage, "Task Info": {"Index": place}, "Task Metrics": metrics}
 
 
 def test_bytes_are_summed_and_skew_is_of_the_worst_stage_that_counts(tmp_path):
@@ -41,3 +41,27 @@ def test_bytes_are_summed_and_skew_is_of_the_worst_stage_that_counts(tmp_path):
     assert work.shuffle_read == 3 * (10 + 10 + 4)
     assert work.skew == 700 / 250
     assert work.most_uneven == "stage 1, 10 tasks, median 250 ms, longest 700 ms"
+
+
+def rdd(number: int, name: str, partitions: int, *parents: int) -> dict:
+    return {"RDD ID": number, "Name": name, "Number of Partitions": partitions, "Parent IDs": list(parents)}
+
+
+def test_the_sides_of_a_union_are_told_apart(tmp_path):
+    """Twelve short tasks and eight long ones of one stage: no side is uneven until one of its own tasks is."""
+    rdds = [
+        rdd(1, "ShuffledRowRDD", 12),
+        rdd(2, "ShuffledRowRDD", 8),
+        rdd(3, "UnionRDD", 20, 1, 2),
+        rdd(4, "MapPartitionsRDD", 20, 3),
+    ]
+    stage = {"Stage ID": 7, "Number of Tasks": 20, "RDD Info": rdds}
+    submitted = {"Event": "SparkListenerStageSubmitted", "Stage Info": stage}
+    even = [task(7, 200 if place < 12 else 4000, place=place, read=1) for place in range(20)]
+    uneven = [*even[:11], task(7, 900, place=11, read=1), *even[12:]]
+    for name, tasks in (("even", even), ("uneven", uneven)):
+        (tmp_path / name).mkdir()
+        lines = "".join(f"{json.dumps(event)}\n" for event in [submitted, *tasks])
+        (tmp_path / name / "log").write_text(lines)
+    assert read_work(tmp_path / "even").skew == 1
+    assert read_work(tmp_path / "uneven").skew == 900 / 200

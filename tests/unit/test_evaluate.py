@@ -247,6 +247,19 @@ def test_the_table_leaves_a_cell_empty_where_a_model_has_no_figure():
     assert lines[3] == ["click", "accuracy", "1.0000"]
 
 
+def test_names_of_metrics_are_whole_on_a_narrow_terminal():
+    test = rows([1, 2], [1, 1], click=[1, 0])
+    answers = Predictions(scores={"click": np.array([0.9, 0.1])})
+    figures = []
+    for model in ("tandemrec", "popularity", "majority", "matrix_factorisation", "bias", "ease", "tfidf"):
+        figures += measure(model, answers, test, [CLICK], split="time", settings=SETTINGS, seed=1)
+    console = Console(width=80, file=io.StringIO())
+    console.print(comparison_table(figures))
+    text = console.file.getvalue()
+    assert "accuracy" in text and "precision" in text and "log_loss" in text
+    assert "…" not in text
+
+
 class TestExperience:
     """Figures by how often the row's user and item were seen in training."""
 

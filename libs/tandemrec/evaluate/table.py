@@ -16,8 +16,10 @@ def comparison_table(figures: Sequence[Measured]) -> Table:
     for figure in figures:
         values.setdefault((figure.task, figure.metric), {})[figure.model] = figure.value
     table = Table("task", "metric", *(model.replace("_", "\n") for model in models), box=None, pad_edge=False)
+    for column in table.columns[:2]:
+        column.no_wrap = True  # where room is short the names of models give way, not those of metrics
     for column in table.columns[2:]:
-        column.justify = "right"
+        column.justify, column.overflow = "right", "fold"
     shown = ""
     for (task, metric), by_model in values.items():
         best = (min if metric in LOWER_IS_BETTER else max)(by_model.values())
