@@ -1,7 +1,7 @@
 """Ratings of musical instruments on a random split: the joint model, the rating alone, and the baselines beside them.
 
 ratings.py --data FOLDER, which holds Musical_instruments_reviews.csv.zip. Rows are split 80/10/10 by
-numpy.random.default_rng(42).permutation of the rows in the order of the file. A row still reads only what came before it.
+numpy.random.default_rng(42).permutation of the rows in the order of the file. A row still reads only what came before.
 """
 
 import argparse

@@ -12,14 +12,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 SHARED_DATA = Path(os.environ.get("TANDEMREC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What goes to one process together (pytest-xdist, --dist loadgroup): a file, and all that read the one lake of e2e."""
-    for item in items:
-        group = "e2e" if "line" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session")
 def spark() -> Iterator[object]:
     from tandemrec.config.root import SparkSettings

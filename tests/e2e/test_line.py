@@ -2,14 +2,18 @@
 
 import json
 import re
+import runpy
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 import ray
 
 from tandemrec.cli import main
 from tandemrec.config import load_settings
 from tandemrec.lake import Lake, runs
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.py"))
 
 
 def test_every_table_is_filled_and_says_by_which_run(line):
@@ -80,3 +84,10 @@ def _changes(figures):
             yield from _changes(value)
         elif isinstance(value, int):
             yield value
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_runs_from_top_to_bottom(notebook, line, monkeypatch):
+    monkeypatch.setenv("TANDEMREC_CONFIG", str(line))
+    assert notebook.read_text().startswith("# Databricks notebook source\n")
+    runpy.run_path(str(notebook), run_name="__main__")
