@@ -23,6 +23,8 @@ from ray_train.train import built, looked_at
 from tandemrec import console
 from tandemrec.config import Settings, Task, parse_settings
 from tandemrec.errors import ConfigError
+from tandemrec.evaluate.experience import banded
+from tandemrec.evaluate.problem import Problem, Rows
 from tandemrec.evaluate.transfer import Lift, direction, lift, row_values, shown_metric
 from tandemrec.learn import Training, score_examples
 from tandemrec.learn.feeds import Examples
@@ -48,13 +50,13 @@ class Trial:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a trial gave: for each task and pass the metric in validation and on the test rows, and the values of the
+    """What a trial gave: for each task and pass the metric in validation and on the test rows, and what it said of all
     test rows at the pass that was best in validation.
     """
 
     valid: dict[str, list[float]]
     test: dict[str, list[float]]
-    rows: dict[str, np.ndarray]
+    answers: dict[str, np.ndarray]
 
 
 def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, Any]:
@@ -72,21 +74,37 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
         raise ConfigError(f"{len(chosen)} tasks and {seeds} seeds, expected at least two tasks and one seed")
     if pareto and len(pair) != 2:
         raise ConfigError(f"--pareto {pareto}: expected two tasks, TASK,TASK")
-    outcomes = _outcomes(settings, _trials(chosen, pair, seeds))
+    outcomes, problem = _outcomes(settings, _trials(chosen, pair, seeds))
     by_name = {task.name: task for task in settings.tasks}
 
-    def rows_of(task: str, together: Sequence[str]) -> np.ndarray:
-        return np.stack([outcomes[Trial(tasks=tuple(together), seed=seed)].rows[task] for seed in range(seeds)])
+    def compared(name: str, together: Sequence[str], part: str = "", rows: np.ndarray | None = None) -> Lift | None:
+        """Of the rows of a part; nothing where they do not tell, as an AUC of one class."""
+        task = by_name[name]
+        alone, joint = (
+            np.stack([
+                values_of(task, outcomes[Trial(tasks=tuple(tasks), seed=seed)].answers[name], problem.test, settings, rows)
+                for seed in range(seeds)
+            ])
+            for tasks in ([name], together)
+        )  # fmt: skip
+        if alone.size == 0 or np.isnan([alone.sum(), joint.sum()]).any():
+            return None
+        return lift(task, together, alone, joint, seed=settings.seed, part=part)
 
-    lifts = [
-        lift(by_name[name], together, rows_of(name, [name]), rows_of(name, together), seed=settings.seed)
-        for together in dict.fromkeys((tuple(chosen), *combinations(chosen, 2)))
-        for name in together
+    sets = dict.fromkeys((tuple(chosen), *combinations(chosen, 2)))
+    lifts = [one for together in sets for name in together if (one := compared(name, together))]
+    on_users = [name for name in chosen if "user" in by_name[name].reads]
+    parts = [
+        one
+        for name in on_users
+        for part, rows in banded(problem).items()
+        if (one := compared(name, chosen, part, rows))
     ]
     points = _points([by_name[name] for name in pair], outcomes, seeds) if pair else []
     report = TransferReport(
         tasks=chosen,
         lifts=lifts,
+        parts=parts,
         pair=pair,
         points=points,
         seeds=seeds,
@@ -95,10 +113,13 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
     )
     folder = Path(settings.report.path).parent
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {"lifts": [asdict(one) for one in lifts], "pareto": [asdict(point) for point in points]}
+    told = {"lifts": lifts, "parts": parts, "pareto": points}
+    figures = {name: [asdict(one) for one in ones] for name, ones in told.items()}
     (folder / "transfer.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     (folder / "transfer.html").write_text(render(report), encoding="utf-8")
     console.table(_table(lifts))
+    if parts:
+        console.table(_table_of_parts(parts))
     console.line(f"  {folder / 'transfer.html'}")
     return figures
 
@@ -119,13 +140,19 @@ def _trials(chosen: Sequence[str], pair: Sequence[str], seeds: int) -> list[Tria
     return trials
 
 
-def _outcomes(settings: Settings, trials: Sequence[Trial]) -> dict[Trial, Outcome]:
+def _outcomes(settings: Settings, trials: Sequence[Trial]) -> tuple[dict[Trial, Outcome], Problem]:
     config, splits, features = looked_at(settings)
     for task in settings.tasks:
         if any(task.name in trial.tasks for trial in trials):
             stop_on = f"{task.name}/{shown_metric(task)}"
             refuse_missing_labels([task], splits["train"], splits["valid"], features, stop_on)
-    return side_by_side(attempt, config, trials, gpu=settings.train.gpu)
+    problem = Problem(
+        tasks=settings.tasks,
+        train=splits["train"],
+        test=splits["test"],
+        interactions=features.interactions.numpy(),
+    )
+    return side_by_side(attempt, config, trials, gpu=settings.train.gpu), problem
 
 
 def side_by_side(
@@ -148,15 +175,20 @@ def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
     settings = parse_settings(config["settings"])
     tasks = learned_tasks(settings.tasks, trial)
     settings = settings.model_copy(update={"tasks": tasks})
-    outcome = Outcome(valid={t.name: [] for t in tasks}, test={t.name: [] for t in tasks}, rows={})
+    outcome = Outcome(valid={t.name: [] for t in tasks}, test={t.name: [] for t in tasks}, answers={})
     for valid, test, scored in passes(settings, config, seed=settings.seed + trial.seed):
-        values = _test_rows(tasks, test, scored, settings)
+        answers = {**scored.scores, **scored.ranks}
         for task in tasks:
+            values = values_of(task, answers[task.name], test, settings)
+            if len(values) == 0:
+                raise ConfigError(
+                    f"task {task.name}: no test row has the label {task.column}; leave it out with --tasks"
+                )
             seen = outcome.valid[task.name]
             seen.append(valid[f"{task.name}/{shown_metric(task)}"])
-            outcome.test[task.name].append(float(values[task.name].mean()))
+            outcome.test[task.name].append(float(values.mean()))
             if direction(task) * seen[-1] >= max(direction(task) * value for value in seen):
-                outcome.rows[task.name] = values[task.name]
+                outcome.answers[task.name] = answers[task.name]
     return outcome
 
 
@@ -192,18 +224,16 @@ def learned_tasks(tasks: Sequence[Task], trial: Trial) -> list[Task]:
     ]
 
 
-def _test_rows(tasks: Sequence[Task], test: Examples, scored: Scores, settings: Settings) -> dict[str, np.ndarray]:
-    answers = {**scored.scores, **scored.ranks}
-    values = {}
-    for task in tasks:
-        label = test.labels[task.column]
-        known = ~np.isnan(label)
-        if not known.any():
-            raise ConfigError(f"task {task.name}: no test row has the label {task.column}; leave it out with --tasks")
-        values[task.name] = row_values(
-            task, answers[task.name][known], label[known], test.user[known], split=settings.examples.split
-        )
-    return values
+def values_of(
+    task: Task, answers: np.ndarray, test: Rows, settings: Settings, rows: np.ndarray | None = None
+) -> np.ndarray:
+    """What each labelled test row, or each of these rows, adds to the task's metric (see `row_values`)."""
+    chosen = np.arange(len(test.user)) if rows is None else rows
+    known = chosen[~np.isnan(test.labels[task.column][chosen])]
+    label, user = test.labels[task.column][known], test.user[known]
+    if len(known) == 0:
+        return np.empty(0)
+    return row_values(task, answers[known], label, user, split=settings.examples.split)
 
 
 def _points(pair: Sequence[Task], outcomes: Mapping[Trial, Outcome], seeds: int) -> list[Point]:
@@ -243,6 +273,16 @@ def _table(lifts: Sequence[Lift]) -> Table:
         interval = f"{one.low:+.4f} to {one.high:+.4f}"
         figures = (f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", interval)
         table.add_row(one.task, one.metric, company, *figures, one.verdict)
+    return table
+
+
+def _table_of_parts(parts: Sequence[Lift]) -> Table:
+    """All tasks together, by number of training interactions of the user or the item."""
+    table = Table("task", "metric", "rows of", "rows", "alone", "together", "lift", "95% interval", "", box=None)
+    for one in parts:
+        interval = f"{one.low:+.4f} to {one.high:+.4f}"
+        figures = (f"{one.rows:,}", f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", interval)
+        table.add_row(one.task, one.metric, one.part, *figures, one.verdict)
     return table
 
 

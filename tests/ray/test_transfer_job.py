@@ -11,6 +11,8 @@ from ray_train.train import looked_at
 from ray_train.transfer import Trial, learned_tasks
 from tandemrec.config import Task
 from tandemrec.errors import ConfigError
+from tandemrec.lake import Lake
+from tandemrec.learn import load_examples
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
@@ -44,17 +46,35 @@ def test_every_task_alone_by_pairs_and_with_all(made):
     assert json.loads((root / "reports" / "transfer.json").read_text()) == json.loads(json.dumps(figures))
     assert [point["share"] for point in figures["pareto"]] == list(transfer.SHARES)
     page = (root / "reports" / "transfer.html").read_text()
-    for said in ("All together", "Which task helps which", "The trade-off of two", "rating", "sentiment"):
+    for said in ("All together", "Which task helps which", "Who gains", "The trade-off of two", "rating", "sentiment"):
         assert said in page
-    assert page.count("<svg") == 2 and "src=" not in page
+    assert page.count("<svg") == 4 and "src=" not in page
+
+
+def test_lifts_by_training_interactions_are_of_their_own_rows(made):
+    root, settings, figures = made
+    test = load_examples(Lake(str(root)))["test"]
+    known = ~np.isnan(test.labels["rating"])
+    parts = {one["part"]: one for one in figures["parts"]}
+    assert {one["task"] for one in figures["parts"]} == {"rating"}  # the others read no user
+    assert {one["together"] for one in figures["parts"]} == {("rating", "sentiment", "category")}
+    for who in ("user", "item"):
+        assert sum(one["rows"] for name, one in parts.items() if name.startswith(who)) == known.sum()
+    config, splits, features = looked_at(settings)
+    outcomes = [transfer.attempt(config, Trial(tasks=("rating",), seed=seed)) for seed in (0, 1)]
+    interactions = features.interactions.numpy()[splits["test"].item]
+    rows = np.flatnonzero(known & (interactions >= 6) & (interactions <= 10))
+    errors = [outcome.answers["rating"][rows] - test.labels["rating"][rows] for outcome in outcomes]
+    expected = np.mean([np.sqrt((error.astype(np.float64) ** 2).mean()) for error in errors])
+    assert len(rows) == parts["item 6-10"]["rows"]
+    assert parts["item 6-10"]["alone"] == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_trial_repeats_and_alone_equals_what_a_lone_training_gives(made):
     """The same trial gives the same figures; the values of its rows are of its best pass in validation."""
     from ray_train.train import READS, encoder_of
     from tandemrec.config.learning import DEFAULT_TASKS
-    from tandemrec.lake import Lake
-    from tandemrec.learn import load_examples, load_features, sizes_of
+    from tandemrec.learn import load_features, sizes_of
 
     root, settings, figures = made
     lake = Lake(str(root))
@@ -68,10 +88,14 @@ def test_a_trial_repeats_and_alone_equals_what_a_lone_training_gives(made):
     }
     outcomes = [transfer.attempt(config, Trial(tasks=("rating",), seed=seed)) for seed in (0, 1)]
     alone = next(one["alone"] for one in figures["lifts"] if one["task"] == "rating")
-    assert np.mean([outcome.rows["rating"].mean() for outcome in outcomes]) == pytest.approx(alone, abs=1e-6)
-    for outcome in outcomes:
+    task = next(task for task in settings.tasks if task.name == "rating")
+    means = [
+        transfer.values_of(task, outcome.answers["rating"], splits["test"], settings).mean() for outcome in outcomes
+    ]
+    assert np.mean(means) == pytest.approx(alone, abs=1e-6)
+    for outcome, mean in zip(outcomes, means, strict=True):
         best = int(np.argmin(outcome.valid["rating"]))
-        assert outcome.rows["rating"].mean() == pytest.approx(outcome.test["rating"][best])
+        assert mean == pytest.approx(outcome.test["rating"][best])
 
 
 def test_tasks_of_a_trial():
@@ -102,4 +126,4 @@ def test_a_trial_reads_words_where_the_model_does(made):
     read = settings.model.model_copy(update={"bottoms": ["vectors", "cnn"]})
     config, _, _ = looked_at(settings.model_copy(update={"model": read}))
     outcome = transfer.attempt(config, Trial(tasks=("sentiment",), seed=0))
-    assert np.isfinite(outcome.rows["sentiment"]).all() and len(outcome.valid["sentiment"]) == 2
+    assert np.isfinite(outcome.answers["sentiment"]).all() and len(outcome.valid["sentiment"]) == 2

@@ -44,25 +44,24 @@ def by_experience(
     """A figure a task on users and items and band of `user` and of `item`; bands without rows have none."""
     tasks = [task for task in problem.tasks if "user" in task.reads]
     settings = settings.model_copy(update={"cutoffs": [CUTOFF]})
+    wanted = {(task.name, SHOWN[task.kind]) for task in tasks}
     figures = []
+    for name, rows in banded(problem).items():
+        asked, answered = part_of(problem, rows), rows_of(predictions, rows)
+        found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed)
+        figures += [replace(f, split=f"test, {name}") for f in found if (f.task, f.metric) in wanted]
+    return figures
+
+
+def banded(problem: Problem) -> dict[str, Array]:
+    """The test rows of each band of `user` and of `item` that has some, as `user 1-2`."""
+    parts = {}
     for who, count_N in (("user", user_counts(problem)), ("item", problem.interactions[problem.test.item])):
         for low, high in BANDS:
             rows = np.flatnonzero((count_N >= low) & (count_N <= (np.inf if high is None else high)))
-            if len(rows) == 0:
-                continue
-            found = measure(
-                model,
-                rows_of(predictions, rows),
-                part_of(problem, rows),
-                tasks,
-                split=split,
-                settings=settings,
-                seed=seed,
-            )
-            wanted = {(task.name, SHOWN[task.kind]) for task in tasks}
-            name = f"test, {who} {band_name(low, high)}"
-            figures += [replace(f, split=name) for f in found if (f.task, f.metric) in wanted]
-    return figures
+            if len(rows):
+                parts[f"{who} {band_name(low, high)}"] = rows
+    return parts
 
 
 def band_name(low: int, high: int | None) -> str:

@@ -21,7 +21,8 @@ LOWER_IS_BETTER = frozenset({"rmse"})
 @dataclass(frozen=True, kw_only=True)
 class Lift:
     """A task learned with others against the same task alone, in its metric: above 0 is better, whichever way the
-    metric goes. The 95% interval speaks of other test rows and of other seeds.
+    metric goes. The 95% interval speaks of other test rows and of other seeds. `part` names the rows, of `rows` in
+    number: empty for all of the test split.
     """
 
     task: str
@@ -32,6 +33,8 @@ class Lift:
     lift: float
     low: float
     high: float
+    part: str = ""
+    rows: int = 0
 
     @property
     def verdict(self) -> str:
@@ -84,7 +87,7 @@ def row_values(task: Task, answers: Array, labels: Array, user: Array, *, split:
     return values
 
 
-def lift(task: Task, together: Sequence[str], alone_SN: Array, joint_SN: Array, *, seed: int) -> Lift:
+def lift(task: Task, together: Sequence[str], alone_SN: Array, joint_SN: Array, *, seed: int, part: str = "") -> Lift:
     """Compare row by row, each seed with the same seed.
 
     The interval is that of the mean difference plus z times its standard error over rows plus t (S - 1 degrees of
@@ -107,6 +110,8 @@ def lift(task: Task, together: Sequence[str], alone_SN: Array, joint_SN: Array, 
         lift=value,
         low=float(low),
         high=float(high),
+        part=part,
+        rows=rows,
     )
 
 

@@ -23,10 +23,13 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class TransferReport:
-    """What the page tells. The two tasks of `points`, if any, are those of `pair`."""
+    """What the page tells. `parts`: all tasks together, by training interactions of the user and of the item. The two
+    tasks of `points`, if any, are those of `pair`.
+    """
 
     tasks: Sequence[str]
     lifts: Sequence[Lift]
+    parts: Sequence[Lift]
     pair: Sequence[str]
     points: Sequence[Point]
     seeds: int
@@ -51,6 +54,7 @@ def render(report: TransferReport) -> str:
         joint=joint,
         pairs=pairs,
         lift_plot=lifts_plot(joint),
+        part_plots=[parts_plot(report.parts, *key) for key in dict.fromkeys((p.task, _who(p)) for p in report.parts)],
         pareto_plot=pareto_plot(report) if report.points else None,
     )
 
@@ -71,6 +75,24 @@ def lifts_plot(lifts: Sequence[Lift]) -> Markup:
         axes.set_title("All tasks together")
         told = "; ".join(f"{words.plain(one.task)} {one.lift:+.4f}, {one.verdict}" for one in lifts)
         return plot.svg(f"Points with intervals: lift of each task. {told}.")
+
+
+def parts_plot(parts: Sequence[Lift], task: str, who: str) -> Markup:
+    """Lift of a task over itself alone by training interactions, a point a band with its interval."""
+    shown = [one for one in parts if (one.task, _who(one)) == (task, who)]
+    with canvas(f"lift-{task}-{who}", PAIR) as plot:
+        axes = plot.axes
+        axes.axhline(0, color=FAINT, linewidth=0.8)
+        for x, one in enumerate(shown):
+            axes.plot([x, x], [one.low, one.high], color=SERIES[0])
+            axes.plot([x], [one.lift], "o", color=SERIES[0])
+        labels = [f"{one.part.partition(' ')[2]}\n({one.rows:,})" for one in shown]
+        axes.set_xticks(range(len(shown)), labels)
+        axes.set_xlabel(f"training interactions of the {who} (test rows)")
+        axes.set_ylabel(f"lift in {words.metric(shown[0].metric)}")
+        axes.set_title(words.plain(task).capitalize())
+        told = "; ".join(f"{one.part} {one.lift:+.4f}, {one.verdict}" for one in shown)
+        return plot.svg(f"Points with intervals: lift of {words.plain(task)} by interactions of the {who}. {told}.")
 
 
 def pareto_plot(report: TransferReport) -> Markup:
@@ -96,6 +118,10 @@ def pareto_plot(report: TransferReport) -> Markup:
         axes.set_title(f"Weight of {words.plain(first)}, of 1")
         told = "; ".join(f"{p.share:g}: {words.figure(p.x)} and {words.figure(p.y)}" for p in points)
         return plot.svg(f"Points: {words.plain(first)} and {words.plain(second)} by weight of the first. {told}.")
+
+
+def _who(one: Lift) -> str:
+    return one.part.partition(" ")[0]
 
 
 def _other(one: Lift) -> str:
