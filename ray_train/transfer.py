@@ -77,19 +77,16 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
     outcomes, problem = _outcomes(settings, _trials(chosen, pair, seeds))
     by_name = {task.name: task for task in settings.tasks}
 
+    def values(task: Task, tasks: Sequence[str], rows: np.ndarray | None) -> np.ndarray:
+        found = [outcomes[Trial(tasks=tuple(tasks), seed=seed)] for seed in range(seeds)]
+        return np.stack([values_of(task, one.answers[task.name], problem.test, settings, rows) for one in found])
+
     def compared(name: str, together: Sequence[str], part: str = "", rows: np.ndarray | None = None) -> Lift | None:
         """Of the rows of a part; nothing where they do not tell, as an AUC of one class."""
-        task = by_name[name]
-        alone, joint = (
-            np.stack([
-                values_of(task, outcomes[Trial(tasks=tuple(tasks), seed=seed)].answers[name], problem.test, settings, rows)
-                for seed in range(seeds)
-            ])
-            for tasks in ([name], together)
-        )  # fmt: skip
+        alone, joint = values(by_name[name], [name], rows), values(by_name[name], together, rows)
         if alone.size == 0 or np.isnan([alone.sum(), joint.sum()]).any():
             return None
-        return lift(task, together, alone, joint, seed=settings.seed, part=part)
+        return lift(by_name[name], together, alone, joint, seed=settings.seed, part=part)
 
     sets = dict.fromkeys((tuple(chosen), *combinations(chosen, 2)))
     lifts = [one for together in sets for name in together if (one := compared(name, together))]
@@ -113,7 +110,7 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
     )
     folder = Path(settings.report.path).parent
     folder.mkdir(parents=True, exist_ok=True)
-    told = {"lifts": lifts, "parts": parts, "pareto": points}
+    told: dict[str, Sequence[Any]] = {"lifts": lifts, "parts": parts, "pareto": points}
     figures = {name: [asdict(one) for one in ones] for name, ones in told.items()}
     (folder / "transfer.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     (folder / "transfer.html").write_text(render(report), encoding="utf-8")
