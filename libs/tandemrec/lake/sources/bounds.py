@@ -15,7 +15,7 @@ from tandemrec.config import Source
 from tandemrec.errors import SourceError
 from tandemrec.lake.sources.listing import SourceFile, is_local, plain_path
 
-MAX_LINE = 16 * 2**20  # bytes: a line passes through some twenty functions, each with a copy, within a heap of 1 GB
+MAX_LINE = 8 * 2**20  # bytes: a line passes through some twenty functions, each with a copy, within a heap of 1 GB
 MAX_LINE_OPTION = "mapreduce.input.linerecordreader.line.maxlength"
 MAX_BYTES = 256 * 2**30
 MAX_RATIO = 200  # text shrinks 3 to 30 times; what shrinks more is built to fill a disk
