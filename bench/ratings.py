@@ -74,8 +74,6 @@ def settings_of(folder: Path, tasks: tuple[str, ...]) -> Settings:
     raw["examples"]["split"] = "given"
     raw["tasks"] = [task for task in raw["tasks"] if task["name"] in tasks]
     raw["train"] |= {"stop_on": "rating/rmse"}
-    if "sentiment" not in tasks:
-        raw["train"].pop("mixup", None)
     return parse_settings(raw)
 
 

@@ -275,7 +275,8 @@ def _table(lifts: Sequence[Lift]) -> Table:
 
 def _table_of_parts(parts: Sequence[Lift]) -> Table:
     """All tasks together, by number of training interactions of the user or the item."""
-    table = Table("task", "metric", "rows of", "rows", "alone", "together", "lift", "95% interval", "", box=None)
+    columns = ("task", "metric", "rows of", "rows", "alone", "together", "lift", "95% interval", "")
+    table = Table(*columns, box=None, pad_edge=False)
     for one in parts:
         interval = f"{one.low:+.4f} to {one.high:+.4f}"
         figures = (f"{one.rows:,}", f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", interval)

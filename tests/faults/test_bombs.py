@@ -52,9 +52,7 @@ def test_a_line_of_100_mb_is_refused_by_file_number_and_length(spark, tmp_path, 
     line = review("x" * (100 * MB))
     content = review("good") * 2 + line + review("good")
     path.write_bytes(gzip.compress(content, 1) if name.endswith("gz") else content)
-    refused(
-        spark, tmp_path, rf"logs: line 3 of logs/{name} has {len(line) - 1:,} bytes, expected fewer than 8,388,608"
-    )
+    refused(spark, tmp_path, rf"logs: line 3 of logs/{name} has {len(line) - 1:,} bytes, expected fewer than 8,388,608")
     path.write_bytes(gzip.compress(review("good") * 3) if name.endswith("gz") else review("good") * 3)
     assert ingest.run(spark, chosen)["logs"]["rows"] == 3
 
