@@ -156,9 +156,11 @@ def is_object(text: str) -> bool:
 
 def is_odd(text: str) -> bool:
     """Whether Spark may read more in it than the letter: 'quotes', numbers that are none, and past a field with a
-    control character or an escape that is none.
+    control character, an escape that is none or a list or an object that is broken inside; such a field is null.
     """
-    return re.search(r"'|NaN|Inf|[\x00-\x1f]|\\", text.strip()) is not None
+    if re.search(r"'|NaN|Inf|[\x00-\x1f]|\\", text.strip()):
+        return True
+    return is_object(re.sub(r"(?<=.)(\[[^\[\]{}]*\]|\{[^\[\]{}]*\})", "null", text.strip()))
 
 
 def is_long(text: str) -> bool:

@@ -193,7 +193,7 @@ def test_a_full_disk_is_one_line_and_the_stage_goes_on_when_there_is_space(spark
         path = config(folder, disk / "lake")
         path = path.rename(folder / "disk.yaml")
         lake = Lake(load_settings(path).lake.root)
-        assert main(["clean", "--config", str(path), "--set", "clean.mask=[]"]) == 0
+        assert main(["clean", "--config", str(path), "--set", "clean.behaviour.session_gap_minutes=1"]) == 0
         before = tables(lake, CLEANED)
         free = os.statvfs(disk)
         (disk / "filler").write_bytes(b"0" * (free.f_bavail * free.f_frsize - 20_000))
