@@ -14,6 +14,7 @@ from ray_train.train import built, looked_at
 from tandemrec.config import ModelSettings
 from tandemrec.errors import ConfigError
 from tandemrec.learn import score_examples
+from tandemrec.learn.scoring import Scores
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
@@ -79,3 +80,15 @@ def test_without_a_task_on_users_there_is_nothing_to_compare(made):
     texts = [task for task in settings.tasks if "review" in task.reads]
     with pytest.raises(ConfigError, match="no task reads users"):
         compare.run(settings.model_copy(update={"tasks": texts}), 5)
+
+
+def test_each_task_is_told_at_its_best_pass_whichever_way_its_metric_goes(made, monkeypatch):
+    _, settings, _ = made
+    tasks = [task for task in settings.tasks if task.name in ("next_item", "rating")]
+    valid = [{"next_item/ndcg@10": 0.1, "rating/rmse": 1.0}, {"next_item/ndcg@10": 0.2, "rating/rmse": 2.0}]
+    said = [Scores(scores={"rating": np.array([n])}, ranks={"next_item": np.array([n])}) for n in (1, 2)]
+    monkeypatch.setattr(compare, "passes", lambda *_, **__: zip(valid, [None, None], said, strict=True))
+    loop = settings.train.model_copy(update={"stop_on": "rating/rmse"})
+    config = {"settings": settings.model_copy(update={"tasks": tasks, "train": loop}).model_dump(mode="json")}
+    best = compare.attempt(config, "hybrid")
+    assert (best.scores["rating"].item(), best.ranks["next_item"].item()) == (1, 2)

@@ -6,7 +6,10 @@ import pytest
 from tabular_data import settings_of, table
 
 from jobs import build_examples, clean, ingest
+from tandemrec.config.tabular import TabularSettings
 from tandemrec.errors import SourceError
+from tandemrec.examples.log import TRAIN
+from tandemrec.examples.rows import category_values
 
 HEADER = ["job", "colour", "age", "gain", "rich", "bought"]
 
@@ -104,3 +107,15 @@ def test_bad_rows_are_in_quarantine_and_a_wrong_column_is_one_error(spark, lake,
         SourceError, match=r"people.csv has no column 'aeg', which tabular.numeric names; found \['job'"
     ):
         clean.run(spark, settings_of(tmp_path, lake.root, tabular=tabular))
+
+
+def test_a_value_needs_as_many_training_rows_as_the_settings_say(spark):
+    cells = [
+        (TRAIN, {"job": "often"}),
+        (TRAIN, {"job": "often"}),
+        (TRAIN, {"job": "once"}),
+        (TRAIN + 1, {"job": "once"}),
+    ]
+    rows = spark.createDataFrame(cells, "split int, cells map<string,string>")
+    tabular = TabularSettings(categorical=["job"], labels={"rich": {"column": "rich"}}, min_rows=2)
+    assert [row["id"] for row in category_values(rows, tabular).collect()] == ["often"]
