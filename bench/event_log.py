@@ -17,7 +17,8 @@ SHORTEST_MEDIAN_MS = 200  # below it a task is mostly its start
 class Work:
     """Bytes over all tasks. `skew`: of the tasks that do the same to the parts of one shuffle, FEWEST_TASKS or more
     with a median of SHORTEST_MEDIAN_MS or more, the largest ratio of the longest to the median one; 0 where there are
-    none. A stage that is a union does one thing for each of its sides, and what its sides differ in says nothing of keys.
+    none. A stage that is a union does one thing for each of its sides, and what its sides differ in says nothing of
+    keys.
     """
 
     jobs: int
