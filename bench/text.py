@@ -73,14 +73,12 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.work.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
-    figures: dict[str, float] = {}
     for name in arguments.sets:
         reviews = replace(READERS[name](arguments.data), folder=arguments.work)
         members = {key: read for key, (languages, read) in MEMBERS.items() if reviews.languages in languages}
         chosen = arguments.members or list(members)
         answers = {key: kept(arguments.work, reviews, key, members[key], arguments.seeds) for key in chosen}
-        figures |= told(reviews, answers | {"together": together(list(answers.values()))})
-    publish("text", figures)
+        publish(f"text_{name}", told(reviews, answers | {"together": together(list(answers.values()))}))
 
 
 def musical_instruments(data: Path) -> Reviews:
