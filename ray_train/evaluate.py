@@ -68,10 +68,12 @@ def run(settings: Settings) -> Figures:
     figures: list[Measured] = []
     of_parts: list[Measured] = []
     how: dict[str, Any] = {"split": settings.examples.split, "settings": settings.evaluate, "seed": settings.seed}
+    ours: Predictions | None = None
     for name, answer in models.items():
         predictions = answer(problem)
-        figures += measure(name, predictions, problem.test, problem.tasks, **how)
-        of_parts += by_experience(name, predictions, problem, **how)
+        figures += measure(name, predictions, problem.test, problem.tasks, ours=ours, **how)
+        of_parts += by_experience(name, predictions, problem, ours=ours, **how)
+        ours = predictions if name == MODEL else ours
     _record(lake, trained.run_id, [*figures, *of_parts])
     console.table(comparison_table(figures))
     return _by_model(figures)

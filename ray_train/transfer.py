@@ -23,13 +23,15 @@ from ray_train.train import built, looked_at
 from tandemrec import console
 from tandemrec.config import Settings, Task, parse_settings
 from tandemrec.errors import ConfigError
-from tandemrec.evaluate.experience import banded
-from tandemrec.evaluate.problem import Problem, Rows
-from tandemrec.evaluate.transfer import Lift, direction, lift, row_values, shown_metric
+from tandemrec.evaluate.compare import metric_values
+from tandemrec.evaluate.experience import CUTOFF, banded, part_of
+from tandemrec.evaluate.problem import Predictions, Problem, Rows, labelled
+from tandemrec.evaluate.transfer import Lift, lift, shown_metric
 from tandemrec.learn import Training, score_examples
 from tandemrec.learn.feeds import Examples
 from tandemrec.learn.scoring import Scores
 from tandemrec.learn.validation import refuse_missing_labels
+from tandemrec.metrics import direction
 from tandemrec.pipeline.operations import operation_main
 from tandemrec.report.transfer import Point, TransferReport, render
 
@@ -184,7 +186,8 @@ def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
             seen = outcome.valid[task.name]
             seen.append(valid[f"{task.name}/{shown_metric(task)}"])
             outcome.test[task.name].append(float(values.mean()))
-            if direction(task) * seen[-1] >= max(direction(task) * value for value in seen):
+            sign = direction(shown_metric(task))
+            if sign * seen[-1] >= max(sign * value for value in seen):
                 outcome.answers[task.name] = answers[task.name]
     return outcome
 
@@ -224,13 +227,13 @@ def learned_tasks(tasks: Sequence[Task], trial: Trial) -> list[Task]:
 def values_of(
     task: Task, answers: np.ndarray, test: Rows, settings: Settings, rows: np.ndarray | None = None
 ) -> np.ndarray:
-    """What each labelled test row, or each of these rows, adds to the task's metric (see `row_values`)."""
+    """What each labelled test row, or each of these rows, adds to the task's metric; NaN where it cannot be told."""
     chosen = np.arange(len(test.user)) if rows is None else rows
-    known = chosen[~np.isnan(test.labels[task.column][chosen])]
-    label, user = test.labels[task.column][known], test.user[known]
-    if len(known) == 0:
-        return np.empty(0)
-    return row_values(task, answers[known], label, user, split=settings.examples.split)
+    of_task = {task.name: answers[chosen]}
+    answered = Predictions(ranks=of_task) if task.kind == "next_item" else Predictions(scores=of_task)
+    asked = part_of(test, chosen)
+    found = metric_values(task, answered, asked, split=settings.examples.split, cutoffs=[CUTOFF])
+    return found.get(shown_metric(task), np.full(len(labelled(asked, task)), np.nan))
 
 
 def _points(pair: Sequence[Task], outcomes: Mapping[Trial, Outcome], seeds: int) -> list[Point]:
@@ -245,7 +248,7 @@ def _points(pair: Sequence[Task], outcomes: Mapping[Trial, Outcome], seeds: int)
         for seed in range(seeds):
             outcome = outcomes[Trial(tasks=(first.name, second.name), seed=seed, share=share)]
             gains = sum(
-                weight * direction(task) * (np.array(outcome.valid[task.name]) / alone[task.name] - 1)
+                weight * direction(shown_metric(task)) * (np.array(outcome.valid[task.name]) / alone[task.name] - 1)
                 for task, weight in ((first, share), (second, 1 - share))
             )
             at = int(np.argmax(gains))
@@ -256,7 +259,7 @@ def _points(pair: Sequence[Task], outcomes: Mapping[Trial, Outcome], seeds: int)
 
 
 def _best_alone(task: Task, outcomes: Mapping[Trial, Outcome], seeds: int) -> float:
-    best = max if direction(task) > 0 else min
+    best = max if direction(shown_metric(task)) > 0 else min
     values = [best(outcomes[Trial(tasks=(task.name,), seed=seed)].valid[task.name]) for seed in range(seeds)]
     return float(np.mean(values)) or 1.0
 

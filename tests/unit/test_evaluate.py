@@ -87,8 +87,35 @@ def test_a_task_is_measured_on_its_labelled_rows_alone_with_intervals_around_the
     assert {figure.rows for figure in figures.values()} == {2}
     assert {task for task, _ in figures} == {"click", "rating"}
     assert (figures["rating", "mae"].low, figures["rating", "mae"].high) == (1.0, 2.0)
-    assert (figures["rating", "rmse"].low, figures["rating", "rmse"].high) == (1.0, 2.0)
-    assert figures["click", "f1"].low is None
+    # The squares are 1 and 4: each weighs 1.5 / (2 RMSE) to its side.
+    assert figures["rating", "rmse"].low == pytest.approx(2.5**0.5 - 1.5 / (2 * 2.5**0.5))
+    assert figures["rating", "rmse"].high == pytest.approx(2.5**0.5 + 1.5 / (2 * 2.5**0.5))
+    assert (figures["click", "f1"].low, figures["click", "f1"].high) == (1.0, 1.0)
+    assert {figure.lead for figure in figures.values()} == {None}
+
+
+def test_a_lead_is_that_over_a_baseline_on_the_same_rows_whichever_way_the_metric_goes():
+    """Both find the same rows hard: side by side the intervals overlap, the differences are all of one sign."""
+    draw = np.random.default_rng(6)
+    hard = draw.exponential(2, 400)
+    test = rows(np.arange(400), np.ones(400), rating=np.zeros(400), next_item=np.ones(400))
+    ranks = np.where(draw.random(400) < 0.5, 2, 0)
+    ours = Predictions(scores={"rating": hard}, ranks={"next_item": ranks})
+    theirs = Predictions(scores={"rating": hard + 0.1}, ranks={"next_item": np.where(ranks > 0, 3, 0)})
+    how = {"split": "time", "settings": SETTINGS, "seed": 1}
+    model = by_name(measure("tandemrec", ours, test, [RATING, NEXT], **how))
+    baseline = by_name(measure("b", theirs, test, [RATING, NEXT], ours=ours, **how))
+    for key in (("rating", "mae"), ("rating", "rmse"), ("next_item", "ndcg@3"), ("next_item", "mrr@3")):
+        found, own = baseline[key], model[key]
+        assert found.lead == pytest.approx(abs(own.value - found.value)) and found.lead > 0
+        assert 0 < found.lead_low <= found.lead + 1e-9 and found.lead <= found.lead_high + 1e-9
+        assert own.lead is None
+    mae, mine = baseline["rating", "mae"], model["rating", "mae"]
+    assert mine.high > mae.low  # told apart by the differences alone
+    level = by_name(measure("b", ours, test, [RATING, NEXT], ours=ours, **how))
+    assert {(f.lead, f.lead_low, f.lead_high) for f in level.values()} == {(0.0, 0.0, 0.0)}
+    swapped = by_name(measure("b", ours, test, [RATING, NEXT], ours=theirs, **how))
+    assert swapped["rating", "rmse"].lead_high < 0 and swapped["next_item", "ndcg@3"].lead_high < 0
 
 
 def test_popularity_ranks_are_those_of_a_brute_force_count():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from tandemrec.metrics import bootstrap_interval, prediction_metrics, ranking_metrics
+from tandemrec.metrics import bootstrap_interval, prediction_metrics, ranking_metrics, row_values
 
 random = np.random.default_rng(7)
 
@@ -119,3 +119,46 @@ def test_an_interval_has_the_width_that_theory_gives_and_its_seed_decides_it(val
     assert bootstrap_interval(values, 1000, 5) == (low, high) != bootstrap_interval(values, 1000, 6)
     monkeypatch.setattr("tandemrec.metrics.interval.DRAWS_AT_ONCE", 5000)  # in chunks
     assert bootstrap_interval(values, 1000, 5) == pytest.approx((low, high))
+
+
+class TestRowValues:
+    """Every metric as a mean over rows, against the metrics themselves."""
+
+    @staticmethod
+    def drawn(kind, seed, rows=300):
+        draw = np.random.default_rng(seed)
+        labels = draw.integers(2 if kind == "binary" else 4, size=rows).astype(np.float32)
+        if kind == "multiclass":
+            labels[labels == 3] = 4  # a class that no row has, and one that is never predicted
+            scores = draw.dirichlet(np.ones(5), rows) + 0.5 * np.eye(5)[labels.astype(int)]
+            scores[:, 2] = 0.001
+            return labels, scores / scores.sum(1, keepdims=True)
+        if kind == "binary":
+            return labels, np.round(np.clip(0.3 + 0.3 * labels + draw.normal(0, 0.3, rows), 0.01, 0.99), 1)
+        return labels, labels + draw.normal(0, 1, rows)
+
+    @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+    def test_their_means_are_the_metrics(self, kind):
+        labels, scores = self.drawn(kind, 1)
+        found, expected = row_values(kind, labels, scores), prediction_metrics(kind, labels, scores)
+        assert found.keys() == expected.keys()
+        for metric, value in expected.items():
+            assert found[metric].mean() == pytest.approx(value, rel=1e-9), metric
+
+    @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+    def test_their_spread_is_that_of_the_metric_over_other_rows(self, kind):
+        labels, scores = self.drawn(kind, 2)
+        draw, again = np.random.default_rng(3), []
+        for _ in range(400):
+            rows = draw.integers(300, size=300)
+            again.append(prediction_metrics(kind, labels[rows], scores[rows]))
+        for metric, values in row_values(kind, labels, scores).items():
+            spread = np.std([one[metric] for one in again])
+            assert values.std() / np.sqrt(300) == pytest.approx(spread, rel=0.12), metric
+
+    def test_one_class_has_no_order_and_no_answer_no_precision(self):
+        labels, scores = np.ones(3), np.array([0.1, 0.2, 0.3])
+        found = row_values("binary", labels, scores)
+        assert "auc" not in found and found.keys() == prediction_metrics("binary", labels, scores).keys()
+        assert found["precision"].tolist() == found["recall"].tolist() == found["f1"].tolist() == [0, 0, 0]
+        assert row_values("regression", labels[:0], scores[:0]) == {}

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from tandemrec.config import Task
-from tandemrec.evaluate.transfer import lift, row_values, undominated
-from tandemrec.metrics import prediction_metrics, ranking_metrics
+from tandemrec.evaluate.transfer import lift, undominated
 
 TASKS = {
     "next_item": Task(name="next_item", kind="next_item", reads=["user"]),
@@ -13,47 +12,6 @@ TASKS = {
     "multiclass": Task(name="category", kind="multiclass", reads=["review"]),
     "regression": Task(name="rating", kind="regression"),
 }
-
-
-def drawn(kind: str, seed: int, rows: int = 300):
-    """Answers, labels and users of a kind of task."""
-    draw = np.random.default_rng(seed)
-    user = draw.integers(20, size=rows)
-    if kind == "next_item":
-        return draw.integers(0, 40, rows), draw.integers(1, 9, rows).astype(np.float32), user
-    labels = draw.integers(2 if kind == "binary" else 4, size=rows).astype(np.float32)
-    if kind == "multiclass":
-        return draw.dirichlet(np.ones(4), rows), labels, user
-    noisy = labels + draw.normal(0, 1, rows)
-    return (np.round(noisy, 1) if kind == "binary" else noisy), labels, user
-
-
-class TestRowValues:
-    @pytest.mark.parametrize("kind", TASKS)
-    def test_their_mean_is_the_metric(self, kind):
-        answers, labels, user = drawn(kind, 1)
-        values = row_values(TASKS[kind], answers, labels, user, split="time")
-        if kind == "next_item":
-            expected = ranking_metrics(answers, np.arange(300), [10])["ndcg@10"].mean()
-        else:
-            name = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse"}[kind]
-            expected = prediction_metrics(kind, labels, answers)[name]
-        assert values.mean() == pytest.approx(expected, rel=1e-9)
-
-    @pytest.mark.parametrize("kind", ["binary", "regression"])
-    def test_their_spread_is_that_of_the_metric_over_other_rows(self, kind):
-        answers, labels, user = drawn(kind, 2)
-        values = row_values(TASKS[kind], answers, labels, user, split="time")
-        draw, name = np.random.default_rng(3), {"binary": "auc", "regression": "rmse"}[kind]
-        again = []
-        for _ in range(400):
-            rows = draw.integers(300, size=300)
-            again.append(prediction_metrics(kind, labels[rows], answers[rows])[name])
-        assert values.std() / np.sqrt(300) == pytest.approx(np.std(again), rel=0.12)
-
-    def test_a_query_is_a_user_where_the_split_is_given(self):
-        answers, labels, user = drawn("next_item", 4)
-        assert len(row_values(TASKS["next_item"], answers, labels, user, split="given")) == len(np.unique(user))
 
 
 class TestLift:

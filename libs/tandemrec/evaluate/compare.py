@@ -1,21 +1,24 @@
 """Predictions and labels -> figures with their intervals, the same for the model and every baseline."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from tandemrec.config import EvaluateSettings, Task
 from tandemrec.evaluate.problem import Array, Predictions, Rows, labelled
 from tandemrec.evaluate.protocol import query_ids
-from tandemrec.metrics import bootstrap_interval, prediction_metrics, ranking_metrics
+from tandemrec.metrics import bootstrap_interval, direction, ranking_metrics, row_values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """One figure of one model. `split` says of which rows: `test`, or a part such as `test, item 1-2`. `rows` are the
     labelled rows or the queries it rests on; the 95% interval is None where none was drawn.
+
+    `lead` of a baseline is how much better TandemRec is than it, whichever way the metric goes. Its interval is drawn
+    over the differences on the same rows: narrower than what two intervals side by side tell, since both find the same
+    rows hard.
     """
 
     model: str
@@ -26,6 +29,9 @@ class Measured:
     high: float | None = None
     rows: int
     split: str = "test"
+    lead: float | None = None
+    lead_low: float | None = None
+    lead_high: float | None = None
 
 
 def measure(
@@ -37,6 +43,7 @@ def measure(
     split: str,
     settings: EvaluateSettings,
     seed: int,
+    ours: Predictions | None = None,
 ) -> list[Measured]:
     """All figures of a model, tasks in the order of the settings; a task without labels or answers has none.
 
@@ -48,24 +55,45 @@ def measure(
         split: `examples.split` of the settings, which decides what a query is.
         settings: cut-offs and resamples.
         seed: of the intervals; every model is drawn the same resamples.
+        ours: of a baseline, TandemRec's answers for the same rows.
     """
     figures = []
     draw = Draw(resamples=settings.resamples, seed=seed)
     for task in tasks:
-        rows = labelled(test, task)
-        found: Iterator[Figure] = iter(())
-        if len(rows) and task.name in predictions.ranks:
-            queries = query_ids(split, test.user[rows])
-            found = _of_ranking(predictions.ranks[task.name][rows], queries, settings.cutoffs, draw)
-        elif len(rows) and task.name in predictions.scores and task.kind != "next_item":
-            labels, scores = test.labels[task.column][rows], predictions.scores[task.name][rows]
-            found = _of_prediction(task.kind, labels, scores, draw)
-        figures += [Measured(model=model, task=task.name, **figure) for figure in found]
+        theirs = metric_values(task, predictions, test, split=split, cutoffs=settings.cutoffs)
+        known = {} if ours is None else metric_values(task, ours, test, split=split, cutoffs=settings.cutoffs)
+        for metric, values in theirs.items():
+            low, high = draw.interval(values, 0, 1 if direction(metric) > 0 else np.inf)
+            figure = Measured(
+                model=model,
+                task=task.name,
+                metric=metric,
+                value=float(values.mean()),
+                low=low,
+                high=high,
+                rows=len(values),
+            )
+            if metric in known:
+                leads = direction(metric) * (known[metric] - values)
+                low, high = draw.interval(leads)
+                figure = replace(figure, lead=float(leads.mean()), lead_low=low, lead_high=high)
+            figures.append(figure)
     return figures
 
 
-Figure = dict[str, Any]  # what Measured holds beside model and task
-Mean = tuple[Array, Callable[[float], float]]
+def metric_values(
+    task: Task, predictions: Predictions, test: Rows, *, split: str, cutoffs: Sequence[int]
+) -> dict[str, Array]:
+    """What each labelled row, or query, adds to each metric of a task, whose mean the metric is; nothing where the task
+    has no labels or no answers.
+    """
+    rows = labelled(test, task)
+    if len(rows) and task.name in predictions.ranks:
+        queries = query_ids(split, test.user[rows])
+        return ranking_metrics(predictions.ranks[task.name][rows], queries, cutoffs)
+    if len(rows) and task.name in predictions.scores and task.kind != "next_item":
+        return row_values(task.kind, test.labels[task.column][rows], predictions.scores[task.name][rows])
+    return {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,42 +103,11 @@ class Draw:
     resamples: int
     seed: int
 
-    def interval(self, values: Array, back: Callable[[float], float] = float) -> Figure:
-        """Ends of the interval of back(mean of values)."""
+    def interval(
+        self, values: Array, least: float = -np.inf, most: float = np.inf
+    ) -> tuple[float, float] | tuple[None, None]:
+        """Ends of the interval of the mean of values, within what the metric can be."""
         if self.resamples == 0:
-            return {}
+            return None, None
         low, high = bootstrap_interval(values, self.resamples, self.seed)
-        return {"low": float(back(low)), "high": float(back(high))}
-
-
-def _of_ranking(ranks: Array, queries: Array, cutoffs: Sequence[int], draw: Draw) -> Iterator[Figure]:
-    for metric, values in ranking_metrics(ranks, queries, cutoffs).items():
-        yield {"metric": metric, "value": float(values.mean()), "rows": len(values), **draw.interval(values)}
-
-
-def _of_prediction(
-    kind: Literal["binary", "multiclass", "regression"], labels: Array, scores: Array, draw: Draw
-) -> Iterator[Figure]:
-    for metric, value in prediction_metrics(kind, labels, scores).items():
-        interval = draw.interval(*MEAN_OF[metric](labels, scores)) if metric in MEAN_OF else {}
-        yield {"metric": metric, "value": value, "rows": len(labels), **interval}
-
-
-def _correct(labels: Array, scores: Array) -> Mean:
-    return (labels == (scores.argmax(axis=1) if scores.ndim == 2 else scores >= 0.5)), float
-
-
-def _squared_error(labels: Array, scores: Array) -> Mean:
-    return (labels - scores) ** 2, np.sqrt
-
-
-def _absolute_error(labels: Array, scores: Array) -> Mean:
-    return np.abs(labels - scores), float
-
-
-MEAN_OF: dict[str, Callable[[Array, Array], Mean]] = {
-    "accuracy": _correct,
-    "rmse": _squared_error,
-    "mae": _absolute_error,
-}
-"""Metrics that are a mean over rows, or a function of one: the values of the rows and the way back from their mean."""
+        return max(low, least), min(high, most)

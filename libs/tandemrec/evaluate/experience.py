@@ -11,7 +11,7 @@ import numpy as np
 
 from tandemrec.config import EvaluateSettings, Task
 from tandemrec.evaluate.compare import Measured, measure
-from tandemrec.evaluate.problem import Array, Predictions, Problem, labelled
+from tandemrec.evaluate.problem import Array, Predictions, Problem, Rows, labelled
 
 BANDS = ((0, 0), (1, 2), (3, 5), (6, 10), (11, 20), (21, 50), (51, None))
 """Numbers of training interactions, ends included."""
@@ -40,6 +40,7 @@ def by_experience(
     split: str,
     settings: EvaluateSettings,
     seed: int,
+    ours: Predictions | None = None,
 ) -> list[Measured]:
     """A figure a task on users and items and band of `user` and of `item`; bands without rows have none."""
     tasks = [task for task in problem.tasks if "user" in task.reads]
@@ -47,8 +48,9 @@ def by_experience(
     wanted = {(task.name, SHOWN[task.kind]) for task in tasks}
     figures = []
     for name, rows in banded(problem).items():
-        asked, answered = part_of(problem, rows), rows_of(predictions, rows)
-        found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed)
+        asked, answered = part_of(problem.test, rows), rows_of(predictions, rows)
+        same = None if ours is None else rows_of(ours, rows)
+        found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed, ours=same)
         figures += [replace(f, split=f"test, {name}") for f in found if (f.task, f.metric) in wanted]
     return figures
 
@@ -88,9 +90,8 @@ def _interactions(tasks: Sequence[Task], problem: Problem) -> Array:
     return np.arange(len(problem.train.user))
 
 
-def part_of(problem: Problem, rows: Array) -> Part:
+def part_of(test: Rows, rows: Array) -> Part:
     """Some of the test rows."""
-    test = problem.test
     nothing_seen = (np.empty(0, np.int32), np.zeros(len(rows) + 1, np.int64))
     labels = {name: label[rows] for name, label in test.labels.items()}
     user, item, review = (column[rows] for column in (test.user, test.item, test.review))

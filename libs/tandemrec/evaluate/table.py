@@ -5,31 +5,44 @@ from collections.abc import Sequence
 from rich.table import Table
 
 from tandemrec.evaluate.compare import Measured
+from tandemrec.metrics import direction
 
-LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
+AHEAD, BEHIND = "▲", "▼"
 
 
 def comparison_table(figures: Sequence[Measured]) -> Table:
-    """A row for each task and metric, a column for each model, in the order of the figures; the best is bold."""
+    """A row for each task and metric, a column for each model, in the order of the figures; the best is bold. A mark at
+    a baseline's figure says that TandemRec is ahead of it, or behind, beyond the interval of the difference.
+    """
     models = list(dict.fromkeys(figure.model for figure in figures))
-    values: dict[tuple[str, str], dict[str, float]] = {}
+    found: dict[tuple[str, str], dict[str, Measured]] = {}
     for figure in figures:
-        values.setdefault((figure.task, figure.metric), {})[figure.model] = figure.value
+        found.setdefault((figure.task, figure.metric), {})[figure.model] = figure
     table = Table("task", "metric", *(model.replace("_", "\n") for model in models), box=None, pad_edge=False)
     for column in table.columns[:2]:
         column.no_wrap = True  # where room is short the names of models give way, not those of metrics
     for column in table.columns[2:]:
         column.justify, column.overflow = "right", "fold"
     shown = ""
-    for (task, metric), by_model in values.items():
-        best = (min if metric in LOWER_IS_BETTER else max)(by_model.values())
+    for (task, metric), by_model in found.items():
+        best = (max if direction(metric) > 0 else min)(figure.value for figure in by_model.values())
         cells = [_cell(by_model.get(model), best) for model in models]
         table.add_row("" if task == shown else task, metric, *cells)
         shown = task
+    if any(_mark(figure).strip() for figure in figures):
+        table.caption = f"{AHEAD} TandemRec is ahead of this baseline, {BEHIND} behind; no mark: level (95% interval)"
+        table.caption_justify = "left"
     return table
 
 
-def _cell(value: float | None, best: float) -> str:
-    if value is None:
+def _cell(figure: Measured | None, best: float) -> str:
+    if figure is None:
         return ""
-    return f"[bold]{value:.4f}[/bold]" if value == best else f"{value:.4f}"
+    value = f"[bold]{figure.value:.4f}[/bold]" if figure.value == best else f"{figure.value:.4f}"
+    return value + _mark(figure)
+
+
+def _mark(figure: Measured) -> str:
+    if figure.lead_low is not None and figure.lead_low > 0:
+        return AHEAD
+    return BEHIND if figure.lead_high is not None and figure.lead_high < 0 else " "

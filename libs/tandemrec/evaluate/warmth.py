@@ -43,7 +43,7 @@ def by_warmth(
     for name, chosen in parts.items():
         rows = np.flatnonzero(chosen)
         if len(rows):
-            asked, answered = part_of(problem, rows), rows_of(predictions, rows)
+            asked, answered = part_of(problem.test, rows), rows_of(predictions, rows)
             found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed)
             figures += [replace(one, split=name) for one in found if (one.task, one.metric) in wanted]
     return figures

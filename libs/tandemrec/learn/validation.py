@@ -14,17 +14,17 @@ from tandemrec.errors import ModelError
 from tandemrec.learn import workers
 from tandemrec.learn.feeds import Array, Examples
 from tandemrec.learn.scoring import score_examples
-from tandemrec.metrics import prediction_metrics, ranking_metrics
+from tandemrec.metrics import direction, prediction_metrics, ranking_metrics
 from tandemrec.model.batch import Features
 from tandemrec.model.heads import HEADS
 
-LOWER_IS_BETTER = ("log_loss", "rmse", "mae")
 CUTOFF = 10
 
 
 def is_better(metric: str, value: float, than: float) -> bool:
     """Whether a value of TASK/METRIC is better, by the direction of the metric."""
-    return value < than if metric.rpartition("/")[2] in LOWER_IS_BETTER else value > than
+    sign = direction(metric.rpartition("/")[2])
+    return sign * value > sign * than
 
 
 def validate(model: Any, examples: Examples, features: Features, stop_on: str) -> dict[str, float]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tandemrec.config import Task
-from tandemrec.report.scores import HEADLINE_CUTOFF, LOWER_IS_BETTER
+from tandemrec.metrics import direction
+from tandemrec.report.scores import HEADLINE_CUTOFF
 
 _SHOWN = {"binary": "auc", "multiclass": "accuracy", "regression": "rmse", "next_item": f"ndcg@{HEADLINE_CUTOFF}"}
 
@@ -69,7 +70,7 @@ def _best(figures: Mapping[str, Any], curve: Sequence[Mapping[str, Any]], stop_o
     values = dict(_points(curve, "valid", stop_on))
     if not values:
         return None
-    pick = min if stop_on.partition("/")[2].partition("@")[0] in LOWER_IS_BETTER else max
+    pick = max if direction(stop_on.partition("/")[2]) > 0 else min
     return pick(values, key=lambda epoch: values[epoch])
 
 

@@ -7,7 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tandemrec.config import Settings
-from tandemrec.evaluate.transfer import LOWER_IS_BETTER, Lift, undominated
+from tandemrec.evaluate.transfer import Lift, undominated
+from tandemrec.metrics import direction
 from tandemrec.report import words
 from tandemrec.report.drawing import FAINT, PAIR, RULE, SERIES, canvas
 
@@ -100,7 +101,7 @@ def pareto_plot(report: TransferReport) -> Markup:
     metrics = {one.task: one.metric for one in report.lifts}
     alone = {one.task: one.alone for one in report.lifts}
     first, second = report.pair
-    signs = [-1 if metrics[name] in LOWER_IS_BETTER else 1 for name in (first, second)]
+    signs = [direction(metrics[name]) for name in (first, second)]
     points = sorted(report.points, key=lambda point: point.x)
     front = [points[n] for n in undominated([(signs[0] * p.x, signs[1] * p.y) for p in points])]
     with canvas("pareto", PAIR) as plot:

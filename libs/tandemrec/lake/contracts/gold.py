@@ -286,6 +286,9 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             low         double      lower end of its 95% interval
             high        double      upper end of its 95% interval
             rows        bigint!     examples, users or rows it rests on
+            lead        double      of a baseline: how much better tandemrec is, whichever way the metric goes
+            lead_low    double      lower end of its 95% interval, drawn over differences on the same rows
+            lead_high   double      upper end of its 95% interval
             """
         ),
         key=("run_id", "model", "split", "task", "metric"),
