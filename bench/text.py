@@ -251,7 +251,7 @@ MEMBERS: dict[str, tuple[tuple[str, ...], Callable[[Reviews, int], Answers]]] = 
     "rnn": (("en", "zh"), partial(network, bottoms=["rnn"])),
     "vectors": (("en", "zh"), partial(network, bottoms=["vectors"])),
     "vectors_cnn": (("en", "zh"), partial(network, bottoms=["vectors", "cnn"])),
-    "finetuned": (("en",), partial(network, bottoms=["vectors"], layers=1)),
+    "finetuned": (("en", "zh"), partial(network, bottoms=["vectors"], layers=1)),
 }
 """Each: languages that it reads, and how."""
 
