@@ -37,7 +37,7 @@ def durations(stages: Sequence[runs.Run]) -> Markup:
         axes.grid(axis="y", visible=False)
         axes.margins(x=0.12)
         axes.set_xlabel("wall clock, seconds")
-        says = f"{words.duration(total)} in all, most of it in {longest.stage}"
+        says = f"{words.duration(total)} in all, {words.share(longest.seconds, total)} of it in {longest.stage}"
         axes.set_title(says)
         return plot.svg(f"Bars: duration of each stage. {says}.")
 
@@ -155,7 +155,8 @@ def stars(traffic: Traffic) -> Markup:
         axes.set_xlabel("stars")
         axes.set_ylabel("reviews")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        plot.figure.legend(loc="outside lower left", ncols=3, fontsize=7.5)
+        if len(traffic.stars) > 1:
+            plot.figure.legend(loc="outside lower left", ncols=3, fontsize=7.5)
         happy = sum(
             rows for by in traffic.stars.values() for star, rows in by.items() if star is not None and star >= 4
         )

@@ -1,5 +1,7 @@
 """What users are interested in, as the page and `show user` tell it."""
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -76,3 +78,37 @@ def profiles(lake: Lake, user_ids: Sequence[str]) -> dict[str, Profile]:
     columns = ["user_id", "reviews", "language", "keywords"]
     rows = lake.read("user_profiles", columns, where=of_users).to_pylist()
     return {row["user_id"]: Profile.of(row, said.get(row["user_id"])) for row in rows}
+
+
+def terms_of_items(lake: Lake, item_ids: Sequence[str], number: int = 3) -> dict[str, list[str]]:
+    """What sets the reviews of items apart: the terms named by most of an item's reviews, each weighted by how rare it
+    is among users (tf-idf), the heaviest first. Items without terms are left out.
+    """
+    tables = ("reviews", "texts_vocabulary", "text_terms", "terms_vocabulary")
+    if not item_ids or not all(lake.exists(table) for table in tables):
+        return {}
+    reviews = lake.read("reviews", ["item_id", "text_hash"], where=pc.field("item_id").isin(list(item_ids))).to_pylist()
+    texts = _by_key(lake, "texts_vocabulary", "text_hash", "text_index", {row["text_hash"] for row in reviews})
+    terms = _by_key(lake, "text_terms", "text_index", "terms", set(texts.values()))
+    named = {row["item_id"]: Counter[int]() for row in reviews}
+    for row in reviews:
+        named[row["item_id"]].update(terms.get(texts.get(row["text_hash"], 0), []))
+    wanted = {term for counts in named.values() for term in counts}
+    where = pc.field("term_index").isin(sorted(wanted))
+    known = {row["term_index"]: row for row in lake.read("terms_vocabulary", where=where).to_pylist()}
+    everybody = 1 + lake.info("users_vocabulary").rows
+    found = {}
+    for item, counts in named.items():
+        weights = {
+            known[term]["term"]: times * math.log(everybody / known[term]["users"])
+            for term, times in counts.items()
+            if term in known
+        }
+        if weights:
+            found[item] = sorted(weights, key=lambda term: (-weights[term], term))[:number]
+    return found
+
+
+def _by_key(lake: Lake, table: str, key: str, value: str, wanted: set[Any]) -> dict[Any, Any]:
+    rows = lake.read(table, [key, value], where=pc.field(key).isin(sorted(wanted))).to_pylist()
+    return {row[key]: row[value] for row in rows}

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from tandemrec.report import words
 from tandemrec.report.drawing import FAINT, INK, PAIR, SERIES, SMALL, canvas
 from tandemrec.report.learning import Panel
-from tandemrec.report.scores import MODEL, Comparison, Curve
+from tandemrec.report.scores import MODEL, Comparison, Curve, Standing
 
 
 def curve(panel: Panel, best_epoch: int | None) -> Markup:
@@ -59,9 +59,7 @@ def ranking(found: Sequence[Comparison], models: Sequence[str]) -> Markup:
         axes.grid(axis="y", visible=False)
         axes.set_xlabel("value, higher is better; whiskers: 95% interval")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
-        lost = [words.metric(c.metric) for c in found if c.lost_to]
-        cutoff = found[0].metric.partition("@")[2]
-        says = f"A baseline is better in {', '.join(lost)}" if lost else f"At {cutoff} no baseline beats the model"
+        says = standings(next((c for c in found if c.metric.startswith("ndcg@")), found[0]))
         axes.set_title(says)
         return plot.svg(f"Points with whiskers: ranking metrics of the model and the baselines. {says}.")
 
@@ -89,13 +87,24 @@ def task_metrics(task: str, found: Sequence[Comparison], models: Sequence[str]) 
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
         if len(present) > 1:
             plot.figure.legend(loc="outside lower left", ncols=2, fontsize=7.5)
-        lost = [words.metric(c.metric) for c in found if c.lost_to]
-        axes.set_title(f"{words.plain(task)}{': behind in ' + ', '.join(lost) if lost else ''}")
+        behind = [words.metric(c.metric) for c in found if c.baselines("behind")]
+        axes.set_title(f"{words.plain(task)}{': behind in ' + ', '.join(behind) if behind else ''}")
         values = "; ".join(
             f"{words.metric(c.metric)} " + ", ".join(f"{words.plain(n)} {s.value:.3f}" for n, s in c.scores.items())
             for c in found
         )
         return plot.svg(f"Bars: metrics of the task {words.plain(task)}. {values}.")
+
+
+def standings(comparison: Comparison) -> str:
+    """`NDCG@10: ahead of popularity, level with ease`."""
+    of: dict[Standing, str] = {"ahead": "ahead of", "level": "level with", "behind": "behind"}
+    told = [
+        f"{words_of} {', '.join(map(words.plain, names))}"
+        for standing, words_of in of.items()
+        if (names := comparison.baselines(standing))
+    ]
+    return words.metric(comparison.metric) + (f": {', '.join(told)}" if told else "")
 
 
 def experience(curve: Curve, models: Sequence[str]) -> Markup:
@@ -112,8 +121,9 @@ def experience(curve: Curve, models: Sequence[str]) -> Markup:
                 if name == MODEL and score.low is not None and score.high is not None:
                     axes.plot([x, x], [score.low, score.high], color=colour, linewidth=0.9)
             told.append(f"{words.plain(name)} " + ", ".join(f"{bands[x]} {words.figure(s.value)}" for x, s in places))
-        axes.set_xticks(range(len(bands)), bands)
-        axes.set_xlabel(f"training interactions of the {curve.who}")
+        rows = {band: max(s[band].rows or 0 for s in curve.scores.values() if band in s) for band in bands}
+        axes.set_xticks(range(len(bands)), [f"{band}\n{words.short(rows[band])}" for band in bands])
+        axes.set_xlabel(f"training interactions of the {curve.who}, and below them test rows")
         axes.set_title(f"{words.plain(curve.task)}: {_with_direction(comparison)}")
         axes.legend(fontsize=7)
         return plot.svg(f"Lines: {words.metric(curve.metric)} by interactions of the {curve.who}. {'; '.join(told)}.")

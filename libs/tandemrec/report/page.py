@@ -1,5 +1,6 @@
 """The report: one HTML file that asks no other host for anything. What is known goes in, what is not is said so."""
 
+from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from tandemrec.report.intake import intakes, judgements, rejections
 from tandemrec.report.learning import learning
 from tandemrec.report.people import people, recommending_run, spread
 from tandemrec.report.reproduce import libraries, settings_text
-from tandemrec.report.scores import MODEL, at_cutoff, comparisons, curves, expectations, headlines, models
+from tandemrec.report.scores import MODEL, at_cutoff, comparisons, curves, distinct, expectations, headlines, models
 from tandemrec.report.tables import listed
 from tandemrec.report.traffic import traffic
 
@@ -44,7 +45,7 @@ def template(name: str) -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    names = ("count", "figure", "share", "duration", "size", "moment", "day", "metric", "plain", "visible")
+    names = ("count", "figure", "share", "duration", "size", "moment", "day", "metric", "plain", "signed", "visible")
     environment.filters |= {name: getattr(words, name) for name in names}
     return environment.get_template(name)
 
@@ -96,19 +97,21 @@ def _learned(found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
 
 def _worth(lake: Lake, found: dict[str, runs.Run], settings: Settings) -> dict[str, Any]:
     run_id = found["train"].run_id if "train" in found else None
-    compared = comparisons(lake, run_id, settings.tasks)
+    compared = distinct(comparisons(lake, run_id, settings.tasks))
     names = models(compared)
+    of_tasks = {name: [c for c in compared if c.task == name] for name in dict.fromkeys(c.task for c in compared)}
     ranked = [task.name for task in settings.tasks if task.kind == "next_item"]
     ranking = [c for task in ranked for c in at_cutoff(compared, task)]
-    others = [t.name for t in settings.tasks if t.name not in ranked and any(c.task == t.name for c in compared)]
+    others = [name for name in of_tasks if name not in ranked]
     return {
-        "comparisons": compared,
+        "of_tasks": {name: (found, models(found)) for name, found in of_tasks.items()},
         "models": names,
+        "standings": Counter(score.standing for c in compared for score in c.scores.values()),
+        "behind": [c for c in compared if c.baselines("behind")],
         "model": MODEL,
-        "losses": [c for c in compared if c.lost_to],
         "ranking_plot": model_plots.ranking(ranking, names) if ranking else None,
         "experience": [model_plots.experience(curve, names) for curve in curves(lake, run_id, settings.tasks)],
-        "task_plots": [model_plots.task_metrics(t, [c for c in compared if c.task == t], names) for t in others],
+        "task_plots": [model_plots.task_metrics(name, of_tasks[name], names) for name in others],
         "expectations": expectations(compared, settings.tasks),
         "headlines": headlines(compared, settings.tasks),
         "resamples": settings.evaluate.resamples,

@@ -1,6 +1,6 @@
 """What users did and what they are recommended, with titles: for the page and for `show recommendations`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow.compute as pc
 
 from tandemrec.lake import Lake
-from tandemrec.report.interest import Profile, profiles
+from tandemrec.report.interest import Profile, profiles, terms_of_items
 from tandemrec.report.scan import count_by
 from tandemrec.report.words import visible
 
 TITLE_LENGTH = 90
+REASON_LENGTH = 48  # of a title in a reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,16 +109,27 @@ def people(
     # An item may be a reason though it stands beyond the contacts shown.
     shown = {item for user in done.values() for item in list(user)[:contacts]}
     shown |= {row["item_id"] for row in picked} | {_because(row["reason"]) for row in picked}
-    items = _items(lake, shown)
+    titles, categories = _described(lake, shown)
     return [
         Person(
             user_id=user_id,
             items=len(done.get(user_id, {})),
             contacts=[
-                Contact(item_id=item, title=_title(items, item), did=", ".join(did), last=last)
+                Contact(item_id=item, title=_title(titles, item), did=", ".join(did), last=last)
                 for item, (did, last) in list(done.get(user_id, {}).items())[:contacts]
             ],
-            picks=[_pick(row, items) for row in picked if row["user_id"] == user_id],
+            picks=[
+                Pick(
+                    rank=row["rank"],
+                    item_id=row["item_id"],
+                    title=_title(titles, row["item_id"]),
+                    category=visible(categories.get(row["item_id"], ""), TITLE_LENGTH),
+                    score=row["score"],
+                    reason=_reason(row, done.get(user_id, {}), titles),
+                )
+                for row in picked
+                if row["user_id"] == user_id
+            ],
             profile=known.get(user_id),
         )
         for user_id in user_ids
@@ -158,28 +170,31 @@ def _picked(lake: Lake, user_ids: Sequence[str], run_id: str | None, picks: int)
     return picked
 
 
-def _items(lake: Lake, item_ids: Iterable[str]) -> dict[str, dict[str, Any]]:
+def _described(lake: Lake, item_ids: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Titles and categories. An item without a title is told by its identifier and what its reviews name."""
     wanted = sorted(filter(None, item_ids))
     if not wanted or not lake.exists("items"):
-        return {}
-    rows = lake.read("items", ["item_id", "title", "category"], where=pc.field("item_id").isin(wanted))
-    return {row["item_id"]: row for row in rows.to_pylist()}
+        return {}, {}
+    found = lake.read("items", ["item_id", "title", "category"], where=pc.field("item_id").isin(wanted)).to_pylist()
+    named = terms_of_items(lake, [row["item_id"] for row in found if not row["title"]])
+    titles = {item: f"{item} ({', '.join(terms)})" for item, terms in named.items()}
+    titles |= {row["item_id"]: row["title"] for row in found if row["title"]}
+    return titles, {row["item_id"]: " › ".join(row["category"] or []) for row in found}
 
 
-def _title(items: dict[str, dict[str, Any]], item_id: str) -> str:
-    return visible(items.get(item_id, {}).get("title") or item_id, TITLE_LENGTH)
+def _title(titles: Mapping[str, str], item_id: str, limit: int = TITLE_LENGTH) -> str:
+    return visible(titles.get(item_id, item_id), limit)
 
 
-def _pick(row: dict[str, Any], items: dict[str, dict[str, Any]]) -> Pick:
+def _reason(row: dict[str, Any], done: Mapping[str, tuple[list[str], datetime]], titles: Mapping[str, str]) -> str:
+    """In words. What the user did with the nearest item is told, since it need not have been liked."""
     because = _because(row["reason"])
-    return Pick(
-        rank=row["rank"],
-        item_id=row["item_id"],
-        title=_title(items, row["item_id"]),
-        category=visible(" › ".join(items.get(row["item_id"], {}).get("category") or []), TITLE_LENGTH),
-        score=row["score"],
-        reason=f"because you liked {_title(items, because)}" if because else "popular with everybody",
-    )
+    if not because:
+        return "popular with everybody"
+    did = ", ".join(done[because][0]) if because in done else ""
+    if because == row["item_id"]:
+        return f"known already: {did}" if did else "known already"
+    return f"close to {_title(titles, because, REASON_LENGTH)}" + (f": {did}" if did else "")
 
 
 def _because(reason: str | None) -> str:

@@ -1,29 +1,55 @@
 """The model against its baselines: who is better in what, and whether what is expected of the model holds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow.compute as pc
 
 from tandemrec.config import Task
 from tandemrec.lake import Lake
-from tandemrec.report.words import figure, metric, plain
+from tandemrec.metrics import direction
+from tandemrec.report.words import figure, metric, plain, signed
 
 MODEL = "tandemrec"
-LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
 HEADLINE_CUTOFF = 10
 SENTIMENT_F1 = 0.8
 
 
+Standing = Literal["ahead", "level", "behind"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """A figure with its 95% interval, where it has one, and the rows or users it rests on."""
+    """A figure with its 95% interval, where it has one, and the rows or users it rests on. `lead` of a baseline is how
+    much better the model is on the same rows, whichever way the metric goes.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
     rows: int | None = None
+    lead: float | None = None
+    lead_low: float | None = None
+    lead_high: float | None = None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> "Score":
+        """From a row of gold.metrics."""
+        return cls(**{name: row[name] for name in cls.__dataclass_fields__})
+
+    @property
+    def standing(self) -> Standing | None:
+        """Of the model against this baseline: level where the interval of the lead holds 0, None where no lead was
+        measured. Without an interval the sign of the lead decides.
+        """
+        if self.lead is None:
+            return None
+        low = self.lead if self.lead_low is None else self.lead_low
+        high = self.lead if self.lead_high is None else self.lead_high
+        if low > 0:
+            return "ahead"
+        return "behind" if high < 0 else "level"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +61,7 @@ class Comparison:
     scores: dict[str, Score] = field(default_factory=dict)
 
     def better(self, a: float, b: float) -> bool:
-        return a < b if self.metric.partition("@")[0] in LOWER_IS_BETTER else a > b
+        return direction(self.metric) * a > direction(self.metric) * b
 
     @property
     def best(self) -> frozenset[str]:
@@ -43,26 +69,18 @@ class Comparison:
         values = {name: score.value for name, score in self.scores.items()}
         return frozenset(n for n, v in values.items() if not any(self.better(other, v) for other in values.values()))
 
-    @property
-    def lost_to(self) -> list[str]:
-        """The baselines that beat the model."""
-        if MODEL not in self.scores:
-            return []
-        ours = self.scores[MODEL].value
-        return [name for name, score in self.scores.items() if self.better(score.value, ours)]
+    def baselines(self, standing: Standing) -> list[str]:
+        """Those that the model is ahead of, level with, or behind."""
+        return [name for name, score in self.scores.items() if score.standing == standing]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What is expected of the model; `holds` is None where nothing was measured."""
+    """What is expected of the model. It is not shown where the interval allows both answers."""
 
     text: str
-    holds: bool | None
+    answer: Literal["yes", "no", "not shown", "not measured"]
     because: str
-
-    @property
-    def answer(self) -> str:
-        return {True: "yes", False: "no", None: "not measured"}[self.holds]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +107,19 @@ def comparisons(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[C
     for row in rows:
         key = (row["task"], row["metric"])
         comparison = found.setdefault(key, Comparison(task=key[0], metric=key[1]))
-        comparison.scores[row["model"]] = Score(**{name: row[name] for name in ("value", "low", "high", "rows")})
+        comparison.scores[row["model"]] = Score.of(row)
     return list(found.values())
+
+
+def distinct(found: Sequence[Comparison]) -> list[Comparison]:
+    """Without recall@k where it is HR@k for every model: where each query asks for one item."""
+    values = {(c.task, c.metric): {name: score.value for name, score in c.scores.items()} for c in found}
+
+    def twin(c: Comparison) -> bool:
+        name, _, cutoff = c.metric.partition("@")
+        return name == "recall" and values.get((c.task, f"hr@{cutoff}")) == values[c.task, c.metric]
+
+    return [c for c in found if not twin(c)]
 
 
 def curves(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[Curve]:
@@ -103,7 +132,7 @@ def curves(lake: Lake, run_id: str | None, tasks: Sequence[Task]) -> list[Curve]
         who, _, band = row["split"].removeprefix("test, ").partition(" ")
         curve = found.setdefault((row["task"], who), Curve(task=row["task"], who=who, metric=row["metric"]))
         of_model = curve.scores.setdefault(row["model"], {})
-        of_model[band] = Score(**{name: row[name] for name in ("value", "low", "high", "rows")})
+        of_model[band] = Score.of(row)
     return [curve for curve in found.values() if len(curve.bands) > 1]
 
 
@@ -133,7 +162,7 @@ def expectations(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Exp
     expected.append(
         Expectation(
             text=f"sentiment F1 above {SENTIMENT_F1}",
-            holds=score.value > SENTIMENT_F1 if score else None,
+            answer=("yes" if score.value > SENTIMENT_F1 else "no") if score else "not measured",
             because=figure(score.value) if score else "no F1 of a task named sentiment",
         )
     )
@@ -171,12 +200,14 @@ def _one(found: Sequence[Comparison], task: str, name: str) -> Comparison | None
 
 def _beats(ndcg: Comparison | None, baseline: str, text: str) -> Expectation:
     if ndcg is None or MODEL not in ndcg.scores or baseline not in ndcg.scores:
-        return Expectation(text=text, holds=None, because=f"no NDCG of both the model and {plain(baseline)}")
+        return Expectation(text=text, answer="not measured", because=f"no NDCG of both the model and {plain(baseline)}")
     ours, theirs = ndcg.scores[MODEL], ndcg.scores[baseline]
     because = f"{metric(ndcg.metric)} {figure(ours.value)} against {figure(theirs.value)}"
-    if ours.low is not None and ours.high is not None and ours.low <= theirs.value <= ours.high:
-        because += f", which lies within the model's 95% interval ({figure(ours.low)} to {figure(ours.high)})"
-    return Expectation(text=text, holds=ours.value > theirs.value, because=because)
+    if theirs.lead_low is not None and theirs.lead_high is not None:
+        because += f", a lead of {signed(theirs.lead)} ({signed(theirs.lead_low)} to {signed(theirs.lead_high)})"
+    answers: dict[Standing | None, Literal["yes", "no", "not shown"]]
+    answers = {"ahead": "yes", "behind": "no", "level": "no" if ours.value <= theirs.value else "not shown"}
+    return Expectation(text=text, answer=answers.get(theirs.standing, "not measured"), because=because)
 
 
 def _cutoff(name: str) -> int:

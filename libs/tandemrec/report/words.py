@@ -50,6 +50,20 @@ def day(when: datetime | None) -> str:
     return "no date" if when is None or when.year == 1970 else f"{when:%Y-%m-%d}"
 
 
+def short(number: int) -> str:
+    """A count in a few characters: 950, 1.2k, 34k, 5.6M."""
+    for unit, size_ in (("M", 1_000_000), ("k", 1_000)):
+        if number >= size_:
+            amount = number / size_
+            return f"{amount:.1f}{unit}" if amount < 9.95 else f"{amount:.0f}{unit}"
+    return str(number)
+
+
+def signed(value: float | None) -> str:
+    """A difference with its sign."""
+    return "" if value is None else f"{value:+.4f}"
+
+
 def metric(name: str) -> str:
     """`ndcg@10` as the literature writes it: NDCG@10."""
     base, at, cutoff = name.partition("@")

@@ -1,0 +1,70 @@
+"""What the report says of leads over baselines, and of items and reasons, on lakes of a few rows."""
+
+from html_page import Page
+from test_report import START, fill, metric, origin, record, settings_for
+
+from tandemrec.report import render
+from tandemrec.report.people import people
+from tandemrec.report.scores import Comparison, Score, comparisons, distinct, expectations
+from tandemrec.report.summary import summary_lines
+
+
+def test_a_model_that_is_beaten_is_told_so(lake, tmp_path):
+    record(lake, "train", 1, {}, run_id="model-2")
+    fill(lake, "metrics", metric("next_item", "ndcg@10", tandemrec=0.05, popularity=0.06, matrix_factorisation=0.05)
+         + metric("sentiment", "f1", tandemrec=0.8))  # fmt: skip
+    settings = settings_for(lake, tmp_path)
+    because = "NDCG@10 0.0500 against 0.0600, a lead of -0.0100 (-0.0130 to -0.0070)"
+    assert f"beats popularity: no ({because})" in summary_lines(settings)
+    answers = [e.answer for e in expectations(comparisons(lake, "model-2", settings.tasks), settings.tasks)]
+    assert answers == ["no", "no", "no"]  # as good as is not better
+    assert f"beats popularity no {because}" in Page(render(lake, settings)).text
+
+
+def test_a_lead_within_its_interval_is_not_shown_to_be_one(lake, tmp_path):
+    record(lake, "train", 1, {}, run_id="model-2")
+    fill(lake, "metrics", metric("next_item", "ndcg@10", tandemrec=0.052, popularity=0.05))
+    settings = settings_for(lake, tmp_path)
+    found = comparisons(lake, "model-2", settings.tasks)
+    assert expectations(found, settings.tasks)[0].answer == "not shown"
+    page = Page(render(lake, settings)).text
+    assert "the model is ahead in 0, level in 1 and behind in 0" in page and "level with popularity 0.0500" in page
+
+
+def test_recall_that_is_the_hit_rate_is_told_once():
+    def one(name: str, **values: float) -> Comparison:
+        return Comparison(task="next", metric=name, scores={m: Score(value=v) for m, v in values.items()})
+
+    same = [one("hr@5", a=0.1, b=0.2), one("recall@5", a=0.1, b=0.2)]
+    other = [one("hr@10", a=0.1, b=0.2), one("recall@10", a=0.1, b=0.1)]
+    assert distinct(same + other) == [same[0], *other]
+
+
+def test_an_item_without_a_title_is_told_by_what_its_reviews_name(lake):
+    """Of item a both reviews name `pedal`, which few users do, and `good`, which all do; one names `amp`."""
+    fill(lake, "items", [{"item_id": item, "title": None} for item in "abc"])
+    fill(lake, "users_vocabulary", [{"user_id": f"u{n}", "user_index": n + 1} for n in range(9)])
+    vocabulary = {"good": 9, "pedal": 2, "amp": 2, "rare": 1}
+    fill(lake, "terms_vocabulary", [
+        {"term": term, "term_index": n + 1, "users": users} for n, (term, users) in enumerate(vocabulary.items())
+    ])  # fmt: skip
+    said = {"h1": [1, 2, 3], "h2": [1, 2], "h3": [4], "h4": None}
+    fill(lake, "texts_vocabulary", [{"text_hash": h, "text_index": n + 1} for n, h in enumerate(said)])
+    fill(lake, "text_terms", [
+        {"text_index": n + 1, "terms": terms} for n, terms in enumerate(said.values()) if terms
+    ])  # fmt: skip
+    fill(lake, "reviews", [
+        {"review_id": h, "user_id": "u1", "item_id": item, "rating": 2.0, "review_time": START, "text": h,
+         "clean_text": h, "text_hash": h, "language": "en", "tokens": []} | origin(n)
+        for n, (h, item) in enumerate({"h1": "a", "h2": "a", "h3": "b", "h4": "c"}.items())
+    ])  # fmt: skip
+    reasons = {"b": "because:a", "a": "because:a", "c": "because:gone"}
+    fill(lake, "recommendations", [
+        {"run_id": "r", "user_id": "u1", "rank": n + 1, "item_id": item, "score": 1.0, "reason": why,
+         "model_version": "1"} for n, (item, why) in enumerate(reasons.items())
+    ])  # fmt: skip
+    (person,) = people(lake, ["u1"], "r", positives=["review"], contacts=3, picks=3)
+    assert {c.item_id: c.title for c in person.contacts} == {"a": "a (pedal, amp, good)", "b": "b (rare)", "c": "c"}
+    assert [pick.reason for pick in person.picks] == [
+        "close to a (pedal, amp, good): review 2★", "known already: review 2★", "close to gone"
+    ]  # fmt: skip
