@@ -224,6 +224,7 @@ def test_losses_are_told(full, page):
     lake, settings = full
     """Of 15 figures of baselines: MRR of the factorisation, 4% to either side, is level, so is its NDCG@5."""
     assert "the model is ahead in 10, level in 3 and behind in 2." in page.text
+    assert "Without a figure here: ease (left out above 12,000 items), tfidf." in page.text
     assert "Behind: next item HR@5 (matrix factorisation), rating RMSE (bias)." in page.text
     assert "lead +0.0002 to +0.0062" in page.text and "lead -0.0079 to -0.0019" in page.text
     found = comparisons(lake, "model-2", settings.tasks)

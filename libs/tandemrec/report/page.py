@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 import tandemrec
 from tandemrec.config import Settings
+from tandemrec.evaluate.ease import LARGEST
 from tandemrec.lake import Lake, runs
 from tandemrec.report import data_plots, model_plots, words
 from tandemrec.report.intake import intakes, judgements, rejections
@@ -106,6 +107,8 @@ def _worth(lake: Lake, found: dict[str, runs.Run], settings: Settings) -> dict[s
     return {
         "of_tasks": {name: (found, models(found)) for name, found in of_tasks.items()},
         "models": names,
+        "silent": [name for name in settings.evaluate.baselines if name not in names],
+        "largest_of_ease": LARGEST,
         "standings": Counter(score.standing for c in compared for score in c.scores.values()),
         "behind": [c for c in compared if c.baselines("behind")],
         "model": MODEL,
