@@ -288,9 +288,12 @@ def _fifty_steps(root: Path, path: Path, methods: list[str]) -> None:
     found = {}
     for method in methods:
         balance, _, where = method.partition(" ")
-        steps = {"batch_size": 40, "optimizer": "sgd", "learning_rate": 0.05, "clip_norm": 1.0}
+        # Where tasks contradict each other CAGrad makes some 10 to 100 times the rounding of its gradients: it divides by
+        # the length of a sum that is nearly 0. With steps of .05 the workers part by 7e-5 after 50.
+        steps = {"batch_size": 40, "optimizer": "sgd", "learning_rate": 0.02, "clip_norm": 1.0}
         settings = loop(balance={"method": balance}, mixup={"where": where} if where else None, **steps)
         model = model_of(sizes, tasks, width=4, tower=[], dropout=0.0, id_dropout=0.0, **bottoms)
+        before = torch.cat([p.detach().flatten() for p in model.parameters()])
         training = Training(model, data, settings, seed=5)
         for _ in range(-(-STEPS // -(-len(data.train) // 40))):
             training.run_epoch()
@@ -298,6 +301,7 @@ def _fifty_steps(root: Path, path: Path, methods: list[str]) -> None:
         found[method] = {
             "parameters": torch.cat([p.detach().flatten().double() for p in parameters]).tolist(),
             "curve": [[entry["losses"], entry["valid"]] for entry in training.progress.curve],
+            "moved": (torch.cat([p.detach().flatten() for p in model.parameters()]) - before).abs().max().item(),
         }
     path.write_text(json.dumps(found))
 
@@ -319,6 +323,7 @@ def test_two_workers_with_half_a_batch_each_are_one_with_the_whole(root, tmp_pat
     )
     assert first == second
     for method, expected in alone.items():
+        assert expected["moved"] > 0.1, method
         np.testing.assert_allclose(first[method]["parameters"], expected["parameters"], atol=1e-5, err_msg=method)
         for (losses, valid), (whole, whole_valid) in zip(first[method]["curve"], expected["curve"], strict=True):
             assert losses == pytest.approx(whole, abs=1e-4), method
