@@ -288,8 +288,8 @@ def _fifty_steps(root: Path, path: Path, methods: list[str]) -> None:
     found = {}
     for method in methods:
         balance, _, where = method.partition(" ")
-        # Where tasks contradict each other CAGrad makes some 10 to 100 times the rounding of its gradients: it divides by
-        # the length of a sum that is nearly 0. With steps of .05 the workers part by 7e-5 after 50.
+        # Where tasks contradict each other CAGrad divides by the length of a sum that is nearly 0, which makes rounding
+        # 10 to 100 times what it was: with steps of .05 the workers part by 7e-5 after 50.
         steps = {"batch_size": 40, "optimizer": "sgd", "learning_rate": 0.02, "clip_norm": 1.0}
         settings = loop(balance={"method": balance}, mixup={"where": where} if where else None, **steps)
         model = model_of(sizes, tasks, width=4, tower=[], dropout=0.0, id_dropout=0.0, **bottoms)
