@@ -18,12 +18,13 @@ from tandemrec.config import Settings
 from tandemrec.config.sources import SPLITS
 from tandemrec.evaluate import (
     BASELINES,
+    LEGEND,
     Array,
     Measured,
     Predictions,
     Problem,
     by_experience,
-    comparison_table,
+    comparison_tables,
     measure,
 )
 from tandemrec.lake import Lake
@@ -75,7 +76,10 @@ def run(settings: Settings) -> Figures:
         of_parts += by_experience(name, predictions, problem, ours=ours, **how)
         ours = predictions if name == MODEL else ours
     _record(lake, trained.run_id, [*figures, *of_parts])
-    console.table(comparison_table(figures))
+    for table in comparison_tables(figures):
+        console.table(table)
+    if any(figure.lead_low is not None for figure in figures):
+        console.line(LEGEND)
     return _by_model(figures)
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from sklearn.linear_model import Ridge
 
 from tandemrec.config import EvaluateSettings, Task
-from tandemrec.evaluate import BASELINES, Predictions, Problem, by_experience, comparison_table, measure, query_ids
+from tandemrec.evaluate import BASELINES, Predictions, Problem, by_experience, comparison_tables, measure, query_ids
 from tandemrec.evaluate.ease import LARGEST, ease_ranks, item_weights
 from tandemrec.evaluate.experience import BANDS
 
@@ -255,23 +255,21 @@ def test_every_numpy_baseline_is_one_that_the_settings_know():
     assert set(known) == {*BASELINES, "matrix_factorisation"}
 
 
-def test_the_table_leaves_a_cell_empty_where_a_model_has_no_figure():
+def test_a_task_has_a_table_of_the_models_that_answer_it():
     test = rows([1, 2], [1, 1], rating=[4, 2], click=[1, 0])
-    answers = {
-        "tandemrec": {"rating": np.array([4.0, 3.0]), "click": np.array([0.9, 0.1])},
-        "bias": {"rating": np.array([4.0, 2.0])},
-    }
+    ours = {"rating": np.array([4.0, 3.0]), "click": np.array([0.9, 0.1])}
+    answers = {"tandemrec": ours, "bias": {"rating": np.array([4.0, 2.0])}, "far": {"rating": np.array([8.0, 9.0])}}
     figures = []
     for model, scores in answers.items():
-        figures += measure(
-            model, Predictions(scores=scores), test, [RATING, CLICK], split="time", settings=SETTINGS, seed=1
-        )
+        of = None if model == "tandemrec" else Predictions(scores=ours)
+        how = {"split": "time", "settings": SETTINGS, "seed": 1, "ours": of}
+        figures += measure(model, Predictions(scores=scores), test, [RATING, CLICK], **how)
     console = Console(width=120, file=io.StringIO())
-    console.print(comparison_table(figures))
+    console.print(*comparison_tables(figures))
     lines = [line.split() for line in console.file.getvalue().splitlines()]
-    assert lines[0] == ["task", "metric", "tandemrec", "bias"]
-    assert lines[1] == ["rating", "rmse", "0.7071", "0.0000"]
-    assert lines[3] == ["click", "accuracy", "1.0000"]
+    assert lines[0] == ["rating", "tandemrec", "bias", "far"]
+    assert lines[1] == ["rmse", "0.7071", "0.0000▼", "5.7009▲"]
+    assert lines[3:5] == [["click", "tandemrec"], ["accuracy", "1.0000"]]
 
 
 def test_names_of_metrics_are_whole_on_a_narrow_terminal():
@@ -279,9 +277,9 @@ def test_names_of_metrics_are_whole_on_a_narrow_terminal():
     answers = Predictions(scores={"click": np.array([0.9, 0.1])})
     figures = []
     for model in ("tandemrec", "popularity", "majority", "matrix_factorisation", "bias", "ease", "tfidf"):
-        figures += measure(model, answers, test, [CLICK], split="time", settings=SETTINGS, seed=1)
+        figures += measure(model, answers, test, [CLICK], split="time", settings=SETTINGS, seed=1, ours=answers)
     console = Console(width=80, file=io.StringIO())
-    console.print(comparison_table(figures))
+    console.print(*comparison_tables(figures))
     text = console.file.getvalue()
     assert "accuracy" in text and "precision" in text and "log_loss" in text
     assert "…" not in text

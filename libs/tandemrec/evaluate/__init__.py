@@ -5,17 +5,18 @@ from tandemrec.evaluate.compare import Measured, measure
 from tandemrec.evaluate.experience import by_experience
 from tandemrec.evaluate.problem import Array, Predictions, Problem, Rows
 from tandemrec.evaluate.protocol import query_ids
-from tandemrec.evaluate.table import comparison_table
+from tandemrec.evaluate.table import LEGEND, comparison_tables
 
 __all__ = [
     "BASELINES",
+    "LEGEND",
     "Array",
     "Measured",
     "Predictions",
     "Problem",
     "Rows",
     "by_experience",
-    "comparison_table",
+    "comparison_tables",
     "measure",
     "query_ids",
 ]

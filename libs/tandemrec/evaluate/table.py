@@ -1,6 +1,6 @@
 """The comparison as a person reads it on a terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
@@ -8,31 +8,26 @@ from tandemrec.evaluate.compare import Measured
 from tandemrec.metrics import direction
 
 AHEAD, BEHIND = "▲", "▼"
+LEGEND = f"{AHEAD} TandemRec is ahead of this baseline, {BEHIND} behind; without a mark: level"
 
 
-def comparison_table(figures: Sequence[Measured]) -> Table:
-    """A row for each task and metric, a column for each model, in the order of the figures; the best is bold. A mark at
-    a baseline's figure says that TandemRec is ahead of it, or behind, beyond the interval of the difference.
+def comparison_tables(figures: Sequence[Measured]) -> Iterator[Table]:
+    """A table a task: a row for each metric, a column for each model that has any, in the order of the figures; the
+    best is bold. A mark at a baseline's figure says that TandemRec is ahead of it, or behind, beyond the interval of
+    the difference.
     """
-    models = list(dict.fromkeys(figure.model for figure in figures))
-    found: dict[tuple[str, str], dict[str, Measured]] = {}
-    for figure in figures:
-        found.setdefault((figure.task, figure.metric), {})[figure.model] = figure
-    table = Table("task", "metric", *(model.replace("_", "\n") for model in models), box=None, pad_edge=False)
-    for column in table.columns[:2]:
-        column.no_wrap = True  # where room is short the names of models give way, not those of metrics
-    for column in table.columns[2:]:
-        column.justify, column.overflow = "right", "fold"
-    shown = ""
-    for (task, metric), by_model in found.items():
-        best = (max if direction(metric) > 0 else min)(figure.value for figure in by_model.values())
-        cells = [_cell(by_model.get(model), best) for model in models]
-        table.add_row("" if task == shown else task, metric, *cells)
-        shown = task
-    if any(_mark(figure).strip() for figure in figures):
-        table.caption = f"{AHEAD} TandemRec is ahead of this baseline, {BEHIND} behind; no mark: level (95% interval)"
-        table.caption_justify = "left"
-    return table
+    for task in dict.fromkeys(figure.task for figure in figures):
+        of_task = [figure for figure in figures if figure.task == task]
+        models = list(dict.fromkeys(figure.model for figure in of_task))
+        table = Table(task, *(model.replace("_", "\n") for model in models), box=None, pad_edge=False)
+        table.columns[0].no_wrap = True  # where room is short the names of models give way, not those of metrics
+        for column in table.columns[1:]:
+            column.justify, column.overflow = "right", "fold"
+        for metric in dict.fromkeys(figure.metric for figure in of_task):
+            by_model = {figure.model: figure for figure in of_task if figure.metric == metric}
+            best = (max if direction(metric) > 0 else min)(figure.value for figure in by_model.values())
+            table.add_row(metric, *(_cell(by_model.get(model), best) for model in models))
+        yield table
 
 
 def _cell(figure: Measured | None, best: float) -> str:
