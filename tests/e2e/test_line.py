@@ -65,6 +65,21 @@ def test_a_forced_rerun_of_predict_and_publish_changes_no_row(line):
     assert all(v == 0 for v in _changes(runs.latest(lake, "publish").figures))
 
 
+def test_each_baseline_has_the_models_lead_over_it(line):
+    """Direction and subtraction, from the two values alone; the interval lies around it."""
+    rows = [row for row in Lake(load_settings(line).lake.root).read("metrics").to_pylist() if row["model"] != "quality"]
+    key = ("run_id", "split", "task", "metric")
+    ours = {tuple(row[k] for k in key): row["value"] for row in rows if row["model"] == "tandemrec"}
+    assert all(row["lead"] is None for row in rows if row["model"] == "tandemrec")
+    compared = [row for row in rows if row["model"] != "tandemrec" and tuple(row[k] for k in key) in ours]
+    assert {row["model"] for row in compared} >= {"popularity", "matrix_factorisation", "ease", "tfidf"}
+    for row in compared:
+        lower = row["metric"] in ("rmse", "mae", "log_loss")
+        lead = (ours[tuple(row[k] for k in key)] - row["value"]) * (-1 if lower else 1)
+        assert row["lead"] == pytest.approx(lead, abs=1e-9), row
+        assert row["lead_low"] - 1e-9 <= row["lead"] <= row["lead_high"] + 1e-9, row
+
+
 def test_the_report_stands_alone_and_the_commands_answer(line, capsys):
     settings = load_settings(line)
     html = Path(settings.report.path).read_text()

@@ -118,6 +118,16 @@ def test_a_lead_is_that_over_a_baseline_on_the_same_rows_whichever_way_the_metri
     assert swapped["rating", "rmse"].lead_high < 0 and swapped["next_item", "ndcg@3"].lead_high < 0
 
 
+def test_intervals_end_where_the_metric_does():
+    label, score = np.ones(30), np.full(30, 0.9)
+    label[0], score[1] = 0, 0.1
+    test = rows(np.arange(30), np.ones(30), click=label)
+    figures = measure("m", Predictions(scores={"click": score}), test, [CLICK], split="time", settings=SETTINGS, seed=1)
+    assert {f.metric for f in figures if f.high == 1.0} >= {"precision", "recall", "f1"}
+    assert all(0 <= f.low <= f.value <= f.high for f in figures)
+    assert max(f.high for f in figures if f.metric != "log_loss") == 1.0
+
+
 def test_popularity_ranks_are_those_of_a_brute_force_count():
     random = np.random.default_rng(3)
     interactions = random.integers(0, 6, size=31)  # many ties, some items unseen in training
@@ -302,6 +312,12 @@ class TestExperience:
             scores={"rating": np.array([1.0, 4, 3, 1]), "sentiment": np.ones(4)},
         )
         figures = by_experience("m", answers, problem, split="time", settings=SETTINGS, seed=1)
+        assert {f.lead for f in figures} == {None}
+        better = Predictions(ranks={"next_item": np.array([0, 1, 1, 0])}, scores={"rating": np.array([1.0, 2, 4, 3])})
+        leads = by_experience("m", answers, problem, split="time", settings=SETTINGS, seed=1, ours=better)
+        told = {(f.task, f.split): f.lead for f in leads}
+        assert told["next_item", "test, user 0"] == 0.5 and told["rating", "test, user 1-2"] == 2.0
+        assert told["rating", "test, item 1-2"] == -1.0
         found = {(f.task, f.metric, f.split.removeprefix("test, ")): (round(f.value, 6), f.rows) for f in figures}
         assert found == {
             ("next_item", "ndcg@10", "user 0"): (0.5, 1),
