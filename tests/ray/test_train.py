@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+import ray
 from small_lake import ENCODER, small_lake
 
 from ray_train import train
@@ -220,3 +221,13 @@ class TestRefusals:
         small_lake(tmp_path)
         with pytest.raises(ConfigError, match=r"train.workers is 4 with 1 threads each, expected at most 2 threads"):
             train.run(settings_for(tmp_path, workers=4))
+
+
+def test_threads_that_wait_do_not_spin_for_long():
+    """Read by libgomp when torch is loaded, so it has to stand in the environment of workers too."""
+
+    @ray.remote(num_cpus=0)
+    def spins() -> str | None:
+        return os.environ.get("GOMP_SPINCOUNT")
+
+    assert ray.get(spins.remote()) == os.environ["GOMP_SPINCOUNT"]

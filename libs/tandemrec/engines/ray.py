@@ -15,6 +15,7 @@ os.environ.setdefault("RAY_TRAIN_V2_ENABLED", "1")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # of its C++ part, which writes to our standard error
 
+_OF_WORKERS = ("GOMP_SPINCOUNT",)  # those of our own Ray inherit it
 _CHATTY = ("ray.data", "ray.train", "ray.tune", "ray._private.authentication")
 
 
@@ -40,7 +41,7 @@ def start(settings: RaySettings) -> None:
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.ERROR)
     own = (
-        {}
+        {"runtime_env": {"env_vars": {name: os.environ[name] for name in _OF_WORKERS if name in os.environ}}}
         if settings.address
         else {
             "num_cpus": settings.cpus,  # none: what Ray finds, which heeds the limits of a container

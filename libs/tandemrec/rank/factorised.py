@@ -1,11 +1,13 @@
 """The baseline that a joint model has to beat: matrix factorisation trained alone, one task at a time.
 
 It is given the same rows, candidates and width as the model, ids only, and settings of its own: a baseline that is not
-tuned flatters what is held against it. It stops late, and of some weight decays the best in validation is taken.
+tuned flatters what is held against it. It stops late, and of some weight decays, with the weights averaged or not, the
+best in validation is taken.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -51,7 +53,9 @@ def matrix_factorisation(
         if len(train) == 0 or len(valid) == 0:
             continue
         data = Data(features=features, train=train, valid=valid)
-        model = _best(settings, task.model_copy(update={"ordinal": False, "negatives": None}), users, data)
+        model = _best(
+            settings, task.model_copy(update={"ordinal": False, "negatives": None, "weight": 1.0}), users, data
+        )
         answers = score_examples(model, splits["test"], features, batch_size=settings.evaluate.batch_size)
         scores |= answers.scores
         ranks |= answers.ranks
@@ -67,17 +71,20 @@ def factorisation(task: Task, users: int, items: int, width: int) -> MultiTaskMo
 
 
 def _best(settings: Settings, task: Task, users: int, data: Data) -> Any:
-    """The factorisation of the weight decay that is best in validation."""
+    """The factorisation of the weight decay, with or without averaged weights, that is best in validation."""
     stop_on = f"{task.name}/{STOP_ON[task.kind]}"
     best: tuple[float, Any] | None = None
-    for weight_decay in WEIGHT_DECAYS:
+    averages = sorted({0.0, settings.train.average})  # what suits the model need not suit the baseline
+    for weight_decay, average in product(WEIGHT_DECAYS, averages):
         torch.manual_seed(settings.seed)
         model = factorisation(task, users, len(data.features), settings.model.width)
-        loop = settings.train.model_copy(update=LOOP | {"stop_on": stop_on, "weight_decay": weight_decay})
+        loop = settings.train.model_copy(
+            update=LOOP | {"stop_on": stop_on, "weight_decay": weight_decay, "average": average}
+        )
         progress = fit(model, data, loop, seed=settings.seed)
         value = progress.best_value
         console.line(
-            f"  matrix factorisation, weight decay {weight_decay:g}: {stop_on} {value or 0:.4f} "
+            f"  matrix factorisation, weight decay {weight_decay:g}, average {average:g}: {stop_on} {value or 0:.4f} "
             f"in epoch {progress.best_epoch} of {progress.epoch}"
         )
         if value is not None and (best is None or is_better(stop_on, value, best[0])):
