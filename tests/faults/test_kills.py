@@ -15,12 +15,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import yaml
 
 from tandemrec.cli import main
 from tandemrec.config import load_settings
 from tandemrec.lake import Lake, runs
+from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import run_stage, stage
 from tandemrec.sample import generate
 
@@ -149,6 +151,57 @@ def test_a_killed_driver_leaves_whole_tables_and_a_rerun_makes_those_of_a_quiet_
             assert tables(lake, names) == {table: expected[table] for table in names}
             if name == "clean":
                 assert again == figures
+
+
+PUBLISHED = ("predictions", "recommendations")
+
+
+def stage_answers(lake: Lake, users: int, k: int) -> None:
+    """What predict leaves for publish."""
+    common = {"run_id": "trained", "model_version": "trained/1"}
+    pairs = [{**common, "user_id": f"u{u}", "item_id": "i1", "scores": [("click", u / users)]} for u in range(users)]
+    best = [
+        {**common, "user_id": f"u{u}", "rank": r, "item_id": f"i{r}", "score": 1 / r, "reason": "popular"}
+        for u in range(users)
+        for r in range(1, k + 1)
+    ]
+    for name, found in zip(PUBLISHED, (pairs, best), strict=True):
+        contract = lake.table(f"{name}_staging")
+        lake.overwrite(contract.name, pa.Table.from_pylist(found, arrow_schema(contract)))
+
+
+def test_a_killed_publish_leaves_the_old_answers_or_the_new_ones(spark, tmp_path):
+    """Fewer users and places than before: rows leave as well, so that a half would show."""
+    path = config(tmp_path, tmp_path / "lake")
+    settings = load_settings(path)
+    lake = Lake(settings.lake.root)
+    stage_answers(lake, 500, 10)
+    run_stage(settings, stage("publish"), spark=spark)
+    old = tables(lake, PUBLISHED)
+    stage_answers(lake, 300, 5)
+    shutil.copytree(tmp_path / "lake", tmp_path / "quiet")
+    again = load_settings(config(tmp_path, tmp_path / "quiet"))
+    run_stage(again, stage("publish"), spark=spark)
+    new = tables(Lake(again.lake.root), PUBLISHED)
+    assert {name: len(found) for name, found in new.items()} == {"predictions": 300, "recommendations": 1500}
+    before = runs.latest(lake, "publish")
+    points = [
+        lambda: data_file(lake, "predictions"),  # between write and commit
+        lambda: commit(lake, "predictions", 300),  # between the two tables
+        lambda: commit(lake, "recommendations", 1500),  # before the run is recorded
+    ]
+    for number, point in enumerate(points):
+        process = start("publish", path)
+        try:
+            wait(process, point())
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert runs.latest(lake, "publish") == before, "it was killed too late"
+        for table, found in tables(lake, PUBLISHED).items():
+            assert found in (old[table], new[table]), f"{table} is half published after kill {number}"
+    run_stage(settings, stage("publish"), spark=spark)
+    assert tables(lake, PUBLISHED) == new
 
 
 def test_a_killed_executor_changes_no_table(spark, quiet):
