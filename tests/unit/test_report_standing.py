@@ -3,7 +3,9 @@
 from html_page import Page
 from test_report import START, fill, metric, origin, record, settings_for
 
+from tandemrec.lake import Lake
 from tandemrec.report import render
+from tandemrec.report.interest import terms_of_items
 from tandemrec.report.people import people
 from tandemrec.report.scores import Comparison, Score, comparisons, distinct, expectations
 from tandemrec.report.summary import summary_lines
@@ -63,6 +65,11 @@ def test_an_item_without_a_title_is_told_by_what_its_reviews_name(lake):
         {"run_id": "r", "user_id": "u1", "rank": n + 1, "item_id": item, "score": 1.0, "reason": why,
          "model_version": "1"} for n, (item, why) in enumerate(reasons.items())
     ])  # fmt: skip
+    empty = Lake(f"{lake.root}-empty")
+    fill(empty, "items", [{"item_id": "a", "title": None}])
+    for name in ("reviews", "texts_vocabulary", "text_terms", "terms_vocabulary", "users_vocabulary"):
+        empty.ensure(name)
+    assert terms_of_items(empty, ["a"]) == terms_of_items(empty, []) == {}
     (person,) = people(lake, ["u1"], "r", positives=["review"], contacts=3, picks=3)
     assert {c.item_id: c.title for c in person.contacts} == {"a": "a (pedal, amp, good)", "b": "b (rare)", "c": "c"}
     assert [pick.reason for pick in person.picks] == [

@@ -94,15 +94,15 @@ def terms_of_items(lake: Lake, item_ids: Sequence[str], number: int = 3) -> dict
     for row in reviews:
         named[row["item_id"]].update(terms.get(texts.get(row["text_hash"], 0), []))
     wanted = {term for counts in named.values() for term in counts}
-    where = pc.field("term_index").isin(sorted(wanted))
-    known = {row["term_index"]: row for row in lake.read("terms_vocabulary", where=where).to_pylist()}
+    terms_of = _by_key(lake, "terms_vocabulary", "term_index", "term", wanted)
+    users_of = _by_key(lake, "terms_vocabulary", "term_index", "users", wanted)
     everybody = 1 + lake.info("users_vocabulary").rows
     found = {}
     for item, counts in named.items():
         weights = {
-            known[term]["term"]: times * math.log(everybody / known[term]["users"])
+            terms_of[term]: times * math.log(everybody / users_of[term])
             for term, times in counts.items()
-            if term in known
+            if term in terms_of
         }
         if weights:
             found[item] = sorted(weights, key=lambda term: (-weights[term], term))[:number]
@@ -110,5 +110,7 @@ def terms_of_items(lake: Lake, item_ids: Sequence[str], number: int = 3) -> dict
 
 
 def _by_key(lake: Lake, table: str, key: str, value: str, wanted: set[Any]) -> dict[Any, Any]:
+    if not wanted:
+        return {}
     rows = lake.read(table, [key, value], where=pc.field(key).isin(sorted(wanted))).to_pylist()
     return {row[key]: row[value] for row in rows}
