@@ -20,9 +20,10 @@ from tandemrec.config import ModelSettings, Settings, parse_settings
 from tandemrec.config.learning import INPUTS
 from tandemrec.errors import ConfigError
 from tandemrec.evaluate import Array, Measured, Predictions, Problem
-from tandemrec.evaluate.transfer import direction, shown_metric
+from tandemrec.evaluate.transfer import shown_metric
 from tandemrec.evaluate.warmth import by_warmth
 from tandemrec.learn.validation import refuse_missing_labels
+from tandemrec.metrics import direction
 from tandemrec.pipeline.operations import operation_main
 
 
@@ -77,7 +78,7 @@ def attempt(config: Mapping[str, Any], inputs: str) -> Predictions:
     ranks: dict[str, Array] = {}
     for valid, _, scored in passes(settings, config, seed=settings.seed):
         for task in settings.tasks:
-            value = direction(task) * valid[f"{task.name}/{shown_metric(task)}"]
+            value = direction(shown_metric(task)) * valid[f"{task.name}/{shown_metric(task)}"]
             if value > best.get(task.name, float("-inf")):
                 best[task.name] = value
                 for kept, answered in ((scores, scored.scores), (ranks, scored.ranks)):
