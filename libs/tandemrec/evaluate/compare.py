@@ -1,6 +1,6 @@
 """Predictions and labels -> figures with their intervals, the same for the model and every baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,6 +44,7 @@ def measure(
     settings: EvaluateSettings,
     seed: int,
     ours: Predictions | None = None,
+    wanted: Container[tuple[str, str]] | None = None,
 ) -> list[Measured]:
     """All figures of a model, tasks in the order of the settings; a task without labels or answers has none.
 
@@ -56,6 +57,7 @@ def measure(
         settings: cut-offs and resamples.
         seed: of the intervals; every model is drawn the same resamples.
         ours: of a baseline, TandemRec's answers for the same rows.
+        wanted: tasks and metrics to draw intervals of and to give; default: all.
     """
     figures = []
     draw = Draw(resamples=settings.resamples, seed=seed)
@@ -63,6 +65,8 @@ def measure(
         theirs = metric_values(task, predictions, test, split=split, cutoffs=settings.cutoffs)
         known = {} if ours is None else metric_values(task, ours, test, split=split, cutoffs=settings.cutoffs)
         for metric, values in theirs.items():
+            if wanted is not None and (task.name, metric) not in wanted:
+                continue
             low, high = draw.interval(values, 0, 1 if direction(metric) > 0 else np.inf)
             figure = Measured(
                 model=model,

@@ -50,8 +50,10 @@ def by_experience(
     for name, rows in banded(problem).items():
         asked, answered = part_of(problem.test, rows), rows_of(predictions, rows)
         same = None if ours is None else rows_of(ours, rows)
-        found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed, ours=same)
-        figures += [replace(f, split=f"test, {name}") for f in found if (f.task, f.metric) in wanted]
+        found = measure(
+            model, answered, asked, tasks, split=split, settings=settings, seed=seed, ours=same, wanted=wanted
+        )
+        figures += [replace(figure, split=f"test, {name}") for figure in found]
     return figures
 
 

@@ -44,6 +44,6 @@ def by_warmth(
         rows = np.flatnonzero(chosen)
         if len(rows):
             asked, answered = part_of(problem.test, rows), rows_of(predictions, rows)
-            found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed)
-            figures += [replace(one, split=name) for one in found if (one.task, one.metric) in wanted]
+            found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed, wanted=wanted)
+            figures += [replace(one, split=name) for one in found]
     return figures

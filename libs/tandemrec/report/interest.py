@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from tandemrec.lake import Lake
@@ -94,15 +95,15 @@ def terms_of_items(lake: Lake, item_ids: Sequence[str], number: int = 3) -> dict
     for row in reviews:
         named[row["item_id"]].update(terms.get(texts.get(row["text_hash"], 0), []))
     wanted = {term for counts in named.values() for term in counts}
-    terms_of = _by_key(lake, "terms_vocabulary", "term_index", "term", wanted)
-    users_of = _by_key(lake, "terms_vocabulary", "term_index", "users", wanted)
+    where = pc.field("term_index").isin(pa.array(sorted(wanted), pa.int32()))
+    known = {row["term_index"]: row for row in lake.read("terms_vocabulary", where=where).to_pylist()}
     everybody = 1 + lake.info("users_vocabulary").rows
     found = {}
     for item, counts in named.items():
         weights = {
-            terms_of[term]: times * math.log(everybody / users_of[term])
+            known[term]["term"]: times * math.log(everybody / known[term]["users"])
             for term, times in counts.items()
-            if term in terms_of
+            if term in known
         }
         if weights:
             found[item] = sorted(weights, key=lambda term: (-weights[term], term))[:number]
