@@ -126,9 +126,9 @@ class TestRowValues:
         draw = np.random.default_rng(seed)
         labels = draw.integers(2 if kind == "binary" else 4, size=rows).astype(np.float32)
         if kind == "multiclass":
-            labels[labels == 3] = 4  # a class that no row has, and one that is never predicted
-            scores = draw.dirichlet(np.ones(5), rows) + 0.5 * np.eye(5)[labels.astype(int)]
-            scores[:, 2] = 0.001
+            labels[labels == 3] = 5  # 3 is predicted only, 2 never, and 4 is nowhere
+            scores = draw.dirichlet(np.ones(6), rows) + 0.5 * np.eye(6)[labels.astype(int)]
+            scores[:, [2, 4]] = 0.001
             return labels, scores / scores.sum(1, keepdims=True)
         if kind == "binary":
             return labels, np.round(np.clip(0.3 + 0.3 * labels + draw.normal(0, 0.3, rows), 0.01, 0.99), 1)
