@@ -97,7 +97,7 @@ class TestLoop:
         assert last["valid"]["sentiment/f1"] > 0.9 and last["valid"]["category/accuracy"] > 0.85
         assert last["valid"]["rating/rmse"] < first["valid"]["rating/rmse"] - 0.1
 
-    @pytest.mark.parametrize("network", ["cnn", "rnn"])
+    @pytest.mark.parametrize("network", ["bag", "cnn", "rnn"])
     def test_sentiment_is_learned_from_words_alone(self, data, sizes, network):
         task = Task(name="sentiment", kind="binary", reads=["review"])
         model = model_of(sizes, [task], text=False, bottoms=[network], dropout=0.0)

@@ -71,7 +71,7 @@ class TestModel:
         assert all(torch.equal(found[name], plain[name]) for name in set(plain) - set(ON_TEXTS))
 
     @pytest.mark.parametrize("hidden", [False, True])
-    @pytest.mark.parametrize("bottoms", [["vectors"], ["cnn"], ["vectors", "cnn", "rnn"]], ids=len)
+    @pytest.mark.parametrize("bottoms", [["vectors"], ["cnn"], ["vectors", "bag", "cnn", "rnn"]], ids=len)
     def test_a_mixture_with_itself_and_a_share_of_one_change_nothing(self, hidden, bottoms):
         features = small_features()
         batch = small_batch(features)

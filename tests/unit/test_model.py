@@ -50,7 +50,7 @@ class TestOwnReview:
             for name in told_before:
                 assert not torch.equal(told_before[name], told_after[name]), name
 
-    @pytest.mark.parametrize("bottoms", [["cnn"], ["rnn"], ["vectors", "cnn", "rnn"]])
+    @pytest.mark.parametrize("bottoms", [["bag"], ["cnn"], ["rnn"], ["vectors", "bag", "cnn", "rnn"]])
     def test_other_words_in_its_place_change_what_is_told_of_it_and_nothing_else(self, batch, features, bottoms):
         model = small_model(bottoms=bottoms, words={"buckets": 50, "width": 6, "filters": 4}).eval()
         for row in range(0, ROWS, 3):

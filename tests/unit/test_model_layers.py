@@ -1,6 +1,7 @@
 """One contract for every history encoder and every sharing layer."""
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -120,6 +121,25 @@ class TestTextNetworks(Contract):
 
     def test_no_words_are_zero(self, layer, rows):
         assert (self.answer(layer, rows)[-1] == 0).all()
+
+    def test_a_bag_has_the_means_of_its_words_and_of_its_pairs(self, rows):
+        bag = perturbed(TEXT_NETWORKS["bag"](self.WORDS, WIDTH))
+        found = bag.found(rows[0] * rows[1], rows[1])
+        for row, (words, known) in enumerate(zip(*rows, strict=True)):
+            said = words[known].tolist()
+            pairs = [1 + (one * 116_049_371 + two) % 30 for one, two in pairwise(said)]
+            means = [
+                torch.stack([table.weight[number] for number in numbers]).mean(0) if numbers else torch.zeros(6)
+                for table, numbers in ((bag.words, said), (bag.pairs, pairs))
+            ]
+            torch.testing.assert_close(found[row], torch.cat(means))
+
+    def test_a_bag_in_training_leaves_out_whole_words(self, rows):
+        bag = TEXT_NETWORKS["bag"](WordSettings(buckets=30, width=6, dropout=0.5), WIDTH).train()
+        words = torch.full((400, 1), 3)
+        found = bag.found(words, words > 0)[:, :6]
+        whole = (found == bag.words.weight[3]).all(1)
+        assert ((found == 0).all(1) | whole).all() and 0.4 < whole.float().mean() < 0.6
 
     def test_the_order_of_words_matters(self, layer, rows):
         words, known = (part[5:7] for part in rows)  # 6 words, no padding

@@ -10,7 +10,7 @@ from tandemrec.config.interest import InterestSettings
 
 Kind = Literal["binary", "multiclass", "regression", "next_item"]
 Reads = Literal["user", "item", "review", "row"]
-Bottom = Literal["vectors", "cnn", "rnn"]
+Bottom = Literal["vectors", "bag", "cnn", "rnn"]
 
 METRICS: dict[str, tuple[str, ...]] = {
     "binary": ("accuracy", "precision", "recall", "f1", "auc", "log_loss"),
@@ -122,7 +122,7 @@ class WordSettings(Section):
     longest: int = Field(default=256, ge=8, le=8192, description="words of a text that are read; what follows is not")
     width: int = Field(default=64, ge=4, le=4096, description="of a word's vector")
     filters: int = Field(default=96, ge=1, le=4096, description="cnn: of each height; rnn: states of each direction")
-    dropout: float = Field(default=0.3, ge=0, lt=1)
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="bag learns few texts by heart: there more is better")
 
 
 class FinetuneSettings(Section):
@@ -212,7 +212,7 @@ class ModelSettings(Section):
 
     def words_of(self, tasks: Iterable[Task]) -> WordSettings | None:
         """What to read of words; None where no task does."""
-        read = any("review" in task.reads for task in tasks) and {"cnn", "rnn"} & set(self.bottoms)
+        read = any("review" in task.reads for task in tasks) and set(self.bottoms) - {"vectors"}
         return self.words if read else None
 
     def finetune_of(self, tasks: Iterable[Task]) -> FinetuneSettings | None:
