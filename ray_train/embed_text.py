@@ -48,9 +48,8 @@ def run(settings: Settings) -> Figures:
     identity = embedding_identity(embed)
     threads = _threads(embed)
     lake.ensure("text_vectors")
-    texts = _texts(lake, embed, identity)
-    blocks = _without_vector(texts)
-    total, pending = texts.count(), blocks.count()
+    total, blocks = _without_vector(_texts(lake, embed, identity))
+    pending = blocks.count()
     failures: dict[str, str] = {}
     encoded, started = 0, time.monotonic()
     if pending:
@@ -138,13 +137,14 @@ def _rows_of(files: list[TextFile]) -> pa.Table:
     return rows.filter(pc.is_valid(rows["text_hash"]))
 
 
-def _without_vector(texts: Dataset) -> Dataset:
-    """The texts to encode, in blocks as the actors take them.
+def _without_vector(texts: Dataset) -> tuple[int, Dataset]:
+    """How many texts there are, and those to encode, in blocks as the actors take them.
 
     They are materialised before the actors start: these may hold every core, and a task that feeds them would wait.
+    Nobody holds `texts` afterwards, so that the object store has each text once and not twice.
     """
     pending = texts.map_batches(_unknown, batch_format="pyarrow", batch_size=None)
-    return pending.repartition(target_num_rows_per_block=TEXTS_A_BLOCK).materialize()
+    return texts.count(), pending.repartition(target_num_rows_per_block=TEXTS_A_BLOCK).materialize()
 
 
 def _vectors(blocks: Dataset, embed: EmbedSettings, identity: str, threads: int) -> Dataset:
