@@ -122,7 +122,7 @@ class WordSettings(Section):
     longest: int = Field(default=256, ge=8, le=8192, description="words of a text that are read; what follows is not")
     width: int = Field(default=64, ge=4, le=4096, description="of a word's vector")
     filters: int = Field(default=96, ge=1, le=4096, description="cnn: of each height; rnn: states of each direction")
-    dropout: float = Field(default=0.3, ge=0, lt=1, description="bag learns few texts by heart: there more is better")
+    dropout: float = Field(default=0.3, ge=0, lt=1, description="bag: of whole words too; from few texts .8 was best")
 
 
 class FinetuneSettings(Section):

@@ -58,6 +58,25 @@ class Progress:
         return dict(self.curve[self.best_epoch - 1]["valid"]) if self.best_epoch else {}
 
 
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Have torch add up in one order within, whatever its threads do.
+
+    By default the gradients of rows that are asked for more than once (an item in many histories) are added in the
+    order in which threads come by: two runs of one seed parted in the fourth digit after five epochs. Operations that
+    have no such way on a GPU warn and go on.
+    """
+    before, warning = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warning)
+
+
 class Training:
     """A model on its way.
 
@@ -101,12 +120,9 @@ class Training:
         """The model that is validated: the average of the weights where one is taken, else the one that learns."""
         return self.model if self.average is None else self.average.module
 
+    @repeatable()
     def run_epoch(self) -> None:
         """One pass over the training rows, then the validation split."""
-        with repeatable():
-            self._run_epoch()
-
-    def _run_epoch(self) -> None:
         started, epoch = time.monotonic(), self.progress.epoch
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, workers.rank()]).generate_state(1)[0]))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
@@ -243,25 +259,6 @@ def parameter_groups(model: Any) -> list[dict[str, Any]]:
     own = list(encoder.parameters())
     rest = [parameter for name, parameter in model.named_parameters() if not name.startswith("encoder.")]
     return [{"params": rest}, {"params": own, "lr": model.settings.finetune.learning_rate}]
-
-
-@contextmanager
-def repeatable() -> Iterator[None]:
-    """Have torch add up in one order within, whatever its threads do.
-
-    By default the gradients of rows that are asked for more than once (an item in many histories) are added in the
-    order in which threads come by: two runs of one seed parted in the fourth digit after five epochs. Operations that
-    have no such way on a GPU warn and go on.
-    """
-    before, warning = (
-        torch.are_deterministic_algorithms_enabled(),
-        torch.is_deterministic_algorithms_warn_only_enabled(),
-    )
-    torch.use_deterministic_algorithms(True, warn_only=True)
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before, warn_only=warning)
 
 
 def _averaged(model: nn.Module, decay: float) -> AveragedModel:
