@@ -30,6 +30,7 @@ from tandemrec.evaluate import (
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.types import arrow_schema
+from tandemrec.learn.feeds import TRAIN_VALID
 from tandemrec.learn.reviews import review_texts
 from tandemrec.pipeline import stage_main
 from tandemrec.rank.actors import row_numbers, through_actors
@@ -50,18 +51,20 @@ def run(settings: Settings) -> Figures:
     lake = Lake.of(settings.lake)
     trained = newest(lake)
     splits = {name: trained.examples(name) for name in SPLITS}
+    refit = trained.examples(TRAIN_VALID) if trained.refit else None
     _, features = trained.model()
     problem = Problem(
         tasks=trained.tasks,
         train=splits["train"],
         valid=splits["valid"],
         test=splits["test"],
+        refit=refit,
         interactions=features.interactions.numpy(),
         texts=partial(review_texts, lake, trained.inputs) if "reviews" in trained.inputs else None,
     )
 
     def factorised(problem: Problem) -> Predictions:
-        answers = matrix_factorisation(settings, problem.tasks, splits, features)
+        answers = matrix_factorisation(settings, problem.tasks, splits, features, refit=refit)
         return Predictions(scores=answers.scores, ranks=answers.ranks)
 
     baselines = BASELINES | {"matrix_factorisation": factorised}

@@ -2,7 +2,8 @@
 
 After each epoch the workers report with a checkpoint of safetensors and JSON. Ray Train keeps the last ones below
 {lake.root}/models/RUN_ID and hands the newest to workers that start again, be it after a crash or because the stage was
-interrupted and is run anew. At the end the best model lies in best/ there.
+interrupted and is run anew. At the end the best model lies in best/ there. With `train.refit` a second model learns
+from training and validation rows together for as many epochs as were best, below refit/, and that one is kept.
 """
 
 import sys
@@ -23,6 +24,7 @@ from ray.util.queue import Queue
 
 from tandemrec import console
 from tandemrec.config import Settings, parse_settings
+from tandemrec.config.sources import SPLITS
 from tandemrec.engines.ray import cpus
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
@@ -38,9 +40,9 @@ from tandemrec.learn.checkpoint import (
     save_checkpoint,
     save_model,
 )
-from tandemrec.learn.features import load_features, sizes_of
-from tandemrec.learn.feeds import Examples, load_examples
-from tandemrec.learn.loop import Data, Training, fit
+from tandemrec.learn.features import after_validation, load_features, sizes_of
+from tandemrec.learn.feeds import TRAIN_VALID, Examples, load_examples
+from tandemrec.learn.loop import Data, Progress, Training, fit
 from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
@@ -61,18 +63,22 @@ def run(settings: Settings) -> Figures:
     files, folder = _place(settings, run_id)
     if _has(files, f"{folder}/best"):  # finished before, and asked for again: from the start
         files.delete_dir(folder)
-    checkpoint = _train(settings, run_id, {**config, "threads": _threads(settings)})
-    model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
-    with checkpoint.as_directory() as directory:
-        progress = load_best(Path(directory), model)
+    told = {**config, "threads": _threads(settings)}
+    model, progress = _train(settings, models_folder(settings.lake.root, run_id), told)
     if settings.train.calibrate:
         calibrate(model.eval(), splits["valid"], features, seed=settings.seed)
+    if settings.train.refit:
+        chosen, refitted = model, f"{models_folder(settings.lake.root, run_id)}/refit"
+        model, _ = _train(settings, refitted, told | {"refit_epochs": progress.best_epoch})
+        # Fitted on rows that this model has not learned from, which are no longer to be had.
+        model.calibration.load_state_dict(chosen.calibration.state_dict())
     metadata = Metadata(
         run_id=run_id,
         encoder=config["encoder"],
         versions=config["versions"],
         epoch=progress.best_epoch,
         metrics=progress.best_metrics,
+        refit=settings.train.refit,
     )
     with tempfile.TemporaryDirectory() as local:
         save_model(Path(local) / "best", model, metadata)
@@ -91,6 +97,7 @@ def run(settings: Settings) -> Figures:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "rows": {split: len(examples) for split, examples in splits.items()},
         "workers": settings.train.workers,
+        "refit": settings.train.refit,
     }
 
 
@@ -105,7 +112,10 @@ def work(config: Mapping[str, Any]) -> None:
     settings = parse_settings(config["settings"])
     torch.set_num_threads(config["threads"])
     model, data, _ = built(settings, config, seed=settings.seed, device=get_device())
-    fit(model, data, settings.train, seed=settings.seed, resume=_resume, after_epoch=_report)
+    loop, epochs = settings.train, config.get("refit_epochs")
+    if epochs is not None:
+        data, loop = before_test(settings, config, data), loop.model_copy(update={"max_epochs": epochs})
+    fit(model, data, loop, seed=settings.seed, resume=_resume, after_epoch=_report)
 
 
 def looked_at(settings: Settings) -> tuple[dict[str, Any], dict[str, Examples], Features]:
@@ -146,6 +156,13 @@ def built(
     return model.to(device), data, splits["test"]
 
 
+def before_test(settings: Settings, config: Mapping[str, Any], data: Data) -> Data:
+    """To learn from the validation split as well, with nothing left to stop on."""
+    rows = _splits(Lake.of(settings.lake), settings, config["versions"], [TRAIN_VALID])[TRAIN_VALID]
+    features = data.features if data.valid is None else after_validation(data.features, data.valid)
+    return Data(features=features, train=rows, valid=None)
+
+
 def _resume(training: Training) -> None:
     checkpoint = ray.train.get_checkpoint()
     if checkpoint is not None:
@@ -176,9 +193,10 @@ class Announce(UserCallback):
         self.queue.put(metrics[0])
 
 
-def _train(settings: Settings, run_id: str, config: dict[str, Any]) -> Checkpoint:
-    """Run the workers to the end; the last checkpoint."""
+def _train(settings: Settings, folder: str, config: dict[str, Any]) -> tuple[MultiTaskModel, Progress]:
+    """Run the workers to the end, with checkpoints below a folder; the best model, and how training went."""
     train, threads = settings.train, config["threads"]
+    above, _, name = folder.rpartition("/")
     resources = {"CPU": threads, **({"GPU": 1} if train.gpu else {})}
     with _progress(settings) as announce:
         trainer = TorchTrainer(
@@ -187,8 +205,8 @@ def _train(settings: Settings, run_id: str, config: dict[str, Any]) -> Checkpoin
             torch_config=TorchConfig(backend="nccl" if train.gpu else "gloo"),
             scaling_config=ScalingConfig(num_workers=train.workers, use_gpu=train.gpu, resources_per_worker=resources),
             run_config=RunConfig(
-                name=run_id,
-                storage_path=address(f"{settings.lake.root}/models"),
+                name=name,
+                storage_path=address(above),
                 checkpoint_config=CheckpointConfig(num_to_keep=train.keep_checkpoints),
                 failure_config=FailureConfig(max_failures=train.max_failures),
                 callbacks=[announce],
@@ -201,8 +219,9 @@ def _train(settings: Settings, run_id: str, config: dict[str, Any]) -> Checkpoin
             raise ModelError(f"training failed on worker {rank}: {_last_line(failure)}") from error
         except ray.train.TrainingFailedError as error:
             raise ModelError(f"training failed: {_last_line(error)}") from error
-    checkpoint: Checkpoint = result.checkpoint
-    return checkpoint
+    model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
+    with result.checkpoint.as_directory() as directory:
+        return model, load_best(Path(directory), model)
 
 
 @contextmanager
@@ -226,10 +245,10 @@ def _progress(settings: Settings) -> Iterator[Announce]:
 
 def _line(entry: Mapping[str, Any], stop_on: str) -> str:
     losses = "  ".join(f"{name} {loss:.3f}" for name, loss in entry["losses"].items())
-    return (
-        f"  epoch {entry['epoch']:>3}  {stop_on} {entry['valid'][stop_on]:.4f} "
-        f"(best {entry['best_value']:.4f} in {entry['best_epoch']})  losses: {losses}  {entry['seconds']:.1f} s"
-    )
+    held_out = "validation rows learned from too"
+    if (value := entry["valid"].get(stop_on)) is not None:
+        held_out = f"{stop_on} {value:.4f} (best {entry['best_value']:.4f} in {entry['best_epoch']})"
+    return f"  epoch {entry['epoch']:>3}  {held_out}  losses: {losses}  {entry['seconds']:.1f} s"
 
 
 def _last_line(error: BaseException) -> str:
@@ -259,10 +278,12 @@ def encoder_of(lake: Lake, settings: Settings) -> str | None:
     return encoder
 
 
-def _splits(lake: Lake, settings: Settings, versions: Mapping[str, int]) -> dict[str, Examples]:
+def _splits(
+    lake: Lake, settings: Settings, versions: Mapping[str, int], parts: Sequence[str] = SPLITS
+) -> dict[str, Examples]:
     """With what was made from training reviews where the settings ask for it."""
     synthetic = None if settings.augment is None else versions.get("synthetic_texts")
-    return load_examples(lake, version=versions.get("examples"), synthetic=synthetic)
+    return load_examples(lake, version=versions.get("examples"), synthetic=synthetic, parts=parts)
 
 
 def _cut(settings: Settings) -> Cut | None:

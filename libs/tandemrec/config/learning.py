@@ -296,6 +296,11 @@ class TrainSettings(Section):
         description="TASK/METRIC of the validation split; higher is better, but for log_loss, rmse and mae",
     )
     patience: int = Field(default=4, ge=1, description="epochs without a better value before training stops")
+    refit: bool = Field(
+        default=False,
+        description="once the best epoch is known, learn anew from training and validation rows together for as many "
+        "epochs, and keep that model; baselines do the same",
+    )
     calibrate: bool = Field(
         default=True,
         description="after training, a shift and a slope of each task's answers, fitted on the validation split",

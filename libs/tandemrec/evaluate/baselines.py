@@ -36,7 +36,7 @@ def bias(problem: Problem) -> Predictions:
     """Value tasks as mean + user bias + item bias, both damped towards 0 (Koren 2010, section 2.1)."""
     scores = {}
     for task in problem.tasks:
-        train, test = problem.train, problem.test
+        train, test = problem.learned, problem.test
         rows = labelled(train, task)
         if task.kind != "regression" or "item" not in task.reads or len(rows) == 0:
             continue
@@ -77,7 +77,7 @@ def _constants(problem: Problem, tasks: Sequence[Task]) -> dict[str, Array]:
     """The training mean of a value, or the shares of the classes with one more row each, for every test row."""
     scores: dict[str, Array] = {}
     for task in tasks:
-        label = problem.train.labels[task.column][labelled(problem.train, task)].astype(np.float64)
+        label = problem.learned.labels[task.column][labelled(problem.learned, task)].astype(np.float64)
         rows = len(problem.test.user)
         if len(label) == 0:
             continue

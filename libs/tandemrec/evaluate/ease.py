@@ -22,13 +22,16 @@ def ease(problem: Problem) -> Predictions:
     for task in problem.tasks:
         known = task.kind == "next_item" and len(labelled(problem.train, task)) > 0
         if known and len(problem.interactions) <= LARGEST:
-            gram = _gram(problem, task)
+            gram = _gram(problem.train, task, len(problem.interactions))
             weights = [item_weights(gram, penalty) for penalty in PENALTIES]
-            best = weights[0]
+            best = 0
             if problem.valid is not None and len(labelled(problem.valid, task)):
                 found = [_reciprocal(ease_ranks(one, problem, problem.valid, task)) for one in weights]
-                best = weights[int(np.argmax(found))]
-            ranks[task.name] = ease_ranks(best, problem, problem.test, task)
+                best = int(np.argmax(found))
+            chosen = weights[best]
+            if problem.refit is not None:
+                chosen = item_weights(_gram(problem.refit, task, len(problem.interactions)), PENALTIES[best])
+            ranks[task.name] = ease_ranks(chosen, problem, problem.test, task)
     return Predictions(ranks=ranks)
 
 
@@ -59,9 +62,8 @@ def ease_ranks(weights_II: Array, problem: Problem, rows: Rows, task: Task) -> A
     return ranks
 
 
-def _gram(problem: Problem, task: Task) -> Array:
-    """X'X (I, I), with X (U, I) of what each user has chosen or seen in training."""
-    train, items = problem.train, len(problem.interactions)
+def _gram(train: Rows, task: Task, items: int) -> Array:
+    """X'X (I, I), with X (U, I) of what each user has chosen or seen in these rows."""
     rows = labelled(train, task)
     seen, offsets = train.seen
     users = np.concatenate([train.user[rows], np.repeat(train.user, np.diff(offsets))])

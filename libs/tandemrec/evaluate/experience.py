@@ -77,7 +77,7 @@ def band_name(low: int, high: int | None) -> str:
 
 def user_counts(problem: Problem) -> Array:
     """Training interactions (N,) of each test row's user: rows of a next-item task or, without one, of values."""
-    train = problem.train
+    train = problem.learned
     rows = _interactions(problem.tasks, problem)
     size = 1 + max(train.user.max(initial=0), problem.test.user.max(initial=0))
     counts: Array = np.bincount(train.user[rows], minlength=size)[problem.test.user]
@@ -86,10 +86,10 @@ def user_counts(problem: Problem) -> Array:
 
 def _interactions(tasks: Sequence[Task], problem: Problem) -> Array:
     for kind in ("next_item", "regression"):
-        found = [labelled(problem.train, task) for task in tasks if task.kind == kind and "user" in task.reads]
+        found = [labelled(problem.learned, task) for task in tasks if task.kind == kind and "user" in task.reads]
         if found:
             return np.unique(np.concatenate(found))
-    return np.arange(len(problem.train.user))
+    return np.arange(len(problem.learned.user))
 
 
 def part_of(test: Rows, rows: Array) -> Part:

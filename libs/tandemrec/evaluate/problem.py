@@ -41,11 +41,12 @@ class Rows(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Learn from `train`, answer for every row of `test`.
+    """Learn from `learned`, answer for every row of `test`.
 
-    `interactions` (I + 1,) counts each item's training positives; the items with one or more, less what the row's
-    user has seen, are the candidates of a ranking. A baseline chooses its settings on `valid`. `texts` tells what
-    reviews (N,) say, empty where nothing is known.
+    A baseline with settings chooses them by learning from `train` and asking about `valid`. `learned` is `train` or,
+    where a chosen model is fitted again, all that lies before the test: `refit`. `interactions` (I + 1,) counts each
+    item's positives in it; the items with one or more, less what the row's user has seen, are the candidates of a
+    ranking. `texts` tells what reviews (N,) say, empty where nothing is known.
     """
 
     tasks: Sequence[Task]
@@ -53,7 +54,13 @@ class Problem:
     test: Rows
     interactions: Array
     valid: Rows | None = None
+    refit: Rows | None = None
     texts: Callable[[Array], Sequence[str]] | None = None
+
+    @property
+    def learned(self) -> Rows:
+        """The rows that answers are learned from."""
+        return self.train if self.refit is None else self.refit
 
 
 @dataclass(frozen=True, kw_only=True)

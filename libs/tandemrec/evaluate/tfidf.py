@@ -26,7 +26,7 @@ PENALTY = 0.1  # 1 / C
 def tfidf(problem: Problem) -> Predictions:
     """Answer every review by its words; nothing where the words of reviews are not to be had."""
     tasks = [task for task in problem.tasks if "review" in task.reads]
-    learned = {task.name: labelled(problem.train, task) for task in tasks}
+    learned = {task.name: labelled(problem.learned, task) for task in tasks}
     if problem.texts is None or len(problem.test.user) == 0:
         return Predictions()
     asked = problem.texts(problem.test.review)
@@ -35,9 +35,9 @@ def tfidf(problem: Problem) -> Predictions:
         rows = learned[task.name]
         if len(rows) > ROWS:
             rows = np.sort(np.random.default_rng(0).choice(rows, ROWS, replace=False))
-        label = problem.train.labels[task.column][rows]
+        label = problem.learned.labels[task.column][rows]
         if len(np.unique(label)) > 1:
-            scores[task.name] = answer(task, problem.texts(problem.train.review[rows]), label, asked, problem)
+            scores[task.name] = answer(task, problem.texts(problem.learned.review[rows]), label, asked, problem)
     return Predictions(scores=scores)
 
 

@@ -44,6 +44,7 @@ class Metadata:
     versions: dict[str, int]  # of the tables it was trained on
     epoch: int  # the best, from 1
     metrics: dict[str, float]  # of the validation split at that epoch, by TASK/METRIC
+    refit: bool = False  # whether it then learned from training and validation rows together
 
 
 def models_folder(lake_root: str, run_id: str) -> str:

@@ -9,7 +9,7 @@ all rows.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,11 +36,15 @@ _NO_LABELS = {"example_id", "kind", "split", "event_time", "seen", "numbers", "l
 LABELS = tuple(name for name in TABLES["examples"].column_names if name not in _NO_LABELS)
 ROWS_AT_A_TIME = 65_536
 
+TRAIN_VALID = "train+valid"
+"""What lies before the test: the rows of two splits, which stand one after the other in the files."""
+_PARTS = {"train": (0, 1), "valid": (1, 2), "test": (2, 3), TRAIN_VALID: (0, 2)}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """The rows of one split. Lists are padded on the left with 0, the newest entry is last. Labels are those with a
-    column of their own and those of the column `labels`.
+    """The rows of one split, or of two. Lists are padded on the left with 0, the newest entry is last. Labels are those
+    with a column of their own and those of the column `labels`.
 
     `seen` holds items (S,) and offsets (N + 1,): row n has seen items[offsets[n] : offsets[n + 1]].
     `event_time` is in microseconds since 1970. Labels are NaN where a row has none.
@@ -71,13 +75,16 @@ class Examples:
         return items[place], counts_B
 
 
-def load_examples(lake: Lake, *, version: int | None = None, synthetic: int | None = None) -> dict[str, Examples]:
+def load_examples(
+    lake: Lake, *, version: int | None = None, synthetic: int | None = None, parts: Sequence[str] = SPLITS
+) -> dict[str, Examples]:
     """The examples of every split; the first call for a table version on a node writes the files.
 
     Args:
         lake: where the table is.
         version: of gold.examples; default: the newest.
         synthetic: version of gold.synthetic_texts, whose rows the training split gets; default: none of them.
+        parts: splits, or TRAIN_VALID for the rows of both.
     """
     tables: dict[str, int | None] = {"examples": lake.open("examples", version).version()}
     tables |= {} if synthetic is None else {"synthetic_texts": synthetic}
@@ -88,10 +95,7 @@ def load_examples(lake: Lake, *, version: int | None = None, synthetic: int | No
     labels = {name: _map(folder, f"label.{name}") for name in names}
     items, offsets = _map(folder, "seen"), _map(folder, "seen_offsets")
     bounds = np.load(folder / "splits.npy")
-    return {
-        split: _cut(columns, labels, items, offsets, slice(first, last))
-        for split, first, last in zip(SPLITS, bounds[:-1], bounds[1:], strict=True)
-    }
+    return {part: _cut(columns, labels, items, offsets, slice(*bounds[list(_PARTS[part])].tolist())) for part in parts}
 
 
 def batch_at(examples: Examples, rows_B: Array, device: torch.device | str = "cpu") -> Batch:

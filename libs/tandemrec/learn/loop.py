@@ -35,11 +35,11 @@ OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.opt
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What is learned from, and what decides when to stop."""
+    """What is learned from, and what decides when to stop; without that, training goes on to its last epoch."""
 
     features: Features
     train: Examples
-    valid: Examples
+    valid: Examples | None
 
 
 @dataclass(kw_only=True)
@@ -122,7 +122,7 @@ class Training:
 
     @repeatable()
     def run_epoch(self) -> None:
-        """One pass over the training rows, then the validation split."""
+        """One pass over the training rows, then over those of the validation split."""
         started, epoch = time.monotonic(), self.progress.epoch
         torch.manual_seed(int(np.random.SeedSequence([self.seed, epoch, workers.rank()]).generate_state(1)[0]))
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data.train))
@@ -134,7 +134,9 @@ class Training:
             sums_T += self._step(order[start : start + self.settings.batch_size], counts, generator)
         losses = self._mean_losses(sums_T, counts)
         self.kept.eval()
-        valid = validate(self.kept, self.data.valid, self.data.features, self.settings.stop_on)
+        held_out, valid = self.data.valid, {}
+        if held_out is not None:
+            valid = validate(self.kept, held_out, self.data.features, self.settings.stop_on)
         self._note(
             {
                 "epoch": epoch + 1,
@@ -216,8 +218,8 @@ class Training:
         progress = self.progress
         progress.epoch = entry["epoch"]
         progress.curve.append(entry)
-        value = entry["valid"][self.settings.stop_on]
-        if progress.best_value is None or is_better(self.settings.stop_on, value, progress.best_value):
+        value = entry["valid"].get(self.settings.stop_on)
+        if value is None or progress.best_value is None or is_better(self.settings.stop_on, value, progress.best_value):
             progress.best_value, progress.best_epoch = value, progress.epoch
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in self.kept.state_dict().items()}
 

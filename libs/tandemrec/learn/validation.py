@@ -54,7 +54,7 @@ def validate(model: Any, examples: Examples, features: Features, stop_on: str) -
 
 
 def refuse_missing_labels(
-    tasks: Sequence[Task], train: Examples, valid: Examples, features: Features, stop_on: str
+    tasks: Sequence[Task], train: Examples, valid: Examples | None, features: Features, stop_on: str
 ) -> None:
     """Refuse what training could not learn from or could not stop on.
 
@@ -83,6 +83,8 @@ def refuse_missing_labels(
             if unseen.any():
                 item = int(train.item[known][unseen.cpu().numpy()][0])
                 raise ModelError(f"task {task.name}: item {item} is a training target without a training interaction")
+    if valid is None:
+        return
     chosen = next(task for task in tasks if task.name == stop_on.partition("/")[0])
     label = valid.labels[chosen.column]
     if np.isnan(label).all():

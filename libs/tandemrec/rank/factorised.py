@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tandemrec import console
-from tandemrec.config import ModelSettings, Settings, Task
+from tandemrec.config import ModelSettings, Settings, Task, TrainSettings
 from tandemrec.errors import ModelError
 from tandemrec.learn.feeds import Array, Examples
 from tandemrec.learn.loop import Data, fit
@@ -37,11 +37,19 @@ LOOP = {"optimizer": "adam", "learning_rate": 0.01, "patience": 5, "max_epochs":
 
 
 def matrix_factorisation(
-    settings: Settings, tasks: Sequence[Task], splits: Mapping[str, Examples], features: Features
+    settings: Settings,
+    tasks: Sequence[Task],
+    splits: Mapping[str, Examples],
+    features: Features,
+    *,
+    refit: Examples | None = None,
 ) -> Scores:
     """Scores and ranks of the test rows for next item and for value tasks on a user and an item.
 
     A task without labels in the training or the validation split is left out.
+
+    Args:
+        refit: rows that what is chosen learns from anew, for as many epochs as were best.
     """
     users = 1 + max(int(examples.user.max(initial=0)) for examples in splits.values())
     scores: dict[str, Array] = {}
@@ -53,9 +61,8 @@ def matrix_factorisation(
         if len(train) == 0 or len(valid) == 0:
             continue
         data = Data(features=features, train=train, valid=valid)
-        model = _best(
-            settings, task.model_copy(update={"ordinal": False, "negatives": None, "weight": 1.0}), users, data
-        )
+        alone = task.model_copy(update={"ordinal": False, "negatives": None, "weight": 1.0})
+        model = _best(settings, alone, users, data, None if refit is None else _labelled(refit, task))
         answers = score_examples(model, splits["test"], features, batch_size=settings.evaluate.batch_size)
         scores |= answers.scores
         ranks |= answers.ranks
@@ -70,14 +77,13 @@ def factorisation(task: Task, users: int, items: int, width: int) -> MultiTaskMo
     return MultiTaskModel(ModelSettings(width=width, **FACTORISATION), [task], sizes)
 
 
-def _best(settings: Settings, task: Task, users: int, data: Data) -> Any:
+def _best(settings: Settings, task: Task, users: int, data: Data, refit: Examples | None) -> Any:
     """The factorisation of the weight decay, with or without averaged weights, that is best in validation."""
     stop_on = f"{task.name}/{STOP_ON[task.kind]}"
-    best: tuple[float, Any] | None = None
+    best: tuple[float, Any, TrainSettings] | None = None
     averages = sorted({0.0, settings.train.average})  # what suits the model need not suit the baseline
     for weight_decay, average in product(WEIGHT_DECAYS, averages):
-        torch.manual_seed(settings.seed)
-        model = factorisation(task, users, len(data.features), settings.model.width)
+        model = _fresh(settings, task, users, data)
         loop = settings.train.model_copy(
             update=LOOP | {"stop_on": stop_on, "weight_decay": weight_decay, "average": average}
         )
@@ -88,10 +94,19 @@ def _best(settings: Settings, task: Task, users: int, data: Data) -> Any:
             f"in epoch {progress.best_epoch} of {progress.epoch}"
         )
         if value is not None and (best is None or is_better(stop_on, value, best[0])):
-            best = value, model
+            best = value, model, loop.model_copy(update={"max_epochs": progress.best_epoch})
     if best is None:
         raise ModelError(f"matrix factorisation of task {task.name}: {stop_on} has no value in the validation split")
-    return best[1]
+    _, model, loop = best
+    if refit is not None:
+        model = _fresh(settings, task, users, data)
+        fit(model, Data(features=data.features, train=refit, valid=None), loop, seed=settings.seed)
+    return model
+
+
+def _fresh(settings: Settings, task: Task, users: int, data: Data) -> MultiTaskModel:
+    torch.manual_seed(settings.seed)
+    return factorisation(task, users, len(data.features), settings.model.width)
 
 
 def _labelled(examples: Examples, task: Task) -> Examples:

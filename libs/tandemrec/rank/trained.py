@@ -7,7 +7,7 @@ from tandemrec.config import EmbedSettings, EncoderSettings, Task
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake, runs
 from tandemrec.learn.checkpoint import load_model, models_folder
-from tandemrec.learn.features import load_features
+from tandemrec.learn.features import after_validation, load_features
 from tandemrec.learn.feeds import Examples, load_examples
 from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
@@ -19,7 +19,8 @@ class Trained:
     """A finished training run. Small: it travels to actors, which load model and tables on their own node.
 
     `inputs` are the versions of the tables that it read, and that whoever uses the model reads too. `version` names
-    the checkpoint. `encoder` is the identity of the encoder whose vectors it reads, `encoding` its settings.
+    the checkpoint. `encoder` is the identity of the encoder whose vectors it reads, `encoding` its settings. `refit`:
+    it has learned from the validation split too.
     """
 
     root: str
@@ -29,6 +30,7 @@ class Trained:
     tasks: tuple[Task, ...]
     encoder: str | None
     encoding: EncoderSettings
+    refit: bool
 
     def model(self) -> tuple[MultiTaskModel, Features]:
         """The best checkpoint and what it reads of items and texts."""
@@ -38,10 +40,11 @@ class Trained:
         features = load_features(
             Lake(self.root), encoder=self.encoder, words=words, cut=cut, terms=terms, versions=self.inputs
         )
-        return model, features
+        return model, after_validation(features, self.examples("valid")) if self.refit else features
 
     def examples(self, split: str) -> Examples:
-        return load_examples(Lake(self.root), version=self.inputs["examples"])[split]
+        """The rows of a split, or of TRAIN_VALID."""
+        return load_examples(Lake(self.root), version=self.inputs["examples"], parts=[split])[split]
 
 
 def newest_run_id(lake: Lake) -> str | None:
@@ -68,6 +71,7 @@ def newest(lake: Lake) -> Trained:
         tasks=model.tasks,
         encoder=metadata.encoder,
         encoding=EmbedSettings(**run.settings.get("embed", {})).encoder,
+        refit=metadata.refit,
     )
 
 
