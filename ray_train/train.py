@@ -43,6 +43,7 @@ from tandemrec.learn.checkpoint import (
 from tandemrec.learn.features import after_validation, load_features, sizes_of
 from tandemrec.learn.feeds import TRAIN_VALID, Examples, load_examples
 from tandemrec.learn.loop import Data, Progress, Training, fit
+from tandemrec.learn.neighbours import learn_neighbours, weigh_neighbours
 from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
@@ -56,7 +57,7 @@ READS = (
 
 def run(settings: Settings) -> Figures:
     """Train and put the best model in its place; the learning curve and what the model is."""
-    run_id = run_identity(settings, "train")
+    run_id, lake = run_identity(settings, "train"), Lake.of(settings.lake)
     # What is wrong with the tables is told here, in one line, and not by a worker.
     config, splits, features = looked_at(settings)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
@@ -65,13 +66,21 @@ def run(settings: Settings) -> Figures:
         files.delete_dir(folder)
     told = {**config, "threads": _threads(settings)}
     model, progress = _train(settings, models_folder(settings.lake.root, run_id), told)
+    model.eval()
     if settings.train.calibrate:
-        calibrate(model.eval(), splits["valid"], features, seed=settings.seed)
+        calibrate(model, splits["valid"], features, seed=settings.seed)
+    weighing = None
+    if model.neighbours is not None:
+        weighing = weigh_neighbours(model, splits["train"], splits["valid"], features, seed=settings.seed)
+        console.line(f"  neighbours of items: {weighing}")
     if settings.train.refit:
         chosen, refitted = model, f"{models_folder(settings.lake.root, run_id)}/refit"
         model, _ = _train(settings, refitted, told | {"refit_epochs": progress.best_epoch})
         # Fitted on rows that this model has not learned from, which are no longer to be had.
         model.calibration.load_state_dict(chosen.calibration.state_dict())
+        if weighing is not None:
+            before_test = _splits(lake, settings, config["versions"], [TRAIN_VALID])[TRAIN_VALID]
+            learn_neighbours(model, before_test, weighing.penalty, weighing.strength)
     metadata = Metadata(
         run_id=run_id,
         encoder=config["encoder"],
@@ -98,6 +107,7 @@ def run(settings: Settings) -> Figures:
         "rows": {split: len(examples) for split, examples in splits.items()},
         "workers": settings.train.workers,
         "refit": settings.train.refit,
+        "neighbours": None if weighing is None else asdict(weighing),
     }
 
 
@@ -114,7 +124,7 @@ def work(config: Mapping[str, Any]) -> None:
     model, data, _ = built(settings, config, seed=settings.seed, device=get_device())
     loop, epochs = settings.train, config.get("refit_epochs")
     if epochs is not None:
-        data, loop = before_test(settings, config, data), loop.model_copy(update={"max_epochs": epochs})
+        data, loop = before_the_test(settings, config, data), loop.model_copy(update={"max_epochs": epochs})
     fit(model, data, loop, seed=settings.seed, resume=_resume, after_epoch=_report)
 
 
@@ -156,7 +166,7 @@ def built(
     return model.to(device), data, splits["test"]
 
 
-def before_test(settings: Settings, config: Mapping[str, Any], data: Data) -> Data:
+def before_the_test(settings: Settings, config: Mapping[str, Any], data: Data) -> Data:
     """To learn from the validation split as well, with nothing left to stop on."""
     rows = _splits(Lake.of(settings.lake), settings, config["versions"], [TRAIN_VALID])[TRAIN_VALID]
     features = data.features if data.valid is None else after_validation(data.features, data.valid)

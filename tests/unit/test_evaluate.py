@@ -9,8 +9,9 @@ from rich.console import Console
 from sklearn.linear_model import Ridge
 
 from tandemrec.config import EvaluateSettings, Task
+from tandemrec.ease import LARGEST, item_weights
 from tandemrec.evaluate import BASELINES, Predictions, Problem, by_experience, comparison_tables, measure, query_ids
-from tandemrec.evaluate.ease import LARGEST, ease_ranks, item_weights
+from tandemrec.evaluate.ease import ease_ranks
 from tandemrec.evaluate.experience import BANDS
 
 NAN = float("nan")

@@ -1,16 +1,15 @@
-"""The linear autoencoder over items: what a catalogue that fits a matrix gets from behaviour alone, in closed form.
+"""The linear autoencoder over items as a baseline.
 
-Shapes: U users, I items, N rows.
+Shapes: I items, N rows.
 """
 
 import numpy as np
 from scipy.sparse import csr_matrix
 
 from tandemrec.config import Task
+from tandemrec.ease import LARGEST, PENALTIES, co_occurrence, item_weights
 from tandemrec.evaluate.problem import Array, Predictions, Problem, Rows, labelled
 
-LARGEST = 12_000  # items: the matrix of weights is this squared, and inverting it this cubed
-PENALTIES = (30.0, 100.0, 300.0, 1000.0)
 ROWS_AT_ONCE = 1024
 
 
@@ -35,16 +34,6 @@ def ease(problem: Problem) -> Predictions:
     return Predictions(ranks=ranks)
 
 
-def item_weights(gram_II: Array, penalty: float) -> Array:
-    """The matrix B (I, I) of the smallest ||X - X B||^2 + penalty ||B||^2 with zeros on its diagonal: with P the
-    inverse of X'X + penalty, B = 1 - P / diag(P) (Steck 2019, equation 8).
-    """
-    inverse = np.linalg.inv(gram_II + penalty * np.eye(len(gram_II), dtype=gram_II.dtype))
-    weights: Array = -inverse / np.diag(inverse)
-    np.fill_diagonal(weights, 0)
-    return weights
-
-
 def ease_ranks(weights_II: Array, problem: Problem, rows: Rows, task: Task) -> Array:
     """Places (N,) of the rows' targets among the candidates; 0 for no candidate and for rows without the label."""
     asked = labelled(rows, task)
@@ -62,17 +51,8 @@ def ease_ranks(weights_II: Array, problem: Problem, rows: Rows, task: Task) -> A
     return ranks
 
 
-def _gram(train: Rows, task: Task, items: int) -> Array:
-    """X'X (I, I), with X (U, I) of what each user has chosen or seen in these rows."""
-    rows = labelled(train, task)
-    seen, offsets = train.seen
-    users = np.concatenate([train.user[rows], np.repeat(train.user, np.diff(offsets))])
-    chosen = np.concatenate([train.labels[task.column][rows].astype(np.int64), seen])
-    places = np.unique(users.astype(np.int64) * items + chosen)
-    who, what = np.divmod(places, items)
-    matrix = csr_matrix((np.ones(len(places), np.float32), (who, what)), shape=(int(users.max()) + 1, items))
-    gram: Array = (matrix.T @ matrix).toarray()
-    return gram
+def _gram(rows: Rows, task: Task, items: int) -> Array:
+    return co_occurrence(rows.user, rows.labels[task.column], rows.seen, items)
 
 
 def _seen(rows: Rows, items: int) -> csr_matrix:

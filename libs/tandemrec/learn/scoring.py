@@ -52,9 +52,10 @@ def score_examples(
                 known = (~batch.labels[task.column].isnan()).nonzero()[:, 0]
                 seen = examples.seen_by(batch_rows[known.cpu().numpy()])
                 answer = torch.zeros_like(batch.item)
+                asking = batch.where(known)
                 answer[known] = target_ranks(
-                    users_BD[known] @ catalogue.vectors.T + catalogue.bias,
-                    batch.item[known],
+                    model.candidate_logits(asking, features, catalogue, users_BD[known]),
+                    asking.item,
                     features.candidates,
                     (torch.from_numpy(seen[0].astype(np.int64)).to(device), torch.from_numpy(seen[1]).to(device)),
                 )

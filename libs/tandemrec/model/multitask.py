@@ -1,7 +1,7 @@
 """One model for all tasks: shared representations, shared layers, a tower and a head for each task.
 
     user  = history of items, own reviews, their terms, id       item = id, attributes, description, reviews by others
-    next item:     users @ catalogue + bias, over the whole catalogue
+    next item:     users @ catalogue + bias, over the whole catalogue, and what stands beside the items of the history
     other tasks:   tower(shared(user, item, user * item)), tower(shared(review)) or, where the data are a table,
                    tower(shared(row)), by what the task reads
 
@@ -23,6 +23,7 @@ from tandemrec.config import ModelSettings, Task
 from tandemrec.model.batch import Batch, Features, Sizes
 from tandemrec.model.finetuning import UpperLayers
 from tandemrec.model.heads import HEADS
+from tandemrec.model.neighbours import Neighbours
 from tandemrec.model.recommender import Catalogue, log_popularity
 from tandemrec.model.representations import ItemEncoder, TextProjection, UserEncoder
 from tandemrec.model.rows import RowEncoder
@@ -95,6 +96,7 @@ class MultiTaskModel(nn.Module):
         self.user = UserEncoder(settings, sizes)
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if networks else None
         self.item_bias = nn.Parameter(torch.zeros(sizes.items)) if settings.item_id else None
+        self.neighbours = Neighbours(sizes.items, settings.neighbours) if settings.neighbours else None
         on_pairs = networks and bool(self.on_pairs)
         self.user_norm = nn.LayerNorm(width) if on_pairs else nn.Identity()
         self.pair = nn.Linear(3 * width, width) if on_pairs else nn.Identity()
@@ -194,12 +196,19 @@ class MultiTaskModel(nn.Module):
         if leaks_B.any():
             own_n = self.own_logits(batch.where(leaks_B), features, catalogue, users_BD[leaks_B]).to(logits_BI.dtype)
             logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], batch.item[leaks_B]), own_n)
+        if self.neighbours is not None and not self.training:
+            logits_BI = logits_BI + self.neighbours(batch.history)
         return logits_BI.masked_fill(~features.candidates, -torch.inf)
 
     def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits of each row's own item (B,), which is computed without the row's own review."""
         own_BD = self._without_own_review(batch, features)
         return (users_BD * own_BD).sum(1) + catalogue.bias[catalogue.rows(batch.item)]
+
+    def pair_logits(self, batch: Batch, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
+        """Next-item logits of each row's item (B,) for rows without a review of their own: a column of those above."""
+        logits_B = (users_BD * catalogue.vectors[batch.item]).sum(1) + catalogue.bias[batch.item]
+        return logits_B if self.neighbours is None else logits_B + self.neighbours.of(batch.item, batch.history)
 
     def _with_given(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits of tasks that follow on others as those of both coming true: p = p(given) p(own), over all rows (ESMM,

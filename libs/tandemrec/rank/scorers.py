@@ -58,8 +58,7 @@ class PairScorer:
         return {"row": rows["row"], **{name: answer.numpy() for name, answer in answers.items()}}
 
     def of_next_item(self, task: str, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
-        vectors_ID, bias_I = self.catalogue.vectors, self.catalogue.bias
-        return {f"score:{task}": (users_BD * vectors_ID[batch.item]).sum(1) + bias_I[batch.item]}
+        return {f"score:{task}": self.model.pair_logits(batch, self.catalogue, users_BD)}
 
 
 class RankScorer(PairScorer):

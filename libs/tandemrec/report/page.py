@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 import tandemrec
 from tandemrec.config import Settings
-from tandemrec.evaluate.ease import LARGEST
+from tandemrec.ease import LARGEST
 from tandemrec.lake import Lake, runs
 from tandemrec.report import data_plots, model_plots, words
 from tandemrec.report.intake import intakes, judgements, rejections

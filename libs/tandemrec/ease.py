@@ -1,0 +1,44 @@
+"""The linear autoencoder over items (EASE): what behaviour alone says, in closed form, where the catalogue allows it.
+
+Shapes: U users, I items, N rows, S seen items over all rows.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_matrix
+
+Array = npt.NDArray[Any]
+
+LARGEST = 12_000  # items: the matrix of weights is this squared, and inverting it this cubed
+PENALTIES = (30.0, 100.0, 300.0, 1000.0)
+
+
+def item_weights(gram_II: Array, penalty: float) -> Array:
+    """The matrix B (I, I) of the smallest ||X - X B||^2 + penalty ||B||^2 with zeros on its diagonal: with P the
+    inverse of X'X + penalty, B = 1 - P / diag(P) (Steck 2019, equation 8).
+    """
+    inverse = np.linalg.inv(gram_II + penalty * np.eye(len(gram_II), dtype=gram_II.dtype))
+    weights: Array = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0)
+    return weights
+
+
+def co_occurrence(user_N: Array, chosen_N: Array, seen: tuple[Array, Array], items: int) -> Array:
+    """X'X (I, I), with X (U, I) of what each user has chosen or seen in these rows.
+
+    Args:
+        user_N: of the rows.
+        chosen_N: items, NaN where a row has none.
+        seen: items (S,) and offsets (N + 1,): row n has seen items[offsets[n] : offsets[n + 1]].
+        items: I.
+    """
+    rows = np.flatnonzero(~np.isnan(chosen_N))
+    what_S, offsets = seen
+    users = np.concatenate([user_N[rows], np.repeat(user_N, np.diff(offsets))]).astype(np.int64)
+    places = np.unique(users * items + np.concatenate([chosen_N[rows].astype(np.int64), what_S]))
+    who, what = np.divmod(places, items)
+    matrix = csr_matrix((np.ones(len(places), np.float32), (who, what)), shape=(int(users.max()) + 1, items))
+    gram: Array = (matrix.T @ matrix).toarray()
+    return gram
