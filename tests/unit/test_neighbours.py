@@ -1,0 +1,154 @@
+"""Neighbours of items beside the factors: their sums, what validation chooses, and that all who score see them."""
+
+import numpy as np
+import pytest
+import torch
+from small_lake import ENCODER, small_lake
+
+from tandemrec.config import ModelSettings, TrainSettings, parse_settings
+from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.ease import co_occurrence, item_weights
+from tandemrec.errors import ConfigError, ModelError
+from tandemrec.learn import (
+    Data,
+    Metadata,
+    batch_at,
+    fit,
+    load_examples,
+    load_features,
+    load_model,
+    save_model,
+    sizes_of,
+)
+from tandemrec.learn import neighbours as learned
+from tandemrec.model import MultiTaskModel
+from tandemrec.model.neighbours import Neighbours
+from tandemrec.rank.scorers import PairScorer, RankScorer
+
+LOOP = TrainSettings(max_epochs=2, batch_size=64, learning_rate=0.02)
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory):
+    return small_lake(tmp_path_factory.mktemp("lake"))
+
+
+@pytest.fixture(scope="module")
+def trained(lake):
+    """A model with neighbours that were weighed, what it read, and the weighing."""
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    model = fresh(lake, splits, features, neighbours=12)
+    fit(model, Data(features=features, train=splits["train"], valid=splits["valid"]), LOOP, seed=3)
+    weighing = learned.weigh_neighbours(model, splits["train"], splits["valid"], features, seed=1, batch_size=7)
+    return model, splits, features, weighing
+
+
+def fresh(lake, splits, features, **of_model):
+    torch.manual_seed(4)
+    settings = ModelSettings(width=8, tower=[8], experts=2, **of_model)
+    return MultiTaskModel(settings, DEFAULT_TASKS, sizes_of(lake, features, splits, DEFAULT_TASKS))
+
+
+def test_the_sums_by_a_matrix_product():
+    weights = np.random.default_rng(1).normal(size=(9, 9)).astype(np.float32)
+    np.fill_diagonal(weights, 0)
+    history = torch.tensor([[0, 0, 0], [0, 0, 4], [0, 3, 8], [1, 2, 7]])
+    told = np.zeros((4, 9), np.float32)
+    for row, items in enumerate(history.tolist()):
+        told[row, [item for item in items if item]] = 1
+    everything, some = Neighbours(9, 50), Neighbours(9, 3)
+    everything.set_(weights, 2.5)
+    np.testing.assert_allclose(everything(history).numpy(), 2.5 * told @ weights, atol=1e-5)
+    some.set_(weights, 1.0)
+    largest = np.where(np.abs(weights) >= -np.sort(-np.abs(weights), axis=1)[:, 2:3], weights, 0)
+    np.testing.assert_allclose(some(history).numpy(), told @ largest, atol=1e-5)
+    item = torch.tensor([5, 5, 2, 8])
+    np.testing.assert_allclose(some.of(item, history).numpy(), (told @ largest)[range(4), item], atol=1e-5)
+    assert not Neighbours(9, 3)(history).any()  # before anything is set
+
+
+def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
+    """Brute force in numpy, over every penalty and strength."""
+    model, splits, features, weighing = trained
+    valid, train = splits["valid"], splits["train"]
+    rows = np.flatnonzero(~np.isnan(valid.labels["next_item"]))
+    batch = batch_at(valid, rows)
+    with torch.inference_mode():
+        catalogue = model.catalogue(features)
+        users = model.users(batch, features, catalogue)
+        own = (users @ catalogue.vectors.T + catalogue.bias).numpy()
+        shown = model.candidate_logits(batch, features, catalogue, users).numpy()
+    gram = co_occurrence(train.user, train.labels["next_item"], train.seen, len(features))
+    history = np.zeros(own.shape, np.float32)
+    for row, items in enumerate(batch.history.tolist()):
+        history[row, [item for item in items if item]] = 1
+
+    def logits(penalty, strength):
+        weights = item_weights(gram, penalty)
+        kept = np.where(np.abs(weights) >= -np.sort(-np.abs(weights), axis=1)[:, 11:12], weights, 0)
+        return own + strength * history @ kept
+
+    def reciprocal_rank(scores):
+        total = 0.0
+        for row, (number, target) in enumerate(zip(rows, batch.item.tolist(), strict=True)):
+            seen = set(valid.seen_by(np.array([number]))[0].tolist())
+            others = [i for i in np.flatnonzero(features.candidates.numpy()) if i not in seen]
+            if target in others:
+                total += 1 / sum(scores[row, i] >= scores[row, target] for i in others)
+        return total / len(rows)
+
+    worth = {(p, s): reciprocal_rank(logits(p, s)) for p in learned.PENALTIES for s in learned.STRENGTHS}
+    assert weighing.without == pytest.approx(worth[30.0, 0.0], abs=1e-6)
+    assert weighing.reciprocal_rank == pytest.approx(max(worth.values()), abs=1e-6)
+    assert weighing.reciprocal_rank > weighing.without
+    assert worth[weighing.penalty, weighing.strength] == pytest.approx(max(worth.values()), abs=1e-6)
+    candidates = features.candidates.numpy()
+    chosen = logits(weighing.penalty, weighing.strength)
+    np.testing.assert_allclose(shown[:, candidates], chosen[:, candidates], atol=1e-4)
+
+
+def test_all_who_score_see_them(trained, tmp_path):
+    model, splits, features, _ = trained
+    test = splits["test"]
+    rows = np.flatnonzero(~np.isnan(test.labels["next_item"]))
+    save_model(tmp_path / "best", model, Metadata(run_id="r", encoder=ENCODER, versions={}, epoch=1, metrics={}))
+    again, _ = load_model(tmp_path / "best")
+    pairs, ranks = (scorer(lambda: (again, features), lambda: test, 1) for scorer in (PairScorer, RankScorer))
+    batch = batch_at(test, rows)
+    with torch.inference_mode():
+        catalogue = model.catalogue(features)
+        logits = model.candidate_logits(batch, features, catalogue, model.users(batch, features, catalogue))
+        model.neighbours.strength, kept = torch.zeros(()), model.neighbours.strength
+        alone = model.candidate_logits(batch, features, catalogue, model.users(batch, features, catalogue))
+        model.neighbours.strength = kept
+    own = logits[torch.arange(len(rows)), batch.item].numpy()
+    assert not torch.equal(logits, alone)
+    np.testing.assert_allclose(pairs({"row": rows})["score:next_item"], own, atol=1e-4)
+    for row, rank in zip(range(len(rows)), ranks({"row": rows})["rank:next_item"], strict=True):
+        seen = test.seen_by(rows[row : row + 1])[0]
+        allowed = features.candidates.numpy() & ~np.isin(np.arange(len(features)), seen)
+        assert rank == (logits[row].numpy()[allowed] >= own[row]).sum()
+
+
+def test_what_is_learned_by_gradients_is_the_same_with_neighbours_and_without(lake):
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    some, none = (fresh(lake, splits, features, neighbours=count) for count in (5, 0))
+    for model in (some, none):
+        fit(model, Data(features=features, train=splits["train"], valid=splits["valid"]), LOOP, seed=3)
+    for name, tensor in none.state_dict().items():
+        assert torch.equal(some.state_dict()[name], tensor), name
+
+
+def test_a_catalogue_that_is_too_large_is_refused(trained, monkeypatch):
+    model, splits, features, _ = trained
+    monkeypatch.setattr(learned, "LARGEST", 20)
+    with pytest.raises(ModelError, match=r"model.neighbours is set and there are 24 items, expected at most 19"):
+        learned.weigh_neighbours(model, splits["train"], splits["valid"], features, seed=1)
+
+
+def test_neighbours_without_a_next_item_are_refused():
+    source = {"name": "e", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}
+    raw = {"data": {"root": "d"}, "lake": {"root": "l"}, "sources": [source], "model": {"neighbours": 5}}
+    raw |= {"tasks": [{"name": "rating", "kind": "regression"}], "train": {"stop_on": "rating/rmse"}}
+    with pytest.raises(ConfigError, match=r"model.neighbours is 5 and no task is next_item"):
+        parse_settings(raw)
