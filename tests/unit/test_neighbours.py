@@ -5,10 +5,9 @@ import pytest
 import torch
 from small_lake import ENCODER, small_lake
 
-from tandemrec.config import ModelSettings, TrainSettings, parse_settings
+from tandemrec.config import ModelSettings, TrainSettings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.ease import co_occurrence, item_weights
-from tandemrec.errors import ConfigError, ModelError
 from tandemrec.learn import (
     Data,
     Metadata,
@@ -139,16 +138,10 @@ def test_what_is_learned_by_gradients_is_the_same_with_neighbours_and_without(la
         assert torch.equal(some.state_dict()[name], tensor), name
 
 
-def test_a_catalogue_that_is_too_large_is_refused(trained, monkeypatch):
-    model, splits, features, _ = trained
-    monkeypatch.setattr(learned, "LARGEST", 20)
-    with pytest.raises(ModelError, match=r"model.neighbours is set and there are 24 items, expected at most 19"):
-        learned.weigh_neighbours(model, splits["train"], splits["valid"], features, seed=1)
-
-
-def test_neighbours_without_a_next_item_are_refused():
-    source = {"name": "e", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}
-    raw = {"data": {"root": "d"}, "lake": {"root": "l"}, "sources": [source], "model": {"neighbours": 5}}
-    raw |= {"tasks": [{"name": "rating", "kind": "regression"}], "train": {"stop_on": "rating/rmse"}}
-    with pytest.raises(ConfigError, match=r"model.neighbours is 5 and no task is next_item"):
-        parse_settings(raw)
+def test_models_that_have_none(lake, monkeypatch):
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    assert fresh(lake, splits, features).neighbours is not None
+    assert fresh(lake, splits, features, neighbours=0).neighbours is None
+    assert fresh(lake, splits, features, inputs="content").neighbours is None  # they know an item by its id
+    monkeypatch.setattr("tandemrec.model.multitask.LARGEST", 20)
+    assert fresh(lake, splits, features).neighbours is None

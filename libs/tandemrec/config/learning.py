@@ -178,11 +178,12 @@ class ModelSettings(Section):
     item_id: bool = Field(default=True, description="a learned vector an item beside attributes and text")
     id_dropout: float = Field(default=0.1, ge=0, lt=1, description="share of id vectors hidden in training: new items")
     neighbours: int = Field(
-        default=0,
+        default=200,
         ge=0,
         le=4096,
         description="of each item, that are added to the next-item scores of whoever has it in the history: a linear "
-        "autoencoder over training (EASE), weighed in validation; 0: none; for catalogues below 12,000 items",
+        "autoencoder over training (EASE), weighed in validation; none for 0, without item_id, and in catalogues of "
+        "more than 12,000 items",
     )
     text: bool = Field(default=True, description="reviews and descriptions as inputs of users and items")
     attributes: bool = Field(default=True, description="category, brand and price as inputs of items")

@@ -98,8 +98,6 @@ class Settings(Section):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
         check_given(self.tasks)
-        if self.model.neighbours and all(task.kind != "next_item" for task in self.tasks):
-            raise ValueError(f"model.neighbours is {self.model.neighbours} and no task is next_item, expected one or 0")
         self._event_types_fit()
         self._tabular_fits()
         if self.train.history == "around" and self.examples.targets:

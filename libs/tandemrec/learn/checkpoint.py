@@ -82,7 +82,7 @@ def load_model(folder: Path | str) -> tuple[MultiTaskModel, Metadata]:
     described = _read_json(folder / MODEL_JSON)
     try:
         model = MultiTaskModel(
-            ModelSettings(**described["model"]),
+            ModelSettings(**{"neighbours": 0, **described["model"]}),  # models of before have none
             [Task(**task) for task in described["tasks"]],
             Sizes(**described["sizes"]),
         )

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from tandemrec.config import Task
-from tandemrec.ease import LARGEST, PENALTIES, co_occurrence, item_weights
-from tandemrec.errors import ModelError
+from tandemrec.ease import PENALTIES, co_occurrence, item_weights
 from tandemrec.learn.feeds import Array, Examples, batch_at
 from tandemrec.learn.ranking import target_ranks
 from tandemrec.model.batch import Features
@@ -39,11 +38,7 @@ class Weighing:
 
 
 def learn_neighbours(model: MultiTaskModel, rows: Examples, penalty: float, strength: float) -> None:
-    """Set the model's neighbours to what these rows say.
-
-    Raises:
-        ModelError: the catalogue is too large for the closed form.
-    """
+    """Set the model's neighbours to what these rows say."""
     assert model.neighbours is not None
     model.neighbours.set_(item_weights(_gram(model, rows), penalty), strength)
 
@@ -53,9 +48,6 @@ def weigh_neighbours(
 ) -> Weighing:
     """Learn neighbours from the training rows; their penalty and strength are those of the best mean reciprocal rank of
     the next item in validation. Strength 0 is among them: they may turn out to be of no use.
-
-    Raises:
-        ModelError: the catalogue is too large for the closed form.
     """
     assert model.neighbours is not None
     label = valid.labels[_task(model).column]
@@ -100,12 +92,9 @@ def _reciprocal_ranks(
 
 
 def _gram(model: MultiTaskModel, rows: Examples) -> Array:
-    items = model.sizes.items
-    if items > LARGEST:
-        raise ModelError(f"model.neighbours is set and there are {items - 1:,} items, expected at most {LARGEST - 1:,}")
-    return co_occurrence(rows.user, rows.labels[_task(model).column], rows.seen, items)
+    return co_occurrence(rows.user, rows.labels[_task(model).column], rows.seen, model.sizes.items)
 
 
 def _task(model: MultiTaskModel) -> Task:
-    """The settings have seen to it that there is one."""
+    """A model without next item has no neighbours."""
     return next(task for task in model.tasks if task.kind == "next_item")

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from tandemrec.config import ModelSettings, Task
+from tandemrec.ease import LARGEST
 from tandemrec.model.batch import Batch, Features, Sizes
 from tandemrec.model.finetuning import UpperLayers
 from tandemrec.model.heads import HEADS
@@ -96,7 +97,8 @@ class MultiTaskModel(nn.Module):
         self.user = UserEncoder(settings, sizes)
         self.scale = nn.Parameter(torch.tensor(FIRST_SCALE)) if networks else None
         self.item_bias = nn.Parameter(torch.zeros(sizes.items)) if settings.item_id else None
-        self.neighbours = Neighbours(sizes.items, settings.neighbours) if settings.neighbours else None
+        beside = settings.neighbours if settings.item_id and any(t.kind == "next_item" for t in tasks) else 0
+        self.neighbours = Neighbours(sizes.items, beside) if beside and sizes.items <= LARGEST else None
         on_pairs = networks and bool(self.on_pairs)
         self.user_norm = nn.LayerNorm(width) if on_pairs else nn.Identity()
         self.pair = nn.Linear(3 * width, width) if on_pairs else nn.Identity()
@@ -196,7 +198,7 @@ class MultiTaskModel(nn.Module):
         if leaks_B.any():
             own_n = self.own_logits(batch.where(leaks_B), features, catalogue, users_BD[leaks_B]).to(logits_BI.dtype)
             logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], batch.item[leaks_B]), own_n)
-        if self.neighbours is not None and not self.training:
+        if self.neighbours is not None and self.neighbours.strength and not self.training:
             logits_BI = logits_BI + self.neighbours(batch.history)
         return logits_BI.masked_fill(~features.candidates, -torch.inf)
 

@@ -26,6 +26,7 @@ from tandemrec.model.multitask import MultiTaskModel
 FACTORISATION: dict[str, Any] = {
     "pairs": "product",
     "history": "none",
+    "neighbours": 0,
     "text": False,
     "attributes": False,
     "dropout": 0.0,
