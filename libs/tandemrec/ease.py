@@ -7,22 +7,32 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg.lapack import get_lapack_funcs
 from scipy.sparse import csr_matrix
 
 Array = npt.NDArray[Any]
 
-LARGEST = 12_000  # items: the matrix of weights is this squared, and inverting it this cubed
+LARGEST = 16_000  # items: the matrix of weights is this squared (1 GB), and what it takes to find it this cubed
 PENALTIES = (30.0, 100.0, 300.0, 1000.0)
 
 
 def item_weights(gram_II: Array, penalty: float) -> Array:
     """The matrix B (I, I) of the smallest ||X - X B||^2 + penalty ||B||^2 with zeros on its diagonal: with P the
     inverse of X'X + penalty, B = 1 - P / diag(P) (Steck 2019, equation 8).
+
+    By Cholesky's way, which takes a quarter of the time that an inverse for any matrix does.
     """
-    inverse = np.linalg.inv(gram_II + penalty * np.eye(len(gram_II), dtype=gram_II.dtype))
-    weights: Array = -inverse / np.diag(inverse)
+    factor, inverse = get_lapack_funcs(("potrf", "potri"), (gram_II,))
+    regular_II = gram_II.T.copy(order="F")
+    regular_II[np.diag_indices_from(regular_II)] += penalty
+    lower_II, _ = factor(regular_II, lower=1, overwrite_a=1)
+    weights, _ = inverse(lower_II, lower=1, overwrite_c=1)  # its lower half; the other one is zeros
+    diagonal = np.diag(weights).copy()
+    weights += weights.T.copy()
+    weights /= -diagonal
     np.fill_diagonal(weights, 0)
-    return weights
+    found: Array = weights
+    return found
 
 
 def co_occurrence(user_N: Array, chosen_N: Array, seen: tuple[Array, Array], items: int) -> Array:

@@ -183,7 +183,7 @@ class ModelSettings(Section):
         le=4096,
         description="of each item, that are added to the next-item scores of whoever has it in the history: a linear "
         "autoencoder over training (EASE), weighed in validation; none for 0, without item_id, and in catalogues of "
-        "more than 12,000 items",
+        "more than 16,000 items",
     )
     text: bool = Field(default=True, description="reviews and descriptions as inputs of users and items")
     attributes: bool = Field(default=True, description="category, brand and price as inputs of items")

@@ -22,16 +22,27 @@ def ease(problem: Problem) -> Predictions:
         known = task.kind == "next_item" and len(labelled(problem.train, task)) > 0
         if known and len(problem.interactions) <= LARGEST:
             gram = _gram(problem.train, task, len(problem.interactions))
-            weights = [item_weights(gram, penalty) for penalty in PENALTIES]
-            best = 0
-            if problem.valid is not None and len(labelled(problem.valid, task)):
-                found = [_reciprocal(ease_ranks(one, problem, problem.valid, task)) for one in weights]
-                best = int(np.argmax(found))
-            chosen = weights[best]
+            penalty, weights = _chosen(gram, problem, task)
             if problem.refit is not None:
-                chosen = item_weights(_gram(problem.refit, task, len(problem.interactions)), PENALTIES[best])
-            ranks[task.name] = ease_ranks(chosen, problem, problem.test, task)
+                weights = item_weights(_gram(problem.refit, task, len(problem.interactions)), penalty)
+            ranks[task.name] = ease_ranks(weights, problem, problem.test, task)
     return Predictions(ranks=ranks)
+
+
+def _chosen(gram_II: Array, problem: Problem, task: Task) -> tuple[float, Array]:
+    """The penalty that is best in validation, and the weights that it leads to: the matrices are large, so no more than
+    two are held.
+    """
+    best, weights = PENALTIES[0], item_weights(gram_II, PENALTIES[0])
+    if problem.valid is None or len(labelled(problem.valid, task)) == 0:
+        return best, weights
+    worth = _reciprocal(ease_ranks(weights, problem, problem.valid, task))
+    for penalty in PENALTIES[1:]:
+        others = item_weights(gram_II, penalty)
+        found = _reciprocal(ease_ranks(others, problem, problem.valid, task))
+        if found > worth:
+            best, weights, worth = penalty, others, found
+    return best, weights
 
 
 def ease_ranks(weights_II: Array, problem: Problem, rows: Rows, task: Task) -> Array:

@@ -56,12 +56,15 @@ def weigh_neighbours(
         rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
     gram = _gram(model, train)
     worth: dict[tuple[float, float], float] = {}
+    kept: dict[float, dict[str, Tensor]] = {}
     for penalty in PENALTIES:
         model.neighbours.set_(item_weights(gram, penalty), 0.0)
+        kept[penalty] = {name: tensor.clone() for name, tensor in model.neighbours.state_dict().items()}
         values = _reciprocal_ranks(model, valid, rows, features, batch_size)
         worth |= {(penalty, strength): value for strength, value in zip(STRENGTHS, values.tolist(), strict=True)}
     penalty, strength = max(worth, key=lambda chosen: worth[chosen])
-    model.neighbours.set_(item_weights(gram, penalty), strength)
+    model.neighbours.load_state_dict(kept[penalty])
+    model.neighbours.strength.fill_(strength)
     return Weighing(
         penalty=penalty,
         strength=strength,
