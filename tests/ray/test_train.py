@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import ray
+import torch
 from small_lake import ENCODER, small_lake
 
 from ray_train import train
@@ -15,8 +16,11 @@ from tandemrec.config import AugmentSettings, Settings, parse_settings
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
 from tandemrec.lake.types import arrow_schema
-from tandemrec.learn import load_examples, load_features, load_model, score_examples
+from tandemrec.learn import Data, fit, load_examples, load_features, load_model, score_examples
+from tandemrec.learn.feeds import TRAIN_VALID
+from tandemrec.learn.neighbours import learn_neighbours
 from tandemrec.metrics import prediction_metrics
+from tandemrec.model import MultiTaskModel
 from tandemrec.pipeline import run_identity, run_stage
 from tandemrec.pipeline.stages import stage
 from tandemrec.rank.trained import newest
@@ -88,11 +92,38 @@ def test_the_best_model_is_worth_what_the_figures_say(trained):
 
 def test_two_workers_learn_what_one_does(trained, tmp_path):
     _, _, alone = trained
-    small_lake(tmp_path)
-    figures = train.run(settings_for(tmp_path, workers=2, max_epochs=2))
+    lake = small_lake(tmp_path)
+    settings = settings_for(tmp_path, workers=2, max_epochs=2, refit=True)
+    run_stage(settings, stage("train"))
+    figures = runs.finished(lake, "train")[0].figures
     for entry, expected in zip(figures["curve"], alone["curve"][:2], strict=True):
         assert entry["losses"] == pytest.approx(expected["losses"], abs=1e-3)
         assert entry["valid"]["rating/rmse"] == pytest.approx(expected["valid"]["rating/rmse"], abs=1e-3)
+    kept_after_validation_rows(lake, settings, figures)
+
+
+def kept_after_validation_rows(lake, settings, figures):
+    """With `refit` the model that is found is the one that this process alone learns from the rows of both splits."""
+    trained = newest(lake)
+    model, features = trained.model()
+    splits = load_examples(lake, parts=["train", "valid", TRAIN_VALID])
+    valid, both = splits["valid"], splits[TRAIN_VALID]
+    assert trained.refit and len(trained.examples(TRAIN_VALID)) == len(both)
+    assert int(features.interactions.sum()) == (both.labels["next_item"] > 0).sum()
+    torch.manual_seed(settings.seed)
+    expected = MultiTaskModel(settings.model, settings.tasks, model.sizes)
+    loop = settings.train.model_copy(update={"max_epochs": figures["best_epoch"], "workers": 1})
+    fit(expected, Data(features=features, train=both, valid=None), loop, seed=settings.seed)
+    for (name, tensor), other in zip(model.named_parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(tensor, other, atol=1e-3, rtol=1e-3, msg=name)
+    weighing = figures["neighbours"]
+    learn_neighbours(expected, both, weighing["penalty"], weighing["strength"])
+    torch.testing.assert_close(model.neighbours(valid_history(valid)), expected.neighbours(valid_history(valid)))
+    assert any(calibration.shift for calibration in model.calibration.values())
+
+
+def valid_history(valid):
+    return torch.from_numpy(np.array(valid.history, np.int64))
 
 
 @pytest.mark.slow
@@ -231,3 +262,27 @@ def test_threads_that_wait_do_not_spin_for_long():
         return os.environ.get("GOMP_SPINCOUNT")
 
     assert ray.get(spins.remote()) == os.environ["GOMP_SPINCOUNT"]
+
+
+@pytest.mark.slow
+def test_a_run_that_was_interrupted_while_it_learned_anew_goes_on_there(ray_local, tmp_path, monkeypatch, capsys):
+    small_lake(tmp_path)
+    settings = settings_for(tmp_path, refit=True, max_epochs=3)
+    train_once, epochs = train._train, []
+
+    def interrupted(settings, folder, config):
+        epochs.append(config.get("refit_epochs"))
+        if len(epochs) == 2:
+            train_once(settings, folder, config | {"refit_epochs": 1})
+            raise KeyboardInterrupt
+        return train_once(settings, folder, config)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train.run(settings)
+    capsys.readouterr()
+    figures = train.run(settings)
+    said = capsys.readouterr().out
+    assert "epoch   1" not in said and said.count("validation rows learned from too") == figures["best_epoch"] - 1
+    assert figures["epochs"] == 3 and epochs == [None, figures["best_epoch"]]

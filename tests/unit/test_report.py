@@ -165,7 +165,8 @@ def full(tmp_path_factory) -> tuple[Lake, Settings]:
          "valid": {"next_item/ndcg@10": 0.08 - 0.002 * (n - 5) ** 2, "rating/rmse": 1 + 1 / n}}
         for n in range(1, 9)
     ]  # fmt: skip
-    record(lake, "train", 5, {"curve": curve}, run_id="model-2")
+    beside = {"penalty": 30.0, "strength": 20.0, "without": 0.0613, "reciprocal_rank": 0.0702}
+    record(lake, "train", 5, {"curve": curve, "refit": True, "neighbours": beside}, run_id="model-2")
     record(lake, "train", 2, {}, run_id="model-1")
     record(lake, "report", 9, {})
     return lake, settings_for(lake, folder)
@@ -218,13 +219,15 @@ def test_what_was_counted_stands_on_the_page(page):
     for value in ("0.0812", "0.0568", "0.0780", "0.0772 to 0.0852", "0.8734", "1.0200", "0.9700"):
         assert value in page.text
     assert "Epoch 5 was kept" in page.text
+    assert "learned anew from training and validation rows together" in page.text
+    assert "with a strength of 20: in validation the mean reciprocal rank was 0.0613 without and 0.0702 with them" in page.text
 
 
 def test_losses_are_told(full, page):
     lake, settings = full
     """Of 15 figures of baselines: MRR of the factorisation, 4% to either side, is level, so is its NDCG@5."""
     assert "the model is ahead in 10, level in 3 and behind in 2." in page.text
-    assert "Without a figure here: ease (left out above 12,000 items), tfidf." in page.text
+    assert "Without a figure here: ease (left out above 16,000 items), tfidf." in page.text
     assert "Behind: next item HR@5 (matrix factorisation), rating RMSE (bias)." in page.text
     assert "lead +0.0002 to +0.0062" in page.text and "lead -0.0079 to -0.0019" in page.text
     found = comparisons(lake, "model-2", settings.tasks)
@@ -269,6 +272,7 @@ def test_partial_figures_do_not_break_the_page(lake, tmp_path):
     said = Page(render(lake, settings_for(lake, tmp_path))).text
     assert "1 events carry no time" in said and "None of the tasks of the settings stands in the curve" in said
     assert "has not been evaluated yet" in said
+    assert "learned anew" not in said and "Neighbours" not in said
 
 
 def test_traffic_equals_a_count_by_hand(full):

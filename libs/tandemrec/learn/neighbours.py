@@ -18,7 +18,7 @@ from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
 
 ROWS = 20_000  # of validation, drawn where there are more
-STRENGTHS = (0.0, 10.0, 20.0, 50.0, 100.0, 200.0)
+STRENGTHS = (0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 
 
 @dataclass(frozen=True, kw_only=True)

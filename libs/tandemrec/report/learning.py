@@ -31,6 +31,8 @@ class Learning:
     best_epoch: int | None
     seconds_per_epoch: float | None
     panels: Sequence[Panel]
+    refit: bool = False
+    neighbours: Mapping[str, float] | None = None
 
 
 def learning(figures: Mapping[str, Any], tasks: Sequence[Task], stop_on: str) -> Learning | None:
@@ -56,6 +58,8 @@ def learning(figures: Mapping[str, Any], tasks: Sequence[Task], stop_on: str) ->
         best_epoch=_best(figures, curve, stop_on),
         seconds_per_epoch=sum(seconds) / len(seconds) if seconds else None,
         panels=panels,
+        refit=bool(figures.get("refit")),
+        neighbours=figures.get("neighbours"),
     )
 
 
