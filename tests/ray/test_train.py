@@ -17,7 +17,7 @@ from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import Data, fit, load_examples, load_features, load_model, score_examples
-from tandemrec.learn.feeds import TRAIN_VALID
+from tandemrec.learn.feeds import TRAIN_VALID, seen_at
 from tandemrec.learn.neighbours import learn_neighbours
 from tandemrec.metrics import prediction_metrics
 from tandemrec.model import MultiTaskModel
@@ -118,12 +118,9 @@ def kept_after_validation_rows(lake, settings, figures):
         torch.testing.assert_close(tensor, other, atol=1e-3, rtol=1e-3, msg=name)
     weighing = figures["neighbours"]
     learn_neighbours(expected, both, weighing["penalty"], weighing["strength"])
-    torch.testing.assert_close(model.neighbours(valid_history(valid)), expected.neighbours(valid_history(valid)))
+    had = seen_at(valid, np.arange(len(valid)))
+    torch.testing.assert_close(model.neighbours(had), expected.neighbours(had))
     assert any(calibration.shift for calibration in model.calibration.values())
-
-
-def valid_history(valid):
-    return torch.from_numpy(np.array(valid.history, np.int64))
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Neighbours of items beside the factors: their sums, what validation chooses, and that all who score see them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,8 +22,10 @@ from tandemrec.learn import (
     sizes_of,
 )
 from tandemrec.learn import neighbours as learned
+from tandemrec.learn.feeds import seen_at
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.neighbours import Neighbours
+from tandemrec.rank.recommend import recommend
 from tandemrec.rank.scorers import PairScorer, RankScorer
 
 LOOP = TrainSettings(max_epochs=2, batch_size=64, learning_rate=0.02)
@@ -51,19 +55,18 @@ def fresh(lake, splits, features, **of_model):
 def test_the_sums_by_a_matrix_product():
     weights = np.random.default_rng(1).normal(size=(9, 9)).astype(np.float32)
     np.fill_diagonal(weights, 0)
-    history = torch.tensor([[0, 0, 0], [0, 0, 4], [0, 3, 8], [1, 2, 7]])
+    had = torch.tensor([4, 3, 8, 7, 1, 2]), torch.tensor([0, 1, 2, 3])
     told = np.zeros((4, 9), np.float32)
-    for row, items in enumerate(history.tolist()):
-        told[row, [item for item in items if item]] = 1
+    told[[1, 2, 2, 3, 3, 3], had[0]] = 1
     everything, some = Neighbours(9, 50), Neighbours(9, 3)
     everything.set_(weights, 2.5)
-    np.testing.assert_allclose(everything(history).numpy(), 2.5 * told @ weights, atol=1e-5)
+    np.testing.assert_allclose(everything(had).numpy(), 2.5 * told @ weights, atol=1e-5)
     some.set_(weights, 1.0)
     largest = np.where(np.abs(weights) >= -np.sort(-np.abs(weights), axis=1)[:, 2:3], weights, 0)
-    np.testing.assert_allclose(some(history).numpy(), told @ largest, atol=1e-5)
+    np.testing.assert_allclose(some(had).numpy(), told @ largest, atol=1e-5)
     item = torch.tensor([5, 5, 2, 8])
-    np.testing.assert_allclose(some.of(item, history).numpy(), (told @ largest)[range(4), item], atol=1e-5)
-    assert not Neighbours(9, 3)(history).any()  # before anything is set
+    np.testing.assert_allclose(some.of(item, had).numpy(), (told @ largest)[range(4), item], atol=1e-5)
+    assert not Neighbours(9, 3)(had).any()  # before anything is set
 
 
 def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
@@ -76,16 +79,16 @@ def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
         catalogue = model.catalogue(features)
         users = model.users(batch, features, catalogue)
         own = (users @ catalogue.vectors.T + catalogue.bias).numpy()
-        shown = model.candidate_logits(batch, features, catalogue, users).numpy()
+        shown = model.ranking_logits(batch, features, catalogue, users, seen_at(valid, rows)).numpy()
     gram = co_occurrence(train.user, train.labels["next_item"], train.seen, len(features))
-    history = np.zeros(own.shape, np.float32)
-    for row, items in enumerate(batch.history.tolist()):
-        history[row, [item for item in items if item]] = 1
+    had = np.zeros(own.shape, np.float32)
+    for row, number in enumerate(rows):
+        had[row, valid.seen_by(np.array([number]))[0]] = 1
 
     def logits(penalty, strength):
         weights = item_weights(gram, penalty)
         kept = np.where(np.abs(weights) >= -np.sort(-np.abs(weights), axis=1)[:, 11:12], weights, 0)
-        return own + strength * history @ kept
+        return own + strength * had @ kept
 
     def reciprocal_rank(scores):
         total = 0.0
@@ -116,10 +119,9 @@ def test_all_who_score_see_them(trained, tmp_path):
     batch = batch_at(test, rows)
     with torch.inference_mode():
         catalogue = model.catalogue(features)
-        logits = model.candidate_logits(batch, features, catalogue, model.users(batch, features, catalogue))
-        model.neighbours.strength, kept = torch.zeros(()), model.neighbours.strength
-        alone = model.candidate_logits(batch, features, catalogue, model.users(batch, features, catalogue))
-        model.neighbours.strength = kept
+        users = model.users(batch, features, catalogue)
+        logits = model.ranking_logits(batch, features, catalogue, users, seen_at(test, rows))
+        alone = model.candidate_logits(batch, features, catalogue, users)
     own = logits[torch.arange(len(rows)), batch.item].numpy()
     assert not torch.equal(logits, alone)
     np.testing.assert_allclose(pairs({"row": rows})["score:next_item"], own, atol=1e-4)
@@ -127,6 +129,26 @@ def test_all_who_score_see_them(trained, tmp_path):
         seen = test.seen_by(rows[row : row + 1])[0]
         allowed = features.candidates.numpy() & ~np.isin(np.arange(len(features)), seen)
         assert rank == (logits[row].numpy()[allowed] >= own[row]).sum()
+
+
+def test_recommendations_see_them(trained):
+    """Users of two items each; asked with and without leaving these out."""
+    model, splits, features, _ = trained
+    batch = batch_at(splits["test"], np.arange(5))
+    batch = replace(batch, item=torch.zeros_like(batch.item), review=torch.zeros_like(batch.review))
+    had = torch.tensor([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), torch.full((5,), 2)
+    with torch.inference_mode():
+        catalogue = model.catalogue(features)
+        users = model.users(batch, features, catalogue)
+        scores = model.candidate_logits(batch, features, catalogue, users) + model.neighbours(had)
+    for left_out in (True, False):
+        best = recommend(model, features, catalogue, batch, had, 4, left_out=left_out)
+        for row in range(5):
+            allowed = features.candidates.clone()
+            allowed[had[0][2 * row : 2 * row + 2]] = not left_out
+            expected = scores[row].masked_fill(~allowed, -torch.inf).sort(descending=True, stable=True)
+            assert best.item[row].tolist() == expected.indices[:4].tolist()
+            torch.testing.assert_close(best.score[row], expected.values[:4])
 
 
 def test_what_is_learned_by_gradients_is_the_same_with_neighbours_and_without(lake):

@@ -220,7 +220,10 @@ def test_what_was_counted_stands_on_the_page(page):
         assert value in page.text
     assert "Epoch 5 was kept" in page.text
     assert "learned anew from training and validation rows together" in page.text
-    assert "with a strength of 20: in validation the mean reciprocal rank was 0.0613 without and 0.0702 with them" in page.text
+    assert (
+        "with a strength of 20: in validation the mean reciprocal rank was 0.0613 without and 0.0702 with them"
+        in page.text
+    )
 
 
 def test_losses_are_told(full, page):

@@ -111,6 +111,12 @@ def batch_at(examples: Examples, rows_B: Array, device: torch.device | str = "cp
     return Batch(labels=labels, mixture=None, **given, **{name: column(name) for name in there})
 
 
+def seen_at(examples: Examples, rows_B: Array, device: torch.device | str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+    """Items (S,) seen by some rows, one row's after the other's, and how many each has (B,), as tensors."""
+    items, counts = (torch.from_numpy(column.astype(np.int64)).to(device) for column in examples.seen_by(rows_B))
+    return items, counts
+
+
 def left_padded(values: Array, lengths_N: Array, width: int) -> Array:
     """Lists as one array (N, width): zeros, then the list's last entries.
 

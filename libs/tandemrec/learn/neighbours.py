@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tandemrec.config import Task
 from tandemrec.ease import PENALTIES, co_occurrence, item_weights
-from tandemrec.learn.feeds import Array, Examples, batch_at
+from tandemrec.learn.feeds import Array, Examples, batch_at, seen_at
 from tandemrec.learn.ranking import target_ranks
 from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
@@ -85,11 +85,11 @@ def _reciprocal_ranks(
         some = rows[start : start + batch_size]
         batch = batch_at(valid, some, device)
         own_BI = model.candidate_logits(batch, features, catalogue, model.users(batch, features, catalogue))
-        beside_BI = model.neighbours.scores(batch.history)
-        items_S, counts_B = (torch.from_numpy(column.astype(np.int64)).to(device) for column in valid.seen_by(some))
+        seen = seen_at(valid, some, device)
+        beside_BI = model.neighbours.scores(seen)
         for number, strength in enumerate(STRENGTHS):
             logits_BI = own_BI + strength * beside_BI
-            ranks_B = target_ranks(logits_BI, batch.item, features.candidates, (items_S, counts_B))
+            ranks_B = target_ranks(logits_BI, batch.item, features.candidates, seen)
             sums[number] += torch.where(ranks_B > 0, 1 / ranks_B, 0).sum().cpu()
     return sums / max(1, len(rows))
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from tandemrec.learn.feeds import Array, Examples, batch_at
+from tandemrec.learn.feeds import Array, Examples, batch_at, seen_at
 from tandemrec.learn.ranking import target_ranks
 from tandemrec.model.batch import Features
 from tandemrec.model.heads import HEADS
@@ -50,15 +50,10 @@ def score_examples(
                 answer = HEADS[task.head].activation(logits[task.name])
             else:
                 known = (~batch.labels[task.column].isnan()).nonzero()[:, 0]
-                seen = examples.seen_by(batch_rows[known.cpu().numpy()])
+                asking, seen = batch.where(known), seen_at(examples, batch_rows[known.cpu().numpy()], device)
+                logits_BI = model.ranking_logits(asking, features, catalogue, users_BD[known], seen)
                 answer = torch.zeros_like(batch.item)
-                asking = batch.where(known)
-                answer[known] = target_ranks(
-                    model.candidate_logits(asking, features, catalogue, users_BD[known]),
-                    asking.item,
-                    features.candidates,
-                    (torch.from_numpy(seen[0].astype(np.int64)).to(device), torch.from_numpy(seen[1]).to(device)),
-                )
+                answer[known] = target_ranks(logits_BI, asking.item, features.candidates, seen)
             parts[task.name].append(answer.cpu().numpy())
     answers = {name: np.concatenate(part) for name, part in parts.items()}
     pointwise = {task.name for task in model.tasks if task.head in HEADS}

@@ -1,7 +1,7 @@
 """One model for all tasks: shared representations, shared layers, a tower and a head for each task.
 
     user  = history of items, own reviews, their terms, id       item = id, attributes, description, reviews by others
-    next item:     users @ catalogue + bias, over the whole catalogue, and what stands beside the items of the history
+    next item:     users @ catalogue + bias, over the whole catalogue, and what goes with the items that a user has had
     other tasks:   tower(shared(user, item, user * item)), tower(shared(review)) or, where the data are a table,
                    tower(shared(row)), by what the task reads
 
@@ -198,8 +198,6 @@ class MultiTaskModel(nn.Module):
         if leaks_B.any():
             own_n = self.own_logits(batch.where(leaks_B), features, catalogue, users_BD[leaks_B]).to(logits_BI.dtype)
             logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], batch.item[leaks_B]), own_n)
-        if self.neighbours is not None and self.neighbours.strength and not self.training:
-            logits_BI = logits_BI + self.neighbours(batch.history)
         return logits_BI.masked_fill(~features.candidates, -torch.inf)
 
     def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
@@ -207,10 +205,19 @@ class MultiTaskModel(nn.Module):
         own_BD = self._without_own_review(batch, features)
         return (users_BD * own_BD).sum(1) + catalogue.bias[catalogue.rows(batch.item)]
 
-    def pair_logits(self, batch: Batch, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
-        """Next-item logits of each row's item (B,) for rows without a review of their own: a column of those above."""
+    def ranking_logits(
+        self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor, had: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """Candidate logits (B, I + 1) and what goes with the items (S,) that the users have had: what is ranked by."""
+        logits_BI = self.candidate_logits(batch, features, catalogue, users_BD)
+        if self.neighbours is None or not self.neighbours.strength:
+            return logits_BI
+        return logits_BI + self.neighbours(had)
+
+    def pair_logits(self, batch: Batch, catalogue: Catalogue, users_BD: Tensor, had: tuple[Tensor, Tensor]) -> Tensor:
+        """Ranking logits of each row's item (B,), for rows without a review of their own."""
         logits_B = (users_BD * catalogue.vectors[batch.item]).sum(1) + catalogue.bias[batch.item]
-        return logits_B if self.neighbours is None else logits_B + self.neighbours.of(batch.item, batch.history)
+        return logits_B if self.neighbours is None else logits_B + self.neighbours.of(batch.item, had)
 
     def _with_given(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Logits of tasks that follow on others as those of both coming true: p = p(given) p(own), over all rows (ESMM,

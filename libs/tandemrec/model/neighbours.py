@@ -1,6 +1,6 @@
 """Items beside items: a neighbourhood model that stands beside the factors of the next item (Koren 2008, section 5).
 
-Shapes: B rows, L history length, I items, K neighbours of each item.
+Shapes: B rows, S items that their users have had, over all rows, I items, K neighbours of each item.
 """
 
 from typing import Any
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 
 class Neighbours(nn.Module):
-    """Adds strength * sum over the items j of a history of w_ji to the logit of item i, for the K items that weigh most
-    for each j. Adds nothing before `learn.neighbours` has set the weights, which no gradient reaches.
+    """Adds strength * sum of w_ji over the items j that a user has had to the logit of item i, for the K items that
+    weigh most for each j. Adds nothing before `learn.neighbours` has set the weights, which no gradient reaches.
     """
 
     item: Tensor  # (I + 1, K)
@@ -37,16 +37,30 @@ class Neighbours(nn.Module):
         self.weight[0] = 0  # padding
         self.strength.fill_(strength)
 
-    def forward(self, history_BL: Tensor) -> Tensor:
-        """What is added to the logits of all items (B, I + 1)."""
-        return self.strength * self.scores(history_BL)
+    def forward(self, had: tuple[Tensor, Tensor]) -> Tensor:
+        """What is added to the logits of all items (B, I + 1).
 
-    def scores(self, history_BL: Tensor) -> Tensor:
+        Args:
+            had: items (S,), one row's after the other's, and how many each row has (B,).
+        """
+        return self.strength * self.scores(had)
+
+    def scores(self, had: tuple[Tensor, Tensor]) -> Tensor:
         """The sums themselves (B, I + 1), whatever the strength."""
-        empty_BI = self.weight.new_zeros(len(history_BL), len(self.item))
-        return empty_BI.scatter_add_(1, self.item[history_BL].flatten(1), self.weight[history_BL].flatten(1))
+        items_S, counts_B = had
+        rows, items = len(counts_B), len(self.item)
+        place_SK = self.item[items_S] + items * _rows(counts_B).unsqueeze(1)
+        sums = self.weight.new_zeros(rows * items).scatter_add_(0, place_SK.flatten(), self.weight[items_S].flatten())
+        return sums.view(rows, items)
 
-    def of(self, item_B: Tensor, history_BL: Tensor) -> Tensor:
+    def of(self, item_B: Tensor, had: tuple[Tensor, Tensor]) -> Tensor:
         """What is added to the logit of one item each (B,)."""
-        same_BLK = self.item[history_BL] == item_B[:, None, None]
-        return self.strength * (self.weight[history_BL] * same_BLK).sum((1, 2))
+        items_S, counts_B = had
+        rows_S = _rows(counts_B)
+        score_S = (self.weight[items_S] * (self.item[items_S] == item_B[rows_S].unsqueeze(1))).sum(1)
+        return self.strength * self.weight.new_zeros(len(counts_B)).scatter_add_(0, rows_S, score_S)
+
+
+def _rows(counts_B: Tensor) -> Tensor:
+    """Whose each of the items is (S,)."""
+    return torch.repeat_interleave(torch.arange(len(counts_B), device=counts_B.device), counts_B)

@@ -47,6 +47,11 @@ class Recommender(Protocol):
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate."""
 
+    def ranking_logits(
+        self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor, had: tuple[Tensor, Tensor]
+    ) -> Tensor:
+        """What is ranked by (B, I + 1): these, and what goes with the items (S,) that each user has had, (B,) many."""
+
     def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits of each row's own item (B,)."""
 

@@ -32,6 +32,8 @@ def recommend(
     users: Batch,
     seen: tuple[Tensor, Tensor],
     k: int,
+    *,
+    left_out: bool = True,
 ) -> Recommended:
     """The k best candidates of each user.
 
@@ -40,8 +42,9 @@ def recommend(
         features: of the items.
         catalogue: the model's, of these features.
         users: their histories and reviews as of now; item and review are 0.
-        seen: items (S,), one user's after the other's, and how many each user has (B,); these are left out.
+        seen: items (S,), one user's after the other's, and how many each user has (B,).
         k: items for each user, at most.
+        left_out: whether seen items are no candidates.
     """
     seen_S, counts_B = seen
     ends = counts_B.cumsum(0)
@@ -52,8 +55,9 @@ def recommend(
         chunk = users.where(rows)
         first, last = int(ends[start] - counts_B[start]), int(ends[rows[-1]])
         queries_BD = model.users(chunk, features, catalogue)
-        logits_BI = model.candidate_logits(chunk, features, catalogue, queries_BD)
-        item_BK, score_BK = top_items(mask_seen_(logits_BI, seen_S[first:last], counts_B[rows]), k)
+        had = seen_S[first:last], counts_B[rows]
+        logits_BI = model.ranking_logits(chunk, features, catalogue, queries_BD, had)
+        item_BK, score_BK = top_items(mask_seen_(logits_BI, *had) if left_out else logits_BI, k)
         because_BK = nearest_own_items(catalogue.vectors, chunk.history, item_BK)
         parts.append(Recommended(item_BK, score_BK, because_BK))
     return Recommended(*(torch.cat(columns) for columns in zip(*parts, strict=True)))

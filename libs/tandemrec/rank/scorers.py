@@ -13,7 +13,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tandemrec.learn.feeds import Examples, batch_at
+from tandemrec.learn.feeds import Examples, batch_at, seen_at
 from tandemrec.learn.ranking import target_ranks
 from tandemrec.model.batch import Batch, Features
 from tandemrec.model.heads import HEADS
@@ -58,7 +58,8 @@ class PairScorer:
         return {"row": rows["row"], **{name: answer.numpy() for name, answer in answers.items()}}
 
     def of_next_item(self, task: str, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
-        return {f"score:{task}": self.model.pair_logits(batch, self.catalogue, users_BD)}
+        seen = seen_at(self.examples, rows_B)
+        return {f"score:{task}": self.model.pair_logits(batch, self.catalogue, users_BD, seen)}
 
 
 class RankScorer(PairScorer):
@@ -71,10 +72,9 @@ class RankScorer(PairScorer):
         ranks_B = torch.zeros_like(batch.item)
         asked = (~batch.labels[self.columns[task]].isnan()).nonzero()[:, 0]
         for part in asked.split(max(1, SCORES_AT_ONCE // len(self.features))):
-            items_S, counts_B = (torch.from_numpy(c.astype(np.int64)) for c in self.examples.seen_by(rows_B[part]))
-            rows = batch.where(part)
-            logits_BI = self.model.candidate_logits(rows, self.features, self.catalogue, users_BD[part])
-            ranks_B[part] = target_ranks(logits_BI, rows.item, self.features.candidates, (items_S, counts_B))
+            rows, seen = batch.where(part), seen_at(self.examples, rows_B[part])
+            logits_BI = self.model.ranking_logits(rows, self.features, self.catalogue, users_BD[part], seen)
+            ranks_B[part] = target_ranks(logits_BI, rows.item, self.features.candidates, seen)
         return {f"rank:{task}": ranks_B}
 
 
@@ -93,10 +93,11 @@ class UserScorer:
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         batch = user_batch(rows, self.model.sizes.history)
-        seen = rows["seen"].combine_chunks() if self.exclude_seen else pa.array([[]] * len(rows), pa.list_(pa.int32()))
+        seen = rows["seen"].combine_chunks()
         counts = torch.from_numpy(seen.value_lengths().to_numpy().astype(np.int64))
         items = torch.from_numpy(seen.flatten().to_numpy().astype(np.int64))
-        best = recommend(self.model, self.features, self.catalogue, batch, (items, counts), self.k)
+        left_out = self.exclude_seen
+        best = recommend(self.model, self.features, self.catalogue, batch, (items, counts), self.k, left_out=left_out)
         return recommendation_rows(
             batch.user.numpy(), best.item.numpy(), best.score.numpy(), best.because.numpy(), self.users, self.items
         )
