@@ -25,6 +25,7 @@ from ray.util.queue import Queue
 from tandemrec import console
 from tandemrec.config import Settings, parse_settings
 from tandemrec.config.sources import SPLITS
+from tandemrec.ease import LARGEST
 from tandemrec.engines.ray import cpus
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
@@ -73,6 +74,8 @@ def run(settings: Settings) -> Figures:
     if model.neighbours is not None:
         weighing = weigh_neighbours(model, splits["train"], splits["valid"], features, seed=settings.seed)
         console.line(f"  neighbours of items: {weighing}")
+    elif settings.model.neighbours and model.sizes.items > LARGEST:
+        console.line(f"  neighbours of items: none, for there are {model.sizes.items - 1:,}, more than {LARGEST:,}")
     if settings.train.refit:
         chosen, refitted = model, f"{models_folder(settings.lake.root, run_id)}/refit"
         model, _ = _train(settings, refitted, told | {"refit_epochs": progress.best_epoch})

@@ -52,7 +52,9 @@ def fresh(lake, splits, features, **of_model):
     return MultiTaskModel(settings, DEFAULT_TASKS, sizes_of(lake, features, splits, DEFAULT_TASKS))
 
 
-def test_the_sums_by_a_matrix_product():
+@pytest.mark.parametrize("at_once", [8_000_000, 10])
+def test_the_sums_by_a_matrix_product(at_once, monkeypatch):
+    monkeypatch.setattr("tandemrec.model.neighbours.AT_ONCE", at_once)
     weights = np.random.default_rng(1).normal(size=(9, 9)).astype(np.float32)
     np.fill_diagonal(weights, 0)
     had = torch.tensor([4, 3, 8, 7, 1, 2]), torch.tensor([0, 1, 2, 3])

@@ -181,7 +181,7 @@ class ModelSettings(Section):
         default=200,
         ge=0,
         le=4096,
-        description="of each item, that are added to the next-item scores of whoever has it in the history: a linear "
+        description="of each item, that are added to the next-item scores of whoever has had it: a linear "
         "autoencoder over training (EASE), weighed in validation; none for 0, without item_id, and in catalogues of "
         "more than 16,000 items",
     )

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+AT_ONCE = 8_000_000  # weights that are looked at in one go: a user may have had any number of items
+
 
 class Neighbours(nn.Module):
     """Adds strength * sum of w_ji over the items j that a user has had to the logit of item i, for the K items that
@@ -29,11 +31,14 @@ class Neighbours(nn.Module):
 
     def set_(self, weights_II: npt.NDArray[Any], strength: float) -> None:
         """Keep the largest weights, by their size, of each row of the matrix."""
-        count = self.item.shape[1]
-        order_IK = np.argpartition(-np.abs(weights_II), count - 1, axis=1)[:, :count]
-        order_IK.sort(axis=1)
-        self.item.copy_(torch.from_numpy(order_IK))
-        self.weight.copy_(torch.from_numpy(np.take_along_axis(weights_II, order_IK, axis=1)))
+        items, count = self.item.shape
+        step = max(1, AT_ONCE // items)
+        for start in range(0, items, step):
+            rows = slice(start, start + step)
+            order_nK = np.argpartition(-np.abs(weights_II[rows]), count - 1, axis=1)[:, :count]
+            order_nK.sort(axis=1)
+            self.item[rows] = torch.from_numpy(order_nK)
+            self.weight[rows] = torch.from_numpy(np.take_along_axis(weights_II[rows], order_nK, axis=1))
         self.weight[0] = 0  # padding
         self.strength.fill_(strength)
 
@@ -48,10 +53,13 @@ class Neighbours(nn.Module):
     def scores(self, had: tuple[Tensor, Tensor]) -> Tensor:
         """The sums themselves (B, I + 1), whatever the strength."""
         items_S, counts_B = had
-        rows, items = len(counts_B), len(self.item)
-        place_SK = self.item[items_S] + items * _rows(counts_B).unsqueeze(1)
-        sums = self.weight.new_zeros(rows * items).scatter_add_(0, place_SK.flatten(), self.weight[items_S].flatten())
-        return sums.view(rows, items)
+        items, neighbours = self.item.shape
+        sums = self.weight.new_zeros(len(counts_B) * items)
+        step = max(1, AT_ONCE // neighbours)
+        for own, row in zip(items_S.split(step), _rows(counts_B).split(step), strict=True):
+            place = self.item[own] + items * row.unsqueeze(1)
+            sums.scatter_add_(0, place.flatten(), self.weight[own].flatten())
+        return sums.view(len(counts_B), items)
 
     def of(self, item_B: Tensor, had: tuple[Tensor, Tensor]) -> Tensor:
         """What is added to the logit of one item each (B,)."""
