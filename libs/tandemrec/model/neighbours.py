@@ -39,7 +39,6 @@ class Neighbours(nn.Module):
             order_nK.sort(axis=1)
             self.item[rows] = torch.from_numpy(order_nK)
             self.weight[rows] = torch.from_numpy(np.take_along_axis(weights_II[rows], order_nK, axis=1))
-        self.weight[0] = 0  # padding
         self.strength.fill_(strength)
 
     def forward(self, had: tuple[Tensor, Tensor]) -> Tensor:
