@@ -83,7 +83,7 @@ def run(settings: Settings) -> Figures:
         model.calibration.load_state_dict(chosen.calibration.state_dict())
         if weighing is not None:
             before_test = _splits(lake, settings, config["versions"], [TRAIN_VALID])[TRAIN_VALID]
-            learn_neighbours(model, before_test, weighing.penalty, weighing.strength)
+            learn_neighbours(model, before_test, weighing)
     metadata = Metadata(
         run_id=run_id,
         encoder=config["encoder"],

@@ -18,7 +18,7 @@ from tandemrec.lake import runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import Data, fit, load_examples, load_features, load_model, score_examples
 from tandemrec.learn.feeds import TRAIN_VALID, seen_at
-from tandemrec.learn.neighbours import learn_neighbours
+from tandemrec.learn.neighbours import Weighing, learn_neighbours
 from tandemrec.metrics import prediction_metrics
 from tandemrec.model import MultiTaskModel
 from tandemrec.pipeline import run_identity, run_stage
@@ -116,8 +116,7 @@ def kept_after_validation_rows(lake, settings, figures):
     fit(expected, Data(features=features, train=both, valid=None), loop, seed=settings.seed)
     for (name, tensor), other in zip(model.named_parameters(), expected.parameters(), strict=True):
         torch.testing.assert_close(tensor, other, atol=1e-3, rtol=1e-3, msg=name)
-    weighing = figures["neighbours"]
-    learn_neighbours(expected, both, weighing["penalty"], weighing["strength"])
+    learn_neighbours(expected, both, Weighing(**figures["neighbours"]))
     had = seen_at(valid, np.arange(len(valid)))
     torch.testing.assert_close(model.neighbours(had), expected.neighbours(had))
     assert any(calibration.shift for calibration in model.calibration.values())

@@ -1,10 +1,12 @@
 """Neighbours of items beside the factors: their sums, what validation chooses, and that all who score see them."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_lake import ENCODER, small_lake
 
 from tandemrec.config import ModelSettings, TrainSettings
@@ -61,9 +63,10 @@ def test_the_sums_by_a_matrix_product(at_once, monkeypatch):
     told = np.zeros((4, 9), np.float32)
     told[[1, 2, 2, 3, 3, 3], had[0]] = 1
     everything, some = Neighbours(9, 50), Neighbours(9, 3)
-    everything.set_(weights, 2.5)
+    everything.set_(weights, 2.5, 1.0)
     np.testing.assert_allclose(everything(had).numpy(), 2.5 * told @ weights, atol=1e-5)
-    some.set_(weights, 1.0)
+    told[[1, 2, 2, 3, 3, 3], had[0]] = [1, 0.5, 1, 0.25, 0.5, 1]  # the last of each row counts most
+    some.set_(weights, 1.0, 0.5)
     largest = np.where(np.abs(weights) >= -np.sort(-np.abs(weights), axis=1)[:, 2:3], weights, 0)
     np.testing.assert_allclose(some(had).numpy(), told @ largest, atol=1e-5)
     item = torch.tensor([5, 5, 2, 8])
@@ -72,7 +75,7 @@ def test_the_sums_by_a_matrix_product(at_once, monkeypatch):
 
 
 def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
-    """Brute force in numpy, over every penalty and strength."""
+    """Brute force in numpy, over every penalty, decay and strength."""
     model, splits, features, weighing = trained
     valid, train = splits["valid"], splits["train"]
     rows = np.flatnonzero(~np.isnan(valid.labels["next_item"]))
@@ -83,13 +86,14 @@ def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
         own = (users @ catalogue.vectors.T + catalogue.bias).numpy()
         shown = model.ranking_logits(batch, features, catalogue, users, seen_at(valid, rows)).numpy()
     gram = co_occurrence(train.user, train.labels["next_item"], train.seen, len(features))
-    had = np.zeros(own.shape, np.float32)
-    for row, number in enumerate(rows):
-        had[row, valid.seen_by(np.array([number]))[0]] = 1
 
-    def logits(penalty, strength):
+    def logits(penalty, decay, strength):
         weights = item_weights(gram, penalty)
         kept = np.where(np.abs(weights) >= -np.sort(-np.abs(weights), axis=1)[:, 11:12], weights, 0)
+        had = np.zeros(own.shape, np.float32)
+        for row, number in enumerate(rows):
+            for since, item in enumerate(valid.seen_by(np.array([number]))[0][::-1]):
+                had[row, item] = decay**since
         return own + strength * had @ kept
 
     def reciprocal_rank(scores):
@@ -101,14 +105,15 @@ def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
                 total += 1 / sum(scores[row, i] >= scores[row, target] for i in others)
         return total / len(rows)
 
-    worth = {(p, s): reciprocal_rank(logits(p, s)) for p in learned.PENALTIES for s in learned.STRENGTHS}
-    assert weighing.without == pytest.approx(worth[30.0, 0.0], abs=1e-6)
+    grid = product(learned.PENALTIES, learned.DECAYS, learned.STRENGTHS)
+    worth = {chosen: reciprocal_rank(logits(*chosen)) for chosen in grid}
+    assert weighing.without == pytest.approx(worth[30.0, 1.0, 0.0], abs=1e-6)
     assert weighing.reciprocal_rank == pytest.approx(max(worth.values()), abs=1e-6)
     assert weighing.reciprocal_rank > weighing.without
-    assert worth[weighing.penalty, weighing.strength] == pytest.approx(max(worth.values()), abs=1e-6)
+    chosen = weighing.penalty, weighing.decay, weighing.strength
+    assert worth[chosen] == pytest.approx(max(worth.values()), abs=1e-6)
     candidates = features.candidates.numpy()
-    chosen = logits(weighing.penalty, weighing.strength)
-    np.testing.assert_allclose(shown[:, candidates], chosen[:, candidates], atol=1e-4)
+    np.testing.assert_allclose(shown[:, candidates], logits(*chosen)[:, candidates], atol=1e-4)
 
 
 def test_all_who_score_see_them(trained, tmp_path):
@@ -160,6 +165,18 @@ def test_what_is_learned_by_gradients_is_the_same_with_neighbours_and_without(la
         fit(model, Data(features=features, train=splits["train"], valid=splits["valid"]), LOOP, seed=3)
     for name, tensor in none.state_dict().items():
         assert torch.equal(some.state_dict()[name], tensor), name
+
+
+def test_a_model_of_before_counts_all_items_alike(trained, tmp_path):
+    model, splits, _, _ = trained
+    save_model(tmp_path / "best", model, Metadata(run_id="r", encoder=ENCODER, versions={}, epoch=1, metrics={}))
+    file = tmp_path / "best" / "model.safetensors"
+    save_file({name: tensor for name, tensor in load_file(file).items() if name != "neighbours.decay"}, file)
+    again, _ = load_model(tmp_path / "best")
+    had = seen_at(splits["test"], np.arange(20))
+    model.neighbours.decay, kept = torch.ones(()), model.neighbours.decay
+    torch.testing.assert_close(again.neighbours(had), model.neighbours(had))
+    model.neighbours.decay = kept
 
 
 def test_models_that_have_none(lake, monkeypatch):

@@ -182,8 +182,8 @@ class ModelSettings(Section):
         ge=0,
         le=4096,
         description="of each item, that are added to the next-item scores of whoever has had it: a linear "
-        "autoencoder over training (EASE), weighed in validation; none for 0, without item_id, and in catalogues of "
-        "more than 16,000 items",
+        "autoencoder over training (EASE), weighed in validation, the last items most; none for 0, without item_id, "
+        "and in catalogues of more than 16,000 items",
     )
     text: bool = Field(default=True, description="reviews and descriptions as inputs of users and items")
     attributes: bool = Field(default=True, description="category, brand and price as inputs of items")

@@ -5,6 +5,7 @@ leave to them what they cannot tell of rows they have not seen.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import torch
@@ -17,8 +18,9 @@ from tandemrec.learn.ranking import target_ranks
 from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
 
-ROWS = 20_000  # of validation, drawn where there are more
+ROWS = 10_000  # of validation, drawn where there are more
 STRENGTHS = (0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+DECAYS = (1.0, 0.8, 0.6)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,27 +29,28 @@ class Weighing:
 
     penalty: float
     strength: float
+    decay: float
     without: float
     reciprocal_rank: float
 
     def __str__(self) -> str:
         return (
-            f"strength {self.strength:g}, penalty {self.penalty:g}, mean reciprocal rank in validation "
-            f"{self.without:.4f} -> {self.reciprocal_rank:.4f}"
+            f"strength {self.strength:g}, decay {self.decay:g}, penalty {self.penalty:g}, mean reciprocal rank in "
+            f"validation {self.without:.4f} -> {self.reciprocal_rank:.4f}"
         )
 
 
-def learn_neighbours(model: MultiTaskModel, rows: Examples, penalty: float, strength: float) -> None:
+def learn_neighbours(model: MultiTaskModel, rows: Examples, chosen: Weighing) -> None:
     """Set the model's neighbours to what these rows say."""
     assert model.neighbours is not None
-    model.neighbours.set_(item_weights(_gram(model, rows), penalty), strength)
+    model.neighbours.set_(item_weights(_gram(model, rows), chosen.penalty), chosen.strength, chosen.decay)
 
 
 def weigh_neighbours(
     model: MultiTaskModel, train: Examples, valid: Examples, features: Features, *, seed: int, batch_size: int = 1024
 ) -> Weighing:
-    """Learn neighbours from the training rows; their penalty and strength are those of the best mean reciprocal rank of
-    the next item in validation. Strength 0 is among them: they may turn out to be of no use.
+    """Learn neighbours from the training rows; their penalty, strength and decay are those of the best mean reciprocal
+    rank of the next item in validation. Strength 0 is among them: they may turn out to be of no use.
     """
     assert model.neighbours is not None
     label = valid.labels[_task(model).column]
@@ -55,43 +58,41 @@ def weigh_neighbours(
     if len(rows) > ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
     gram = _gram(model, train)
-    worth: dict[tuple[float, float], float] = {}
+    worth: dict[tuple[float, float, float], float] = {}
     kept: dict[float, dict[str, Tensor]] = {}
     for penalty in PENALTIES:
-        model.neighbours.set_(item_weights(gram, penalty), 0.0)
+        model.neighbours.set_(item_weights(gram, penalty), 0.0, 1.0)
         kept[penalty] = {name: tensor.clone() for name, tensor in model.neighbours.state_dict().items()}
         values = _reciprocal_ranks(model, valid, rows, features, batch_size)
-        worth |= {(penalty, strength): value for strength, value in zip(STRENGTHS, values.tolist(), strict=True)}
-    penalty, strength = max(worth, key=lambda chosen: worth[chosen])
+        worth |= {(penalty, *chosen): value for chosen, value in values.items()}
+    penalty, decay, strength = best = max(worth, key=lambda chosen: worth[chosen])
     model.neighbours.load_state_dict(kept[penalty])
     model.neighbours.strength.fill_(strength)
-    return Weighing(
-        penalty=penalty,
-        strength=strength,
-        without=worth[PENALTIES[0], 0.0],
-        reciprocal_rank=worth[penalty, strength],
-    )
+    model.neighbours.decay.fill_(decay)
+    without = worth[PENALTIES[0], DECAYS[0], 0.0]
+    return Weighing(penalty=penalty, strength=strength, decay=decay, without=without, reciprocal_rank=worth[best])
 
 
 @torch.inference_mode()
 def _reciprocal_ranks(
     model: MultiTaskModel, valid: Examples, rows: Array, features: Features, batch_size: int
-) -> Tensor:
-    """Means over the rows, one for each of STRENGTHS; neighbours add nothing to the model's own logits here."""
+) -> dict[tuple[float, float], float]:
+    """Means over the rows, by decay and strength; neighbours add nothing to the model's own logits here."""
     assert model.neighbours is not None
     device, catalogue = features.category.device, model.catalogue(features)
-    sums = torch.zeros(len(STRENGTHS))
+    sums = dict.fromkeys(product(DECAYS, STRENGTHS), 0.0)
     for start in range(0, len(rows), batch_size):
         some = rows[start : start + batch_size]
         batch = batch_at(valid, some, device)
         own_BI = model.candidate_logits(batch, features, catalogue, model.users(batch, features, catalogue))
         seen = seen_at(valid, some, device)
-        beside_BI = model.neighbours.scores(seen)
-        for number, strength in enumerate(STRENGTHS):
-            logits_BI = own_BI + strength * beside_BI
-            ranks_B = target_ranks(logits_BI, batch.item, features.candidates, seen)
-            sums[number] += torch.where(ranks_B > 0, 1 / ranks_B, 0).sum().cpu()
-    return sums / max(1, len(rows))
+        for decay in DECAYS:
+            model.neighbours.decay.fill_(decay)
+            beside_BI = model.neighbours.scores(seen)
+            for strength in STRENGTHS:
+                ranks_B = target_ranks(own_BI + strength * beside_BI, batch.item, features.candidates, seen)
+                sums[decay, strength] += float(torch.where(ranks_B > 0, 1 / ranks_B, 0).sum())
+    return {chosen: value / max(1, len(rows)) for chosen, value in sums.items()}
 
 
 def _gram(model: MultiTaskModel, rows: Examples) -> Array:

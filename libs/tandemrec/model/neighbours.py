@@ -14,13 +14,15 @@ AT_ONCE = 8_000_000  # weights that are looked at in one go: a user may have had
 
 
 class Neighbours(nn.Module):
-    """Adds strength * sum of w_ji over the items j that a user has had to the logit of item i, for the K items that
-    weigh most for each j. Adds nothing before `learn.neighbours` has set the weights, which no gradient reaches.
+    """Adds strength * sum of decay^n_j w_ji over the items j that a user has had to the logit of item i, where the user
+    had n_j items since, for the K items that weigh most for each j. Adds nothing before `learn.neighbours` has set
+    the weights, which no gradient reaches.
     """
 
     item: Tensor  # (I + 1, K)
     weight: Tensor  # (I + 1, K)
     strength: Tensor  # ()
+    decay: Tensor  # ()
 
     def __init__(self, items: int, neighbours: int) -> None:
         super().__init__()
@@ -28,8 +30,9 @@ class Neighbours(nn.Module):
         self.register_buffer("item", torch.zeros(shape, dtype=torch.int64))
         self.register_buffer("weight", torch.zeros(shape))
         self.register_buffer("strength", torch.zeros(()))
+        self.register_buffer("decay", torch.ones(()))
 
-    def set_(self, weights_II: npt.NDArray[Any], strength: float) -> None:
+    def set_(self, weights_II: npt.NDArray[Any], strength: float, decay: float) -> None:
         """Keep the largest weights, by their size, of each row of the matrix."""
         items, count = self.item.shape
         step = max(1, AT_ONCE // items)
@@ -40,12 +43,13 @@ class Neighbours(nn.Module):
             self.item[rows] = torch.from_numpy(order_nK)
             self.weight[rows] = torch.from_numpy(np.take_along_axis(weights_II[rows], order_nK, axis=1))
         self.strength.fill_(strength)
+        self.decay.fill_(decay)
 
     def forward(self, had: tuple[Tensor, Tensor]) -> Tensor:
         """What is added to the logits of all items (B, I + 1).
 
         Args:
-            had: items (S,), one row's after the other's, and how many each row has (B,).
+            had: items (S,), one row's after the other's, each in the order of time, and how many each row has (B,).
         """
         return self.strength * self.scores(had)
 
@@ -55,9 +59,10 @@ class Neighbours(nn.Module):
         items, neighbours = self.item.shape
         sums = self.weight.new_zeros(len(counts_B) * items)
         step = max(1, AT_ONCE // neighbours)
-        for own, row in zip(items_S.split(step), _rows(counts_B).split(step), strict=True):
+        parts = (whole.split(step) for whole in (items_S, _rows(counts_B), self._share(counts_B)))
+        for own, row, share in zip(*parts, strict=True):
             place = self.item[own] + items * row.unsqueeze(1)
-            sums.scatter_add_(0, place.flatten(), self.weight[own].flatten())
+            sums.scatter_add_(0, place.flatten(), (share.unsqueeze(1) * self.weight[own]).flatten())
         return sums.view(len(counts_B), items)
 
     def of(self, item_B: Tensor, had: tuple[Tensor, Tensor]) -> Tensor:
@@ -65,7 +70,17 @@ class Neighbours(nn.Module):
         items_S, counts_B = had
         rows_S = _rows(counts_B)
         score_S = (self.weight[items_S] * (self.item[items_S] == item_B[rows_S].unsqueeze(1))).sum(1)
+        score_S = self._share(counts_B) * score_S
         return self.strength * self.weight.new_zeros(len(counts_B)).scatter_add_(0, rows_S, score_S)
+
+    def _share(self, counts_B: Tensor) -> Tensor:
+        """How much each of the items counts (S,): the last of a row 1, the one before it `decay`, and so on."""
+        ends_S = counts_B.cumsum(0).repeat_interleave(counts_B)
+        return self.decay ** (ends_S - 1 - torch.arange(len(ends_S), device=ends_S.device))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}decay", torch.ones(()))  # models of before have none
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 def _rows(counts_B: Tensor) -> Tensor:
