@@ -88,6 +88,7 @@ CASES = {
     "leave one out, reviews only": "{split: leave_one_out, positives: [review], history_length: 4}",
     "given, with times": "{split: given, history_length: 5, "
     "choices: {click: 6, favourite: 12, cart: 48, purchase: 168}}",
+    "given, all of train known": "{split: given, known: train, history_length: 3, user_reviews: 2, item_reviews: 2}",
     "given, without times": "{split: given, targets: [purchase], exposure: null, history_length: 3, user_reviews: 2, "
     "item_reviews: 2}",
 }
@@ -112,6 +113,17 @@ def test_examples_agree_with_a_plain_account_of_them(spark, name):
     ) == Counter((*key[:4], *frozen(row)) for key, row in expected.items())
     for split in ("train", "valid", "test"):  # the log is rich enough to say something
         assert any(row["split"] == split and row["next_item"] and row["history"] for row in expected.values())
+
+
+def test_where_all_of_train_is_known_a_random_split_tells_nothing_held_out(spark):
+    events, reviews, _ = random_log(11, users=4, items=12)
+    rows = build(spark, events, reviews, settings_of(split="random", known="train", valid_share=0.2, test_share=0.2))
+    split_of = {(row["user"], row["item"]): row["split"] for row in rows if row["kind"] == "interaction"}
+    interactions = [row for row in rows if row["kind"] == "interaction"]
+    assert {row["split"] for row in interactions} == {"train", "valid", "test"}
+    for row in interactions:
+        trained = {item for (user, item), split in split_of.items() if user == row["user"] and split == "train"}
+        assert set(row["history"]) == trained - {row["item"]}  # fewer than history_length
 
 
 def test_what_a_review_says_never_reaches_the_inputs_of_its_own_rows(spark):

@@ -112,6 +112,11 @@ class ExamplesSettings(Section):
     split: Literal["time", "leave_one_out", "random", "given"] = Field(
         default="time", description="given: by the column `split` of the sources"
     )
+    known: Literal["before", "train"] = Field(
+        default="before",
+        description="what a row's history and references hold: what came before it; train: all that the training "
+        "split holds but the row itself, whatever its time, as the protocol of random splits has it",
+    )
     valid_share: float = Field(default=0.1, gt=0, lt=0.5, description="of time or random: the share of events")
     test_share: float = Field(default=0.1, gt=0, lt=0.5)
     min_category_items: int = Field(default=1, ge=1, description="rarer categories share one index")
@@ -128,4 +133,6 @@ class ExamplesSettings(Section):
             raise ValueError(f"attributes has {sorted(taken)}, which stand for columns of silver, expected other names")
         if extra := set(self.targets) - set(self.positives):
             raise ValueError(f"targets has {sorted(extra)}, which positives lacks")
+        if self.known == "train" and self.split not in ("random", "given"):
+            raise ValueError(f"known is train and split is {self.split}, expected random or given: time tells the rest")
         return self

@@ -22,7 +22,9 @@ LABELS = ("next_item", "click", "favourite", "cart", "purchase", "rating", "sent
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """What a look at the log tells. `timeless`: no event has a time, and the split is given."""
+    """What a look at the log tells. `timeless`: rows know all that train holds, for `examples.known` says so or the
+    split is given and no event has a time.
+    """
 
     event_types: frozenset[str]
     timeless: bool
@@ -42,7 +44,8 @@ def look_at(log: DataFrame, settings: Settings) -> Known:
         raise ConfigError(
             f"examples.{key} is {chosen}, found event types {sorted(newest)}, expected one of these in it"
         )
-    timeless = settings.examples.split == "given" and max(newest.values()) <= 0
+    undated = settings.examples.split == "given" and max(newest.values()) <= 0
+    timeless = undated or settings.examples.known == "train"
     return Known(event_types=frozenset(newest), timeless=timeless)
 
 
@@ -78,7 +81,8 @@ def build_examples(parts: Parts, settings: Settings) -> DataFrame:
     if choices is not None:
         rows = rows.unionByName(choices, allowMissingColumns=True)
     rows = rows.join(referred.select("user", "item", F.col("text").alias("review")), ["user", "item"], "left")
-    rows = add_references(rows, positives(contacts), referred, settings.examples, timeless=parts.known.timeless)
+    facts = parts.splitter.split(positives(contacts)) if parts.known.timeless else positives(contacts)
+    rows = add_references(rows, facts, referred, settings.examples, timeless=parts.known.timeless)
     rows = add_seen(rows, contacts, given=settings.examples.split == "given")
     texts = text_rows(parts.splitter.split(reviews_of(log)), parts.attributes)
     return _as_examples(rows.unionByName(texts, allowMissingColumns=True))

@@ -34,8 +34,9 @@ def first_contacts(log: DataFrame, settings: ExamplesSettings, event_types: Sequ
 
 
 def positives(contacts: DataFrame) -> DataFrame:
-    """Rows (user, item, moment, given): what a history may hold."""
-    return contacts.select("user", "item", moment("first.event_time", "pair").alias("moment"), "first.given")
+    """Rows (user, item, pair, event_time, moment, given): what a history may hold."""
+    time = "first.event_time"
+    return contacts.select("user", "item", "pair", time, moment(time, "pair").alias("moment"), "first.given")
 
 
 def targets(contacts: DataFrame) -> DataFrame:

@@ -63,17 +63,17 @@ def add_references(
     An interaction knows what stands before it in the declared order; an exposure what happened strictly before its
     time; both know an item's reviews of strictly before their time only. A pair's own review is left out always.
 
-    With `timeless` (given splits of data without times) all rows know all that train holds; a row of train does not
-    find its own item in the history.
+    With `timeless` (random splits, data without times) all rows know all that train holds, the newest of it; a row of
+    train does not find its own item in the history.
 
     Args:
         rows: kind, user, item, pair, event_time, split and whatever else; kept as they are.
-        positives: rows (user, item, moment, given).
+        positives: rows (user, item, moment) and, where `timeless`, split.
         reviews: rows (user, item, pair, event_time, text, split), one a pair.
     """
     reviews = reviews.withColumn("moment", moment("event_time", "pair"))
     if timeless:
-        positives = positives.where(F.col("given") == TRAIN)
+        positives = positives.where(F.col("split") == TRAIN)
         reviews = reviews.where(F.col("split") == TRAIN)
     time = F.lit(_END).cast("timestamp") if timeless else F.col("event_time")
     at_once = moment(time, F.lit(""))  # before everything of the same time
