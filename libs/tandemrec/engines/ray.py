@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from tandemrec.config.root import RaySettings
 from tandemrec.engines.quiet import standard_error_in_a_file
@@ -48,14 +48,30 @@ def start(settings: RaySettings) -> None:
             "num_cpus": settings.cpus,  # none: what Ray finds, which heeds the limits of a container
             "object_store_memory": settings.object_store_mb * 1024 * 1024,
             "include_dashboard": False,
-            "_node_ip_address": "127.0.0.1",
         }
     )
-    with standard_error_in_a_file("ray"):
+    with standard_error_in_a_file("ray"), nullcontext() if settings.address else _on_loopback():
         ray.init(address=settings.address or "local", logging_level=logging.WARNING, log_to_driver=False, **own)
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True  # the same seed gives the same batches
+
+
+@contextmanager
+def _on_loopback() -> Iterator[None]:
+    """An instance that is started within listens to this machine alone.
+
+    Asked for 127.0.0.1, Ray takes an address that other machines reach, and listens to all of them. Where it knows no
+    clusters (its way on macOS) it takes loopback.
+    """
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def cpus() -> int:
