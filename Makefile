@@ -52,7 +52,7 @@ check: $(VENV)/.installed ## format, lint, types and one-way imports
 
 .PHONY: test
 test: check ## checks and tests, the fast ones; make test-all adds the slow
-	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m "not slow"
+	@$(PY) -m pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder -m "not slow"
 
 .PHONY: test-all
 test-all: check ## the slow tests too

@@ -1,4 +1,8 @@
-"""One Spark session and one Ray instance for the whole run, both started through the library."""
+"""One Spark session and one Ray instance for the whole run, both started through the library.
+
+With several processes (pytest -n 2) all tests that need Spark run in one of them, and all of them join the Ray instance
+of the process that hands out the tests.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,10 +10,46 @@ from pathlib import Path
 
 import pytest
 
+from tandemrec.config.root import RaySettings
+
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+RAY_SETTINGS = RaySettings(cpus=2, object_store_mb=300)
 SHARED_DATA = Path(os.environ.get("TANDEMREC_DATA", Path(__file__).parents[2] / "shared" / "data"))
+RAY = "TANDEMREC_TEST_RAY"  # address of the instance to join
+OF_SPARK = ("spark", "faults", "e2e")  # folders, in the order in which one process takes them
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    hands_out = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if hands_out and not config.option.collectonly:
+        import ray
+
+        from tandemrec.engines.ray import start
+
+        start(RAY_SETTINGS)
+        os.environ[RAY] = ray.get_runtime_context().gcs_address
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # who joins an instance on loopback has to be on loopback
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    folders = [item.path.parent.name for item in items]
+    turns = [OF_SPARK.index(folder) if folder in OF_SPARK else len(OF_SPARK) for folder in folders]
+    items[:] = [items[place] for place in sorted(range(len(items)), key=turns.__getitem__)]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Files of these folders go to one process, which is handed them first; of the others, file by file."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByEngine(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return "spark" if Path(file).parent.name in OF_SPARK else file
+
+    return ByEngine(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -17,19 +57,25 @@ def spark() -> Iterator[object]:
     from tandemrec.config.root import SparkSettings
     from tandemrec.engines.spark import build_session
 
-    # Adaptive execution makes a job of each shuffle: for tables of a hundred rows it is most of the time.
-    conf = {"spark.sql.adaptive.enabled": "false"}
-    session = build_session(SparkSettings(master="local[2]", shuffle_partitions=2, conf=conf), "tests")
+    # For tables of a hundred rows, adaptive execution makes a job of each shuffle and code is compiled that runs once:
+    # together half of the time. Stages that run in processes of their own (test_local_cluster.py, test_kills.py) have
+    # both. A session of two hundred tests fills 1 GB, and then collects garbage a sixth of the time.
+    conf = {
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    }
+    settings = SparkSettings(master="local[2]", driver_memory="2g", shuffle_partitions=2, conf=conf)
+    session = build_session(settings, "tests")
     yield session
     session.stop()
 
 
 @pytest.fixture(scope="session")
 def ray_local() -> Iterator[None]:
-    from tandemrec.config.root import RaySettings
     from tandemrec.engines.ray import ray_cluster
 
-    with ray_cluster(RaySettings(cpus=2, object_store_mb=200)):
+    with ray_cluster(RAY_SETTINGS.model_copy(update={"address": os.environ.get(RAY)})):
         yield
 
 
