@@ -9,10 +9,12 @@ import pyarrow as pa
 import pytest
 import ray
 import torch
+from ray.train import RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
 from small_lake import ENCODER, small_lake
 
 from ray_train import train
-from tandemrec.config import AugmentSettings, Settings, parse_settings
+from tandemrec.config import AugmentSettings, Settings, TrainSettings, parse_settings
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
 from tandemrec.lake.types import arrow_schema
@@ -248,6 +250,21 @@ class TestRefusals:
         small_lake(tmp_path)
         with pytest.raises(ConfigError, match=r"train.workers is 4 with 1 threads each, expected at most 2 threads"):
             train.run(settings_for(tmp_path, workers=4))
+
+
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_one_worker_has_no_process_group(workers, tmp_path):
+    """Its store listens to the network."""
+
+    def work() -> None:
+        assert torch.distributed.is_initialized() == (workers > 1)
+
+    TorchTrainer(
+        work,
+        torch_config=train.group_of(TrainSettings(workers=workers)),
+        scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
+        run_config=RunConfig(storage_path=str(tmp_path)),
+    ).fit()
 
 
 def test_threads_that_wait_do_not_spin_for_long():
