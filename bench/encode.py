@@ -13,6 +13,7 @@ import random
 import time
 import zipfile
 from collections.abc import Callable
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,10 @@ def gemm_seconds(encoder: Encoder, tokens: int) -> float:
     """What the matrix products of the model's layers, as it keeps their weights, cost for this many tokens, at the rows
     of a full batch.
     """
-    layers = [layer for layer in encoder._model.encoder.modules() if isinstance(layer, nn.Linear | PrepackedLinear)]
+    modules = encoder._model.encoder.modules()
+    layers = [copy(layer) for layer in modules if isinstance(layer, nn.Linear | PrepackedLinear)]
+    for layer in layers:
+        layer.activation = "none"
     rows = encoder.tokens_per_batch
     inputs = {layer.in_features: torch.randn(rows, layer.in_features, dtype=encoder.dtype) for layer in layers}
     repeats, clock = 3, clock_of(torch.get_num_threads())

@@ -7,8 +7,10 @@ mask: exact, for models that look both ways and for causal ones alike.
 Shapes: N tokens in the row, B texts of a run, L tokens of each, H heads, K key-value heads, D width of a head.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -17,6 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ATTENTION = "tandemrec_packed"
+LOG2_E = math.log2(math.e)
+LEAST_SUM, LARGEST_SUM = 2.0**-100, 2.0**120  # of weights, as far as bfloat16 and sums in float32 keep their digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +103,19 @@ def packed_attention(
 
 
 def _products(query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scaling: float | None) -> Tensor:
-    """Attention as two batched matrix products: torch's fused kernel multiplies bfloat16 on a processor more slowly."""
+    """Attention as two batched matrix products: torch's fused kernel multiplies bfloat16 on a processor more slowly.
+
+    Weights are powers of two of the scores as they are; the shift by each row's largest score, which softmax makes and
+    which costs as much as the powers themselves, changes only how far they reach. Where that is too far, softmax.
+    """
     query, key, value = (states.flatten(0, 1) for states in (query_BHLD, key_BHLD, value_BHLD))
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = torch.baddbmm(query.new_empty(1), query, key.mT, beta=0, alpha=scale)
-    return torch.bmm(scores.softmax(-1), value).unflatten(0, query_BHLD.shape[:2])
+    scores = partial(torch.baddbmm, query.new_empty(1), query, key.mT, beta=0)
+    weights = scores(alpha=scale * LOG2_E).exp2_()
+    sums = weights.sum(-1, keepdim=True)
+    least, most = torch.aminmax(sums)
+    if least > LEAST_SUM and most < LARGEST_SUM:
+        mixed = torch.bmm(weights, value).div_(sums)
+    else:
+        mixed = torch.bmm(scores(alpha=scale).softmax(-1), value)
+    return mixed.unflatten(0, query_BHLD.shape[:2])
