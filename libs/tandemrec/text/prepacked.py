@@ -35,7 +35,7 @@ def prepack(model: nn.Module, rows: int) -> None:
     from transformers.activations import GELUActivation  # not above: Encoder sets what it reads when it is imported
 
     for module in list(model.modules()):
-        with_gelu = type(getattr(module, "intermediate_act_fn", None)) is GELUActivation  # BERT's name and its relatives'
+        with_gelu = type(getattr(module, "intermediate_act_fn", None)) is GELUActivation  # as BERT and its like name it
         for name, child in module.named_children():
             if type(child) is nn.Linear:
                 setattr(module, name, PrepackedLinear(child, rows, "gelu" if with_gelu else "none"))
