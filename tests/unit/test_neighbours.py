@@ -1,5 +1,7 @@
 """Neighbours of items beside the factors: their sums, what validation chooses, and that all who score see them."""
 
+import copy
+import math
 from dataclasses import replace
 from itertools import product
 
@@ -28,6 +30,7 @@ from tandemrec.learn.feeds import seen_at
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.neighbours import Neighbours
 from tandemrec.rank.recommend import recommend
+from tandemrec.rank.retrieval import nearest_own_items
 from tandemrec.rank.scorers import PairScorer, RankScorer
 
 LOOP = TrainSettings(max_epochs=2, batch_size=64, learning_rate=0.02)
@@ -72,6 +75,25 @@ def test_the_sums_by_a_matrix_product(at_once, monkeypatch):
     item = torch.tensor([5, 5, 2, 8])
     np.testing.assert_allclose(some.of(item, had).numpy(), (told @ largest)[range(4), item], atol=1e-5)
     assert not Neighbours(9, 3)(had).any()  # before anything is set
+
+
+@pytest.mark.parametrize("at_once", [8_000_000, 10])
+def test_the_own_item_that_adds_most_by_brute_force(at_once, monkeypatch):
+    monkeypatch.setattr("tandemrec.model.neighbours.AT_ONCE", at_once)
+    weights = np.random.default_rng(1).normal(size=(9, 9)).astype(np.float32)
+    some = Neighbours(9, 4)
+    some.set_(weights, 2.5, 0.5)
+    kept = np.where(np.abs(weights) >= -np.sort(-np.abs(weights), axis=1)[:, 3:4], weights, 0)
+    own = [[], [4], [3, 8], [7, 1, 2], [5, 6, 7, 8]]
+    asked = np.random.default_rng(2).integers(0, 9, (5, 6))
+    had = torch.tensor([item for items in own for item in items]), torch.tensor([len(items) for items in own])
+    got, least, named = some.strongest(torch.from_numpy(asked), had, 0.6), 0.6, 0
+    for row, place in np.ndindex(asked.shape):
+        adds = {j: 2.5 * 0.5**since * kept[j, asked[row, place]] for since, j in enumerate(own[row][::-1])}
+        best = max(adds, key=adds.get, default=0)
+        assert got[row, place] == (best if adds.get(best, 0) >= least else 0)
+        named += int(got[row, place] > 0)
+    assert 0 < named < asked.size
 
 
 def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
@@ -156,6 +178,34 @@ def test_recommendations_see_them(trained):
             expected = scores[row].masked_fill(~allowed, -torch.inf).sort(descending=True, stable=True)
             assert best.item[row].tolist() == expected.indices[:4].tolist()
             torch.testing.assert_close(best.score[row], expected.values[:4])
+
+
+@torch.inference_mode()
+def test_a_reason_is_the_neighbour_that_makes_the_odds_twice_as_high(trained):
+    model, splits, features, _ = trained
+    model = copy.deepcopy(model)
+    model.neighbours.strength *= 40
+    batch = batch_at(splits["test"], np.arange(5))
+    batch = replace(batch, item=torch.zeros_like(batch.item), review=torch.zeros_like(batch.review))
+    had = torch.tensor([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), torch.full((5,), 2)
+    best = recommend(model, features, model.catalogue(features), batch, had, 20)
+    strongest = model.neighbours.strongest(best.item, had, math.log(2))
+    nearest = nearest_own_items(model.catalogue(features).vectors, batch.history, best.item)
+    told = (strongest > 0) & (nearest != best.item)
+    assert told.any() and not told.all()
+    assert torch.equal(best.because[told], strongest[told])
+    assert torch.equal(best.because[~told], nearest[~told])
+    known = recommend(
+        model,
+        features,
+        model.catalogue(features),
+        batch,
+        (batch.history[:, -1], torch.ones(5).long()),
+        20,
+        left_out=False,
+    )
+    own = known.item == batch.history[:, -1:]
+    assert own.any() and torch.equal(known.because[own], known.item[own])  # known already is the plainest reason
 
 
 def test_what_is_learned_by_gradients_is_the_same_with_neighbours_and_without(lake):

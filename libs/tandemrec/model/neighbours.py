@@ -73,6 +73,24 @@ class Neighbours(nn.Module):
         score_S = self._share(counts_B) * score_S
         return self.strength * self.weight.new_zeros(len(counts_B)).scatter_add_(0, rows_S, score_S)
 
+    def strongest(self, item_BK: Tensor, had: tuple[Tensor, Tensor], least: float) -> Tensor:
+        """For each of a row's K items, the one of those that the user has had which adds most to its logit (B, K); 0
+        where none adds `least`. Of equal ones the larger index.
+        """
+        own_S, counts_B = had
+        rows_S, share_S = _rows(counts_B), self.strength * self._share(counts_B)
+        adds_SK = item_BK.new_zeros((len(own_S), item_BK.shape[1]), dtype=self.weight.dtype)
+        last = self.item.shape[1] - 1
+        for places in torch.arange(len(own_S)).split(max(1, AT_ONCE // self.item.shape[1])):
+            theirs, asked = self.item[own_S[places]], item_BK[rows_S[places]]
+            column = torch.searchsorted(theirs, asked).clamp(max=last)  # `set_` sorts the neighbours of each item
+            weight = self.weight[own_S[places]].gather(1, column) * (theirs.gather(1, column) == asked)
+            adds_SK[places] = share_S[places].unsqueeze(1) * weight
+        to_SK = rows_S.unsqueeze(1).expand_as(adds_SK)
+        most_BK = adds_SK.new_full(item_BK.shape, least).scatter_reduce_(0, to_SK, adds_SK, "amax")
+        named_SK = own_S.unsqueeze(1).where(adds_SK >= most_BK[rows_S], 0)
+        return torch.zeros_like(item_BK).scatter_reduce_(0, to_SK, named_SK, "amax")
+
     def _share(self, counts_B: Tensor) -> Tensor:
         """How much each of the items counts (S,): the last of a row 1, the one before it `decay`, and so on."""
         ends_S = counts_B.cumsum(0).repeat_interleave(counts_B)

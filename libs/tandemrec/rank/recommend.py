@@ -1,8 +1,9 @@
-"""A batch of users -> their best items, each with its score and the own item it is like.
+"""A batch of users -> their best items, each with its score and the own item that speaks for it.
 
 Shapes: B users, I items, K items asked for, S seen items over all users.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from tandemrec.model.multitask import MultiTaskModel
 from tandemrec.model.recommender import Catalogue
 from tandemrec.rank.retrieval import mask_seen_, nearest_own_items, top_items
 
+TWICE = math.log(2)  # added to a logit
 SCORES_AT_ONCE = 32_000_000  # users times items held in memory, 128 MB
 
 
@@ -37,6 +39,9 @@ def recommend(
 ) -> Recommended:
     """The k best candidates of each user.
 
+    What speaks for an item is the own item that adds most to it as a neighbour, if it makes its odds twice as high or
+    more, else the one of the history whose vector is nearest.
+
     Args:
         model: in evaluation mode.
         features: of the items.
@@ -59,5 +64,8 @@ def recommend(
         logits_BI = model.ranking_logits(chunk, features, catalogue, queries_BD, had)
         item_BK, score_BK = top_items(mask_seen_(logits_BI, *had) if left_out else logits_BI, k)
         because_BK = nearest_own_items(catalogue.vectors, chunk.history, item_BK)
+        if model.neighbours is not None:
+            strongest_BK = model.neighbours.strongest(item_BK, had, TWICE)
+            because_BK = strongest_BK.where((strongest_BK > 0) & (because_BK != item_BK), because_BK)
         parts.append(Recommended(item_BK, score_BK, because_BK))
     return Recommended(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
