@@ -1,8 +1,8 @@
 """Stage embed: a vector for each text of silver.reviews and silver.items that has none of this encoder.
 
-Ray Data reads the tables, leaves one row a text, and hands blocks of them to actors that each hold an encoder. What
-comes back is committed every `embed.commit_every` texts: a run that is killed loses at most those, and the next one
-encodes only what has no vector.
+Ray Data reads the tables, leaves one row a text, and hands blocks of them to actors that each hold an encoder; of a
+large lake in rounds, so that memory does not grow with it. What comes back is committed every `embed.commit_every`
+texts: a run that is killed loses at most those, and the next one encodes only what has no vector.
 """
 
 import math
@@ -29,7 +29,8 @@ from tandemrec.text.identity import device_of, embedding_identity
 from tandemrec.text.pending import encode_each, one_each, vector_column
 
 TEXTS_A_BLOCK = 512  # what an actor gets at a time: enough to sort by length
-ROWS_IN_ONE_BLOCK = 200_000  # above this, texts are sorted by hash across the cluster
+ROWS_IN_A_ROUND = 100_000  # of silver tables: what is held in the object store at a time, up to sixteen rounds
+ROWS_IN_ONE_BLOCK = 200_000  # above this, the texts of a round are sorted by hash across the cluster
 FAILURES_SHOWN = 20
 
 SOURCES = {"reviews": "clean_text", "items": "text"}
@@ -48,19 +49,16 @@ def run(settings: Settings) -> Figures:
     identity = embedding_identity(embed)
     threads = _threads(embed)
     lake.ensure("text_vectors")
-    total, blocks = _without_vector(_texts(lake, embed, identity))
-    pending = blocks.count()
+    names = _sources(lake, embed)
+    rounds = _rounds(sum(lake.info(name).rows for name in names))
     failures: dict[str, str] = {}
-    encoded, started = 0, time.monotonic()
-    if pending:
-        with console.meter("texts", pending) as meter:
-            for part in _parts(_vectors(blocks, embed, identity, threads), embed.commit_every):
-                good, bad = (part.filter(chosen(part["error"])) for chosen in (pc.is_null, pc.is_valid))
-                lake.merge("text_vectors", _rows(good, identity), update=False)
-                failures |= dict(zip(bad["text_hash"].to_pylist(), bad["error"].to_pylist(), strict=True))
-                encoded += good.num_rows
-                meter.advance(part.num_rows)
-                meter.note(f"{encoded / (time.monotonic() - started):,.0f} a second")
+    total, encoded, started = 0, 0, time.monotonic()
+    for number, hashes in enumerate(rounds, 1):
+        label = f"texts, round {number} of {len(rounds)}" if len(rounds) > 1 else "texts"
+        count, blocks = _without_vector(_texts(lake, embed, identity, names, hashes, len(rounds)))
+        made, failed = _encode(blocks, lake, embed, identity, threads, label)
+        del blocks  # the object store lets this round's texts go before it takes the next one's
+        total, encoded, failures = total + count, encoded + made, failures | failed
     seconds = time.monotonic() - started
     if failures and len(failures) == total:
         raise ModelError(f"encoder {embed.encoder.model} fails on every text, first: {next(iter(failures.values()))}")
@@ -76,6 +74,25 @@ def run(settings: Settings) -> Figures:
         "failed": len(failures),
         "texts_per_s": round(encoded / seconds, 1) if encoded else None,
     }
+
+
+def _encode(
+    blocks: Dataset, lake: Lake, embed: EmbedSettings, identity: str, threads: int, label: str
+) -> tuple[int, dict[str, str]]:
+    """Encode texts and commit their vectors part by part; how many got one, and the errors of the others by hash."""
+    failures: dict[str, str] = {}
+    encoded, started, pending = 0, time.monotonic(), blocks.count()
+    if not pending:
+        return 0, failures
+    with console.meter(label, pending) as meter:
+        for part in _parts(_vectors(blocks, embed, identity, threads), embed.commit_every):
+            good, bad = (part.filter(chosen(part["error"])) for chosen in (pc.is_null, pc.is_valid))
+            lake.merge("text_vectors", _rows(good, identity), update=False)
+            failures |= dict(zip(bad["text_hash"].to_pylist(), bad["error"].to_pylist(), strict=True))
+            encoded += good.num_rows
+            meter.advance(part.num_rows)
+            meter.note(f"{encoded / (time.monotonic() - started):,.0f} a second")
+    return encoded, failures
 
 
 class TextEncoder:
@@ -105,36 +122,60 @@ class TextEncoder:
         return pa.table({"text_hash": block["text_hash"], "vector": vector_column(vectors), "error": error})
 
 
-def _texts(lake: Lake, embed: EmbedSettings, identity: str) -> Dataset:
-    """One row a text: text_hash, text, and `known` where it has a vector; materialised in the object store."""
+def _sources(lake: Lake, embed: EmbedSettings) -> list[str]:
+    """The tables whose texts are encoded."""
     names = [name for name in SOURCES if lake.exists(name) and (name != "items" or embed.items)]
     if not names:
         lake.open("reviews")  # says that it does not exist
+    return names
+
+
+def _rounds(rows: int) -> list[pc.Expression | None]:
+    """What each round reads, by the first digit of the hash: as many rounds as keep each small, a power of two up to
+    sixteen, for each reads all files again. None: everything.
+    """
+    count = next((n for n in (1, 2, 4, 8) if rows <= n * ROWS_IN_A_ROUND), 16)
+    starts = [f"{16 // count * number:x}" for number in range(1, count)]
+    text_hash = pc.field("text_hash")
+    from_here = [None, *(text_hash >= start for start in starts)]
+    to_here = [*(text_hash < start for start in starts), None]
+    both = zip(from_here, to_here, strict=True)
+    return [low if high is None else high if low is None else low & high for low, high in both]
+
+
+def _texts(
+    lake: Lake, embed: EmbedSettings, identity: str, names: list[str], hashes: pc.Expression | None, rounds: int
+) -> Dataset:
+    """One row a text of a round: text_hash, text, and `known` where it has a vector; materialised in the object
+    store.
+    """
     encoded = lake.dataset("text_vectors").get_fragments(pc.field("encoder") == identity)
     files: list[TextFile] = [(file, None) for file in encoded]
     files += [(file, SOURCES[name]) for name in names for file in lake.dataset(name).get_fragments()]
-    if sum(lake.info(name).rows for name in names) <= ROWS_IN_ONE_BLOCK:
+    if sum(lake.info(name).rows for name in names) <= ROWS_IN_ONE_BLOCK * rounds:
         one = ray.data.range(1, override_num_blocks=1)
-        return one.map_batches(lambda _: one_each(_rows_of(files)), batch_format="pyarrow").materialize()
+        return one.map_batches(lambda _: one_each(_rows_of(files, hashes)), batch_format="pyarrow").materialize()
     numbers = ray.data.range(len(files), override_num_blocks=len(files))
-    read = partial(_read, files=files)
+    read = partial(_read, files=files, hashes=hashes)
     together = numbers.map_batches(read, batch_format="pyarrow", batch_size=None).sort("text_hash")
     return together.map_batches(one_each, batch_format="pyarrow", batch_size=None).materialize()
 
 
-def _read(numbers: pa.Table, files: list[TextFile]) -> pa.Table:
-    return _rows_of([files[number] for number in numbers["id"].to_pylist()])
+def _read(numbers: pa.Table, files: list[TextFile], hashes: pc.Expression | None) -> pa.Table:
+    return _rows_of([files[number] for number in numbers["id"].to_pylist()], hashes)
 
 
-def _rows_of(files: list[TextFile]) -> pa.Table:
-    """text_hash and text of files; `text` null where a file has vectors, not texts."""
+def _rows_of(files: list[TextFile], hashes: pc.Expression | None) -> pa.Table:
+    """text_hash and text of a round's rows of files; `text` null where a file has vectors, not texts."""
     parts = [pa.schema([("text_hash", pa.string()), ("text", pa.string())]).empty_table()]
+    wanted = pc.field("text_hash").is_valid() if hashes is None else hashes
     for file, column in files:
-        rows = file.to_table(columns=["text_hash", *([column] if column else [])])
-        text = rows[column] if column else pa.nulls(rows.num_rows)
-        parts.append(pa.table({"text_hash": rows["text_hash"], "text": text}).cast(parts[0].schema))
-    rows = pa.concat_tables(parts)
-    return rows.filter(pc.is_valid(rows["text_hash"]))
+        for batch in file.to_batches(columns=["text_hash", *([column] if column else [])]):
+            text = batch[column] if column else pa.nulls(batch.num_rows)
+            # Plain strings first: of a delta-rs merge they are string_view, which Arrow cannot compare.
+            rows = pa.table({"text_hash": batch["text_hash"], "text": text}).cast(parts[0].schema)
+            parts.append(rows.filter(wanted))
+    return pa.concat_tables(parts)
 
 
 def _without_vector(texts: Dataset) -> tuple[int, Dataset]:

@@ -82,10 +82,25 @@ def test_each_text_is_encoded_once_and_only_once(lake, monkeypatch):
     more = embed_text.run(settings)
     assert (more["texts"], more["encoded"]) == (33, 1)
 
+    # Where they are too many for one round: still the same.
+    monkeypatch.setattr(embed_text, "ROWS_IN_ONE_BLOCK", 25)
+    monkeypatch.setattr(embed_text, "ROWS_IN_A_ROUND", 25)
     other = embed_text.run(_settings(lake, model="tiny:1", items=False))
     assert (other["texts"], other["encoded"]) == (32, 32)
     assert other["encoder"] != figures["encoder"]
     assert len(_stored(lake, figures["encoder"])) == 33
+
+
+@pytest.mark.parametrize(("rows", "rounds"), [(0, 1), (5, 1), (6, 2), (20, 4), (80, 16), (10**9, 16)])
+def test_each_text_has_its_round(rows, rounds, monkeypatch):
+    monkeypatch.setattr(embed_text, "ROWS_IN_A_ROUND", 5)
+    hashes = [*(f"{digit:x}{rest}" for digit in range(16) for rest in ("", "0", "f")), "", "~ no hash"]
+    table = pa.table({"text_hash": hashes})
+    parts = embed_text._rounds(rows)
+    told = [table if part is None else table.filter(part) for part in parts]
+    assert len(told) == rounds
+    assert sorted(text for part in told for text in part["text_hash"].to_pylist()) == sorted(hashes)
+    assert max(part.num_rows for part in told) <= 48 // rounds + 2
 
 
 def test_a_killed_run_loses_what_it_had_not_committed_and_no_more(lake, monkeypatch):
