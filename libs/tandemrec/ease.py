@@ -13,7 +13,7 @@ from scipy.sparse import csr_matrix
 Array = npt.NDArray[Any]
 
 LARGEST = 16_000  # items: the matrix of weights is this squared (1 GB), and what it takes to find it this cubed
-PENALTIES = (30.0, 100.0, 300.0, 1000.0)
+PENALTIES = (30.0, 100.0, 300.0, 1000.0, 3000.0)
 
 
 def item_weights(gram_II: Array, penalty: float) -> Array:

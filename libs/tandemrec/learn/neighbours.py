@@ -19,7 +19,7 @@ from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
 
 ROWS = 10_000  # of validation, drawn where there are more
-STRENGTHS = (0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+STRENGTHS = (0.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0)
 DECAYS = (1.0, 0.8, 0.6)
 
 
