@@ -44,6 +44,11 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
         options |= {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
+            # What was run is kept for a page that nobody sees: a megabyte a query, until a long session is out of memory.
+            "spark.sql.ui.retainedExecutions": "5",
+            "spark.ui.retainedJobs": "20",
+            "spark.ui.retainedStages": "20",
+            "spark.ui.retainedTasks": "100",
             "spark.driver.memory": settings.driver_memory,
             # Of a small heap on few cores: the whole of ingest, clean and examples took a fifth less time.
             "spark.driver.defaultJavaOptions": "-XX:+UseSerialGC",
