@@ -44,7 +44,7 @@ def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSess
         options |= {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
-            # What was run is kept for a page that nobody sees: a megabyte a query, until a long session is out of memory.
+            # What was run is kept for a page that nobody sees: a megabyte a query, until memory runs out.
             "spark.sql.ui.retainedExecutions": "5",
             "spark.ui.retainedJobs": "20",
             "spark.ui.retainedStages": "20",
