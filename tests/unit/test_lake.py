@@ -8,6 +8,7 @@ import pytest
 from deltalake import DeltaTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import fs
 
 from tandemrec.errors import TableError
 from tandemrec.lake import TABLES, Lake
@@ -114,6 +115,16 @@ def test_a_filter_on_strings_works_on_the_files_of_a_merge(lake):
     assert found.schema.field("user_id").type == pa.string()
     assert lake.read("recommendations", where=where, limit=1).num_rows == 1
     assert lake.read("recommendations", where=pc.field("user_id").isin(["b", "c"]))["score"].to_pylist() == [0.3]
+
+
+def test_arrow_reads_local_files_itself(lake, tmp_path, monkeypatch):
+    """Through delta-rs its threads run Python, and one that does while the process ends aborts it."""
+    lake.merge("recommendations", recommendations([("a", 1, 0.5)]))
+    monkeypatch.chdir(tmp_path)
+    for root in (lake.root, "lake"):
+        dataset = Lake(root).dataset("recommendations")
+        assert isinstance(dataset.filesystem.base_fs, fs.LocalFileSystem)
+        assert dataset.to_table().num_rows == 1
 
 
 def test_the_page_of_tables_is_current():

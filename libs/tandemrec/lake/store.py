@@ -186,8 +186,14 @@ class Lake:
             return _rows(ds.Scanner.from_batches(dataset.scanner().to_reader(), columns=columns, filter=where), limit)
 
     def dataset(self, name: str, *, version: int | None = None) -> ds.Dataset:
-        """The table as an Arrow dataset, to be scanned in batches."""
-        return self.open(name, version).to_pyarrow_dataset()
+        """The table as an Arrow dataset, to be scanned in batches.
+
+        Files on this machine are read by Arrow itself: for those that it reads through delta-rs its threads call back
+        into Python, and one that does while the process ends aborts it.
+        """
+        table, here = self.open(name, version), "://" not in self.root
+        files = fs.SubTreeFileSystem(address(self.path(name)), fs.LocalFileSystem()) if here else None
+        return table.to_pyarrow_dataset(filesystem=files)
 
     def refuse_vacuumed(self, name: str, version: int) -> None:
         """Raise a TableError where data files of a version are no longer there."""
