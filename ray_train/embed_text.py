@@ -1,7 +1,7 @@
 """Stage embed: a vector for each text of silver.reviews and silver.items that has none of this encoder.
 
 Ray Data reads the tables, leaves one row a text, and hands blocks of them to actors that each hold an encoder; of a
-large lake in rounds, so that memory does not grow with it. What comes back is committed every `embed.commit_every`
+large lake in rounds, so that memory hardly grows with it. What comes back is committed every `embed.commit_every`
 texts: a run that is killed loses at most those, and the next one encodes only what has no vector.
 """
 
@@ -50,12 +50,14 @@ def run(settings: Settings) -> Figures:
     threads = _threads(embed)
     lake.ensure("text_vectors")
     names = _sources(lake, embed)
-    rounds = _rounds(sum(lake.info(name).rows for name in names))
+    rows = sum(lake.info(name).rows for name in names)
+    rounds = _rounds(rows)
+    one_block = rows <= ROWS_IN_ONE_BLOCK * len(rounds)
     failures: dict[str, str] = {}
     total, encoded, started = 0, 0, time.monotonic()
     for number, hashes in enumerate(rounds, 1):
         label = f"texts, round {number} of {len(rounds)}" if len(rounds) > 1 else "texts"
-        count, blocks = _without_vector(_texts(lake, embed, identity, names, hashes, len(rounds)))
+        count, blocks = _without_vector(_texts(lake, identity, names, hashes, one_block))
         made, failed = _encode(blocks, lake, embed, identity, threads, label)
         del blocks  # the object store lets this round's texts go before it takes the next one's
         total, encoded, failures = total + count, encoded + made, failures | failed
@@ -143,16 +145,12 @@ def _rounds(rows: int) -> list[pc.Expression | None]:
     return [low if high is None else high if low is None else low & high for low, high in both]
 
 
-def _texts(
-    lake: Lake, embed: EmbedSettings, identity: str, names: list[str], hashes: pc.Expression | None, rounds: int
-) -> Dataset:
-    """One row a text of a round: text_hash, text, and `known` where it has a vector; materialised in the object
-    store.
-    """
+def _texts(lake: Lake, identity: str, names: list[str], hashes: pc.Expression | None, one_block: bool) -> Dataset:
+    """One row a text of a round: text_hash, text, and `known` where it has a vector; in the object store."""
     encoded = lake.dataset("text_vectors").get_fragments(pc.field("encoder") == identity)
     files: list[TextFile] = [(file, None) for file in encoded]
     files += [(file, SOURCES[name]) for name in names for file in lake.dataset(name).get_fragments()]
-    if sum(lake.info(name).rows for name in names) <= ROWS_IN_ONE_BLOCK * rounds:
+    if one_block:
         one = ray.data.range(1, override_num_blocks=1)
         return one.map_batches(lambda _: one_each(_rows_of(files, hashes)), batch_format="pyarrow").materialize()
     numbers = ray.data.range(len(files), override_num_blocks=len(files))

@@ -64,7 +64,7 @@ def recommend(
         logits_BI = model.ranking_logits(chunk, features, catalogue, queries_BD, had)
         item_BK, score_BK = top_items(mask_seen_(logits_BI, *had) if left_out else logits_BI, k)
         because_BK = nearest_own_items(catalogue.vectors, chunk.history, item_BK)
-        if model.neighbours is not None:
+        if model.neighbours is not None and model.neighbours.strength:
             strongest_BK = model.neighbours.strongest(item_BK, had, TWICE)
             because_BK = strongest_BK.where((strongest_BK > 0) & (because_BK != item_BK), because_BK)
         parts.append(Recommended(item_BK, score_BK, because_BK))
