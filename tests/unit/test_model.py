@@ -146,6 +146,29 @@ class TestTasks:
         assert features.interactions[order].diff().ge(0).all()
 
 
+class TestTextProjection:
+    def test_neither_what_all_vectors_share_nor_their_length_changes_an_answer(self, batch, features):
+        """Vectors of a language model that all lie near each other, as those of E5, are read for where they differ."""
+        labels = {name: label[~label.isnan()] for name, label in batch.labels.items()}
+        told = features.texts.float()
+        near = torch.where(told.any(1, keepdim=True), 3 + 0.05 * told, 0)
+        found = []
+        for texts in (told, near):
+            model = small_model(dropout=0.0, id_dropout=0.0).eval()
+            model.start_from(one := replace(features, texts=texts), labels)
+            found.append(answers(model, batch, one))
+        for told_by, near_by in zip(*found, strict=True):
+            for name in told_by:
+                torch.testing.assert_close(told_by[name], near_by[name], atol=1e-4, rtol=1e-4)
+
+    def test_a_catalogue_whose_texts_are_one_is_read(self, features):
+        model = small_model()
+        one = torch.where(features.texts.any(1, keepdim=True), features.texts[1], 0)
+        with torch.no_grad():
+            model.text.centre_on(one[1:])
+        assert model.text(one).isfinite().all() and model.text.scale == 1
+
+
 class TestNewcomers:
     def test_ids_that_were_never_trained_tell_nothing(self, batch, features):
         """An item without interactions and a user without a trained id are what their other inputs say."""

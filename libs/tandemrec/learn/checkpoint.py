@@ -32,6 +32,7 @@ BEST, AVERAGE, OPTIMIZER, BALANCE, STATE_JSON = (
     "balance.safetensors",
     "state.json",
 )
+_LATER = ("text.mean", "text.scale")  # what models of before lack; as built, they change nothing
 _OWN_OF_USERS = ("user.id.own.weight", "user_bias")  # tensors with a row for each user
 
 
@@ -175,8 +176,9 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _load_state(model: torch.nn.Module, path: Path) -> None:
+    built = model.state_dict()
     try:
-        model.load_state_dict(load_file(path))
+        model.load_state_dict({name: built[name] for name in _LATER if name in built} | load_file(path))
     except Exception as error:  # safetensors and torch have no common error
         raise ModelError(f"{path}: does not fit the model: {' '.join(str(error).split())[:300]}") from error
 

@@ -141,6 +141,14 @@ class Features:
         sum_NW = self.vectors(index_NR.flatten()).unflatten(0, index_NR.shape).sum(1)
         return sum_NW / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
 
+    def told_vectors(self, most: int = 65_536) -> Tensor:
+        """Vectors of the texts that items and their reviews of the training split tell, (N, W), evenly chosen where
+        there are more than these.
+        """
+        index_N = torch.cat([self.text, self.reviews.flatten()]).unique()
+        vectors_NW = self.vectors(index_N[:: 1 + (len(index_N) - 1) // most])
+        return vectors_NW[vectors_NW.any(1)]
+
     def to(self, device: torch.device) -> Self:
         columns: dict[str, Tensor | Lists | None] = {f.name: getattr(self, f.name) for f in fields(self)}
         moved: dict[str, Any] = {name: None if c is None else c.to(device) for name, c in columns.items()}

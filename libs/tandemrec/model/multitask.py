@@ -117,9 +117,13 @@ class MultiTaskModel(nn.Module):
         self.calibration = nn.ModuleDict({t.name: Calibration() for t in tasks if t.head in HEADS})
 
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
-        """Answer with the training shares and means, and rank by popularity, before anything is learned."""
+        """Answer with the training shares and means, rank by popularity and read texts for where they differ, before
+        anything is learned.
+        """
         columns = {task.name: task.column for task in self.tasks}
         with torch.no_grad():
+            if isinstance(self.text, TextProjection) and len(told_NW := features.told_vectors()):
+                self.text.centre_on(told_NW)
             if self.item_bias is not None:
                 self.item_bias.copy_(log_popularity(features))
             for task in (*self.on_pairs, *self.on_texts, *self.on_rows):
