@@ -186,6 +186,12 @@ class ModelSettings(Section):
         "and in catalogues of more than 16,000 items",
     )
     text: bool = Field(default=True, description="reviews and descriptions as inputs of users and items")
+    text_scale: float = Field(
+        default=1,
+        gt=0,
+        description="root mean square length of the encoder's vectors as they are read, their mean subtracted: the "
+        "smaller, the more slowly texts are learned from, which helps where they are few and rows are too",
+    )
     attributes: bool = Field(default=True, description="category, brand and price as inputs of items")
     bottoms: list[Bottom] = Field(
         default=["vectors"],

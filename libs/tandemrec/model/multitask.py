@@ -87,7 +87,8 @@ class MultiTaskModel(nn.Module):
         networks = settings.pairs == "network"
         self.on_rows = [task for task in tasks if "row" in task.reads]
         pointwise = [*(self.on_pairs if networks else ()), *self.on_texts, *self.on_rows]
-        self.text = TextProjection(sizes.text_width, width) if sizes.text_width else nn.Identity()  # of no text
+        projected = (sizes.text_width, width, settings.text_scale)
+        self.text = TextProjection(*projected) if sizes.text_width else nn.Identity()  # of no text
         finetune = settings.finetune_of(tasks)
         self.encoder = UpperLayers(sizes.upper, dropout) if finetune is not None and sizes.upper is not None else None
         over_words = [name for name in settings.bottoms if name in TEXT_NETWORKS] if self.on_texts else []

@@ -15,24 +15,21 @@ from tandemrec.config import InterestSettings, ModelSettings
 from tandemrec.model.batch import Batch, Features, Lists, Sizes
 from tandemrec.model.history import HISTORIES
 
-# The root mean square length of a centred vector. With the bias of what follows it decides how much of a text is read
-# before its first lesson, and a mean of many texts, which says more surely what it says, stays shorter than one text.
-SPREAD = 0.25
-
 
 class TextProjection(nn.Module):
     """From the vectors of a language model, which stay as they are, to the model's own width.
 
     Vectors of a language model may all lie near each other, those of E5 do: what they have in common is subtracted, and
-    what is left is brought to the same length whatever the model. Several texts are averaged before they are projected:
-    that costs one projection instead of many.
+    what is left is brought to one root mean square length, whatever the model. Several texts are averaged before they
+    are projected: that costs one projection instead of many.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, text_width: int, width: int) -> None:
+    def __init__(self, text_width: int, width: int, length: float) -> None:
         super().__init__()
+        self.length = length
         self.net = nn.Sequential(nn.Linear(text_width, width), nn.LayerNorm(width), nn.GELU())
         self.register_buffer("mean", torch.zeros(text_width))
         self.register_buffer("scale", torch.ones(()))
@@ -42,7 +39,7 @@ class TextProjection(nn.Module):
         self.mean.copy_(vectors_NW.mean(0))
         variance = (vectors_NW - self.mean).square().sum(1).mean()
         if variance > 0:  # not of a single text
-            self.scale.copy_(SPREAD * variance.rsqrt())
+            self.scale.copy_(self.length * variance.rsqrt())
 
     def forward(self, vectors_NW: Tensor) -> Tensor:
         """(N, D) of texts or of means of several; zeros where the vector is zero, which stands for no text."""
