@@ -112,6 +112,23 @@ class TestTasks:
             assert not [p for p in reached[name] if p.startswith(("user.", "item.", "pair."))]
         assert set().union(*reached.values()) == {name for name, _ in model.named_parameters()}
 
+    def test_in_training_networks_over_words_see_no_review_that_no_label_asks_about(self, batch, features):
+        model = small_model(bottoms=["vectors", "cnn"], words={"dropout": 0}, dropout=0.0, id_dropout=0.0)
+        asks = torch.arange(ROWS) % 4 == 0
+        labels = {name: batch.labels[name].masked_fill(~asks, torch.nan) for name in ("sentiment", "category")}
+        batch = replace(batch, labels=batch.labels | labels)
+        seen, gradients = [], []
+        model.over_words["cnn"].register_forward_hook(lambda module, given, answer: seen.append(len(answer)))
+        for training in (True, False):
+            model.train(training).zero_grad()
+            sum(task_losses(model, batch, features).values()).backward()
+            gradients.append({name: p.grad.clone() for name, p in model.named_parameters()})
+        known = [~batch.labels[name].isnan() for name in ("sentiment", "category")]
+        assert seen == [(batch.review[known[0] | known[1]] > 0).sum(), (batch.review > 0).sum()]
+        assert seen[0] < seen[1]
+        for name, gradient in gradients[1].items():
+            torch.testing.assert_close(gradients[0][name], gradient, atol=1e-5, rtol=1e-4)
+
     def test_the_order_of_tasks_changes_nothing(self, batch, features):
         model = small_model(dropout=0.0, id_dropout=0.0)
         other = small_model(tasks=DEFAULT_TASKS[::-1], dropout=0.0, id_dropout=0.0)

@@ -8,6 +8,7 @@ T texts, W width of a text vector.
 """
 
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -140,6 +141,11 @@ class Features:
         """Means over the texts of each row, (N, W); zeros where there is none."""
         sum_NW = self.vectors(index_NR.flatten()).unflatten(0, index_NR.shape).sum(1)
         return sum_NW / (index_NR > 0).sum(1, keepdim=True).clamp(min=1)
+
+    @cached_property
+    def item_reviews(self) -> Tensor:
+        """Mean vectors of the reviews of each item, (I + 1, W): made once, training asks in every step."""
+        return self.mean_vectors(self.reviews)
 
     def told_vectors(self, most: int = 65_536) -> Tensor:
         """Vectors of the texts that items and their reviews of the training split tell, (N, W), evenly chosen where

@@ -138,7 +138,11 @@ class MultiTaskModel(nn.Module):
     def catalogue(self, features: Features, items_N: Tensor | None = None) -> Catalogue:
         """Every item, or these items (N,) alone."""
         chosen = torch.arange(len(features), device=features.category.device) if items_N is None else items_N
-        vectors = self._items(features, chosen, features.reviews if items_N is None else features.reviews[chosen])
+        reviews_NW = None
+        if self._reads_text:
+            whole = items_N is None
+            reviews_NW = features.item_reviews if whole else features.mean_vectors(features.reviews[chosen])
+        vectors = self._items(features, chosen, reviews_NW)
         bias = vectors.new_zeros(len(chosen)) if self.item_bias is None else self.item_bias[chosen]
         if items_N is None:
             return Catalogue(vectors, bias)
@@ -170,7 +174,8 @@ class MultiTaskModel(nn.Module):
         mixed: dict[str, Tensor] = {}
         logits: dict[str, Tensor] = {}
         if self.on_pairs:
-            user_BD, item_BD = self.user_norm(users_BD), self._items(features, batch.item, batch.item_reviews)
+            reviews_BW = features.mean_vectors(batch.item_reviews) if self._reads_text else None
+            user_BD, item_BD = self.user_norm(users_BD), self._items(features, batch.item, reviews_BW)
             product_BD = user_BD * item_BD
             if self.settings.pairs == "network":
                 pair_BD = self.pair(torch.cat([user_BD, item_BD, product_BD], dim=1))
@@ -241,10 +246,10 @@ class MultiTaskModel(nn.Module):
 
         return {name: whole(name) for name in logits}
 
-    def _items(self, features: Features, item_N: Tensor, reviews_NR: Tensor) -> Tensor:
-        """Vectors of items (N, D) of which these reviews may be read."""
+    def _items(self, features: Features, item_N: Tensor, reviews_NW: Tensor | None) -> Tensor:
+        """Vectors of items (N, D); of their reviews the mean vectors of those that may be read."""
         description_ND = self.text(features.vectors(features.text[item_N])) if self._reads_text else None
-        reviews_ND = self.text(features.mean_vectors(reviews_NR)) if self._reads_text else None
+        reviews_ND = None if reviews_NW is None else self.text(reviews_NW)
         vectors_ND: Tensor = self.item(features, item_N, description_ND, reviews_ND)
         return vectors_ND
 
@@ -259,10 +264,19 @@ class MultiTaskModel(nn.Module):
 
     def _review(self, batch: Batch, features: Features) -> Tensor:
         """What the tasks on texts read of each row's review (B, D): the sum of the bottoms."""
-        own = self._read(batch.review, features)
+        own = self._read(self._asked(batch), features)
         if (mixture := batch.mixture) is not None and not mixture.hidden:
             own = [mixture.of(*both) for both in zip(own, self._read(mixture.review, features), strict=True)]
         return self._summed(own)
+
+    def _asked(self, batch: Batch) -> Tensor:
+        """Each row's review (B,), in training 0 where no label asks for an answer: a review is told by several rows, of
+        which one carries its labels.
+        """
+        if not self.training or batch.mixture is not None:
+            return batch.review
+        known = [~batch.labels[task.column].isnan() for task in self.on_texts]
+        return batch.review * torch.stack(known).any(0)
 
     def _summed(self, read: Sequence[Tensor]) -> Tensor:
         first = self.text(read[0]) if "vectors" in self.settings.bottoms else read[0]
@@ -292,9 +306,8 @@ class MultiTaskModel(nn.Module):
 
     def _without_own_review(self, batch: Batch, features: Features) -> Tensor:
         """Vector of each row's item (B, D) as if the row's own review had not been written."""
-        return self._items(
-            features, batch.item, features.reviews[batch.item].masked_fill(_own_reviews(batch, features), 0)
-        )
+        reviews_BR = features.reviews[batch.item].masked_fill(_own_reviews(batch, features), 0)
+        return self._items(features, batch.item, features.mean_vectors(reviews_BR) if self._reads_text else None)
 
     @property
     def _reads_text(self) -> bool:
