@@ -155,7 +155,7 @@ class MultiTaskModel(nn.Module):
         batch = batch.with_history(self.sizes.history)
         history_BLD = catalogue.vectors[catalogue.rows(batch.history)]
         again_BL = (batch.history == batch.item.unsqueeze(1)) & (batch.history > 0)
-        again_BL = again_BL & _own_reviews(batch, features).any(1, keepdim=True)
+        again_BL = again_BL & self._own_reviews(batch, features).any(1, keepdim=True)
         again_B = again_BL.any(1)
         if again_B.any():  # the row's item came up before: there too it is read without the row's own review
             own_nD = self._without_own_review(batch.where(again_B), features)
@@ -204,7 +204,7 @@ class MultiTaskModel(nn.Module):
         The column of a row's own item is computed without the row's own review.
         """
         logits_BI = users_BD @ catalogue.vectors.T + catalogue.bias
-        leaks_B = _own_reviews(batch, features).any(1)
+        leaks_B = self._own_reviews(batch, features).any(1)
         if leaks_B.any():
             own_n = self.own_logits(batch.where(leaks_B), features, catalogue, users_BD[leaks_B]).to(logits_BI.dtype)
             logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], batch.item[leaks_B]), own_n)
@@ -306,18 +306,21 @@ class MultiTaskModel(nn.Module):
 
     def _without_own_review(self, batch: Batch, features: Features) -> Tensor:
         """Vector of each row's item (B, D) as if the row's own review had not been written."""
-        reviews_BR = features.reviews[batch.item].masked_fill(_own_reviews(batch, features), 0)
+        reviews_BR = features.reviews[batch.item].masked_fill(self._own_reviews(batch, features), 0)
         return self._items(features, batch.item, features.mean_vectors(reviews_BR) if self._reads_text else None)
+
+    def _own_reviews(self, batch: Batch, features: Features) -> Tensor:
+        """Where the catalogue pools a row's own review into the vector of the row's item, (B, R); nowhere, (B, 1), for
+        a model that reads no text.
+        """
+        if not self._reads_text:
+            return batch.review.new_zeros(len(batch), 1, dtype=torch.bool)
+        reviews_BR = features.reviews[batch.item]
+        return (reviews_BR == batch.review.unsqueeze(1)) & (reviews_BR > 0)
 
     @property
     def _reads_text(self) -> bool:
         return self.settings.text and self.sizes.text_width > 0
-
-
-def _own_reviews(batch: Batch, features: Features) -> Tensor:
-    """Where the catalogue pools a row's own review into the vector of the row's item, (B, R)."""
-    reviews_BR = features.reviews[batch.item]
-    return (reviews_BR == batch.review.unsqueeze(1)) & (reviews_BR > 0)
 
 
 def _last_bias(network: nn.Module) -> Tensor:
