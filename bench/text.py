@@ -93,7 +93,7 @@ def musical_instruments(data: Path) -> Reviews:
         words=WordSettings(),
         train=TrainSettings(batch_size=64, max_epochs=8, patience=2, learning_rate=2e-3, stop_on="sentiment/auc"),
         languages="en",
-        encoder=EncoderSettings(),
+        encoder=EncoderSettings(model="package:multilingual_e5_small", prefix="query: "),
     )
 
 
@@ -272,8 +272,9 @@ def vectors(reviews: Reviews) -> Array:
 
 
 def features_of(reviews: Reviews, settings: ModelSettings, cut: Cut | None) -> Features:
-    """Of no items, and what the model reads of the texts, which are numbered from 1."""
+    """Of one item, which all training texts are told of, and what the model reads of the texts, numbered from 1."""
     nothing = torch.zeros(2, dtype=torch.int64)
+    training = torch.from_numpy(np.stack([np.zeros_like(reviews.parts()[0]), 1 + reviews.parts()[0]]))
     texts = words = states = None
     if "vectors" in settings.bottoms:
         texts = torch.from_numpy(np.pad(vectors(reviews), ((1, 0), (0, 0)))).half()
@@ -292,7 +293,7 @@ def features_of(reviews: Reviews, settings: ModelSettings, cut: Cut | None) -> F
         states = lists_of(np.concatenate(parts), starts, lengths)
     return Features(
         **dict.fromkeys(("category", "brand", "price", "text", "interactions"), nothing),
-        reviews=nothing.unsqueeze(1),
+        reviews=training,
         texts=texts,
         words=words,
         states=states,
