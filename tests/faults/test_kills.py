@@ -197,9 +197,13 @@ def test_a_killed_publish_leaves_the_old_answers_or_the_new_ones(spark, tmp_path
         finally:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        assert runs.latest(lake, "publish") == before, "it was killed too late"
-        for table, found in tables(lake, PUBLISHED).items():
-            assert found in (old[table], new[table]), f"{table} is half published after kill {number}"
+        found = tables(lake, PUBLISHED)
+        if runs.latest(lake, "publish") != before:  # on a busy machine the last kill comes after the run is recorded
+            assert number > 0, "it was killed too late"
+            assert found == new
+            return
+        for table in PUBLISHED:
+            assert found[table] in (old[table], new[table]), f"{table} is half published after kill {number}"
     run_stage(settings, stage("publish"), spark=spark)
     assert tables(lake, PUBLISHED) == new
 
