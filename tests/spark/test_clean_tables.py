@@ -209,7 +209,7 @@ def test_reviews_that_say_the_same_are_one(spark):
     ]
     lines = bronze(spark, ids)
     rows = by_line(settle_reviews(judge_reviews(lines, [named], clean, now=NOW, items=None), clean))
-    assert [rows[line].verdict for line in (1, 2, 3)] == ["merged", "kept", "kept"]
+    assert [rows[line].verdict for line in (1, 2, 3)] == ["review_id_taken", "kept", "kept"]
 
 
 def test_no_row_is_lost_or_comes_twice(spark):

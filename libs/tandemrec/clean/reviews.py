@@ -19,6 +19,8 @@ from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import TARGET_COLUMNS, Source
 from tandemrec.lake.contracts import TABLES
 
+ID_TAKEN = "review_id_taken"
+
 
 def judge_reviews(
     rows: DataFrame, sources: Sequence[Source], clean: CleanSettings, *, now: datetime, items: DataFrame | None
@@ -60,14 +62,15 @@ def judge_reviews(
 def settle_reviews(judged: DataFrame, clean: CleanSettings) -> DataFrame:
     """The same rows with the verdicts that rows give each other.
 
-    Two reviews are one where their id is the same, or their user, item and text but for case, space, punctuation and
-    markup: the earliest stays. Of near duplicates by whomever, where the settings look for them, the earliest stays too
-    and the others are rejected.
+    Two reviews are one where their user, item and text are the same but for case, space, punctuation and markup: the
+    earliest stays. Of others that have one id the earliest keeps it, and the others are rejected, not merged: the
+    earliest may turn out to be a copy of another review, and then they are accepted. Of near duplicates by whomever,
+    where the settings look for them, the earliest stays too and the others are rejected.
     """
     order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
     spelled = judged.withColumn("spelling", F.md5(letters_and_digits(F.col("clean_text"))))
     merged = merge_duplicates(spelled, ["user_id", "item_id", "spelling"], order).drop("spelling")
-    merged = merge_duplicates(merged, ["review_id"], order)
+    merged = merge_duplicates(merged, ["review_id"], order, verdict=ID_TAKEN)
     if clean.near_duplicates is None:
         return merged
     return reject_near_duplicates(merged, ["review_time"], clean.near_duplicates)

@@ -35,15 +35,17 @@ def judge(rows: DataFrame, rules: Sequence[Rule]) -> DataFrame:
     return judged.withColumn("raw", F.when(F.col("verdict") != KEPT, F.col("raw")))
 
 
-def merge_duplicates(judged: DataFrame, key: Sequence[str], order: Sequence[Column]) -> DataFrame:
-    """Of the kept rows of one key only the first in `order` stays kept, the others become merged.
+def merge_duplicates(
+    judged: DataFrame, key: Sequence[str], order: Sequence[Column], *, verdict: str = MERGED
+) -> DataFrame:
+    """Of the kept rows of one key only the first in `order` stays kept, the others get the verdict.
 
     Rejected rows have each a key of their own, so that they are spread over the partitions and change nothing.
     """
     alone = F.when(F.col("verdict") != KEPT, F.struct(*ORIGIN))
     window = Window.partitionBy(*key, alone).orderBy(*order)
     later = (F.col("verdict") == KEPT) & (F.row_number().over(window) > 1)
-    return judged.withColumn("verdict", F.when(later, F.lit(MERGED)).otherwise(F.col("verdict")))
+    return judged.withColumn("verdict", F.when(later, F.lit(verdict)).otherwise(F.col("verdict")))
 
 
 def kept(judged: DataFrame, table: str) -> DataFrame:
