@@ -5,6 +5,7 @@ of the process that hands out the tests.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +70,14 @@ def spark() -> Iterator[object]:
     session = build_session(settings, "tests")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _delta_forgets() -> Iterator[None]:
+    """Delta keeps the log of every table that it has seen, a megabyte each: those of hundreds of lakes fill the heap."""
+    yield
+    if "pyspark.sql" in sys.modules and (session := sys.modules["pyspark.sql"].SparkSession.getActiveSession()):
+        session._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 @pytest.fixture(scope="session")
