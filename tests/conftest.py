@@ -74,7 +74,7 @@ def spark() -> Iterator[object]:
 
 @pytest.fixture(scope="module", autouse=True)
 def _delta_forgets() -> Iterator[None]:
-    """Delta keeps the log of every table that it has seen, a megabyte each: those of hundreds of lakes fill the heap."""
+    """Delta keeps the log of each table that it has seen, a megabyte each: those of hundreds of lakes fill the heap."""
     yield
     if "pyspark.sql" in sys.modules and (session := sys.modules["pyspark.sql"].SparkSession.getActiveSession()):
         session._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
