@@ -12,11 +12,12 @@ from pyspark.sql import functions as F
 from tandemrec.clean.behaviour import TOO_FAST, occurrences
 from tandemrec.clean.history import records
 from tandemrec.clean.near_duplicates import NEAR_DUPLICATE
+from tandemrec.clean.reviews import ID_TAKEN
 from tandemrec.clean.verdicts import ACCEPTED, KEPT, ORIGIN, REPEATED
 from tandemrec.config.behaviour import BehaviourSettings
 from tandemrec.lake.contracts import TABLES
 
-DORMANT = (TOO_FAST, NEAR_DUPLICATE)  # lifted only together with new rows close by
+DORMANT = (TOO_FAST, NEAR_DUPLICATE, ID_TAKEN)  # lifted only together with new rows close by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,16 +80,25 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
 
 
 def review_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
-    """With the reviews of the items that were reviewed anew, and those that have an id of the new ones."""
+    """With the reviews of the items that were reviewed anew, those that have an id of the new ones, and those whose id
+    one of these has taken.
+    """
     asleep = _asleep()
     moving = fresh.where((F.col("verdict") == KEPT) & ~asleep)
-    items = moving.select("item_id", F.lit(True).alias("_of_item")).distinct()
-    ids = moving.select("review_id", F.lit(True).alias("_of_id")).distinct()
-    marked = silver.join(items, "item_id", "left").join(ids, "review_id", "left")
-    held = marked.where(F.coalesce("_of_item", "_of_id")).select(silver.columns)
-    woken = fresh.where(asleep).join(items.select("item_id"), "item_id", "left_semi")
+    ids = _sharing(silver, moving, moving).select("review_id").union(moving.select("review_id"))
+    woken = _sharing(fresh.where(asleep), moving, ids)
+    settled = moving.unionByName(woken)
+    held = _sharing(silver, settled, settled)
     rows = fresh.where(~asleep).unionByName(woken).unionByName(as_judged(held, F.lit(KEPT)))
     return Batch(rows=rows, held=held)
+
+
+def _sharing(reviews: DataFrame, items: DataFrame, ids: DataFrame) -> DataFrame:
+    """The reviews that have an item_id of `items` or a review_id of `ids`."""
+    of_item = items.select("item_id", F.lit(True).alias("_of_item")).distinct()
+    of_id = ids.select("review_id", F.lit(True).alias("_of_id")).distinct()
+    marked = reviews.join(of_item, "item_id", "left").join(of_id, "review_id", "left")
+    return marked.where(F.coalesce("_of_item", "_of_id")).select(reviews.columns)
 
 
 def relation_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
