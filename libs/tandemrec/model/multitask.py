@@ -140,8 +140,8 @@ class MultiTaskModel(nn.Module):
         chosen = torch.arange(len(features), device=features.category.device) if items_N is None else items_N
         reviews_NW = None
         if self._reads_text:
-            whole = items_N is None
-            reviews_NW = features.item_reviews if whole else features.mean_vectors(features.reviews[chosen])
+            again = self.training and items_N is None  # in every step; whoever asks once keeps no copy
+            reviews_NW = features.item_reviews if again else features.mean_vectors(features.reviews[chosen])
         vectors = self._items(features, chosen, reviews_NW)
         bias = vectors.new_zeros(len(chosen)) if self.item_bias is None else self.item_bias[chosen]
         if items_N is None:
