@@ -2,10 +2,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from small_model import ITEMS, ROWS, TEXT_WIDTH, USERS, small_batch, small_features, small_model
 
 from tandemrec.config import ModelSettings, Task
 from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.learn.checkpoint import MODEL, Metadata, load_model, save_model
 from tandemrec.learn.losses import task_losses
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.heads import HEADS
@@ -184,6 +186,15 @@ class TestTextProjection:
         with torch.no_grad():
             model.text.centre_on(one[1:])
         assert model.text(one).isfinite().all() and model.text.scale == 1
+
+    def test_a_model_of_before_vectors_were_centred_answers_as_it_did(self, batch, features, tmp_path):
+        model, file = small_model().eval(), tmp_path / "best" / MODEL
+        save_model(file.parent, model, Metadata(run_id="r", encoder="e", versions={}, epoch=1, metrics={}))
+        save_file({n: t for n, t in load_file(file).items() if n not in ("text.mean", "text.scale")}, file)
+        again, _ = load_model(file.parent)
+        for before, after in zip(answers(model, batch, features), answers(again, batch, features), strict=True):
+            for name in before:
+                assert torch.equal(before[name], after[name]), name
 
 
 class TestNewcomers:
