@@ -19,10 +19,10 @@ import ray.train
 import torch
 from pyarrow import fs
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig, UserCallback
-from ray.train.backend import Backend
-from ray.train.torch import TorchConfig, TorchTrainer, get_device
+from ray.train.torch import TorchTrainer, get_device
 from ray.util.queue import Queue
 
+from ray_train.groups import group_of
 from tandemrec import console
 from tandemrec.config import Settings, TrainSettings, parse_settings
 from tandemrec.config.sources import SPLITS
@@ -236,21 +236,6 @@ def _train(settings: Settings, folder: str, config: dict[str, Any]) -> tuple[Mul
     model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
     with result.checkpoint.as_directory() as directory:
         return model, load_best(Path(directory), model)
-
-
-class Alone(TorchConfig):
-    """Of one worker: no process group. The store that torch opens for one listens to the whole network."""
-
-    @property
-    def backend_cls(self) -> type[Backend]:
-        """One that does nothing."""
-        return Backend
-
-
-def group_of(train: TrainSettings) -> TorchConfig:
-    """How the workers find one another."""
-    backend = "nccl" if train.gpu else "gloo"
-    return TorchConfig(backend=backend) if train.workers > 1 else Alone(backend=backend)
 
 
 @contextmanager

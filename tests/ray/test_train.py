@@ -14,6 +14,7 @@ from ray.train.torch import TorchTrainer
 from small_lake import ENCODER, small_lake
 
 from ray_train import train
+from ray_train.groups import group_of
 from tandemrec.config import AugmentSettings, Settings, TrainSettings, parse_settings
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
@@ -252,16 +253,22 @@ class TestRefusals:
             train.run(settings_for(tmp_path, workers=4))
 
 
-@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_one_worker_has_no_process_group(workers, tmp_path):
-    """Its store listens to the network."""
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_listen_to_this_machine_alone(workers, tmp_path):
+    """One has no process group at all."""
 
     def work() -> None:
         assert torch.distributed.is_initialized() == (workers > 1)
+        own = {os.readlink(file) for file in Path("/proc/self/fd").iterdir() if file.is_symlink()}
+        tables = [Path(f"/proc/self/net/{name}") for name in ("tcp", "tcp6")]
+        entries = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+        listening = [entry[1] for entry in entries if entry[3] == "0A" and f"socket:[{entry[9]}]" in own]
+        loopback = ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+        assert listening and all(address.startswith(loopback) for address in listening), listening
 
     TorchTrainer(
         work,
-        torch_config=train.group_of(TrainSettings(workers=workers)),
+        torch_config=group_of(TrainSettings(workers=workers)),
         scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"CPU": 1}),
         run_config=RunConfig(storage_path=str(tmp_path)),
     ).fit()
