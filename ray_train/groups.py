@@ -9,13 +9,15 @@ from datetime import timedelta
 
 import ray
 import torch.distributed as dist
+from ray.train._internal.base_worker_group import BaseWorkerGroup
 from ray.train.backend import Backend
 from ray.train.torch import TorchConfig
 from ray.train.torch.config import _TorchBackend
+from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
 from tandemrec.config import TrainSettings
 
-_hosted: list[dist.TCPStore] = []  # of this worker: it lives as long as the process
+_hosted: list[TCPStore] = []  # of this worker: it lives as long as the process
 
 
 class Alone(TorchConfig):
@@ -37,7 +39,7 @@ class Together(TorchConfig):
 
 
 class _Meeting(_TorchBackend):
-    def on_start(self, worker_group, backend_config):  # type: ignore[no-untyped-def]
+    def on_start(self, worker_group: BaseWorkerGroup, backend_config: TorchConfig) -> None:
         place = worker_group.execute_single(0, open_store)
         size, backend, seconds = len(worker_group), backend_config.backend, backend_config.timeout_s
         ray.get(
@@ -56,14 +58,12 @@ def open_store() -> tuple[str, int]:
     address = ray.util.get_node_ip_address()
     listening = socket.create_server((address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET)
     port = listening.getsockname()[1]
-    _hosted.append(
-        dist.TCPStore(address, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach())
-    )
+    _hosted.append(TCPStore(address, port, is_master=True, wait_for_workers=False, master_listen_fd=listening.detach()))
     return address, port
 
 
 def join(place: tuple[str, int], rank: int, size: int, backend: str, seconds: float) -> None:
     """Make this process a member of the group of the store at `place`."""
     timeout = timedelta(seconds=seconds)
-    store = dist.TCPStore(*place, is_master=False, timeout=timeout)
+    store = TCPStore(*place, is_master=False, timeout=timeout)
     dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=timeout)

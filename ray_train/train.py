@@ -24,7 +24,7 @@ from ray.util.queue import Queue
 
 from ray_train.groups import group_of
 from tandemrec import console
-from tandemrec.config import Settings, TrainSettings, parse_settings
+from tandemrec.config import Settings, parse_settings
 from tandemrec.config.sources import SPLITS
 from tandemrec.ease import LARGEST
 from tandemrec.engines.ray import cpus
