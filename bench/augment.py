@@ -56,14 +56,12 @@ def main() -> None:
     if "paraphrase" in arguments.ways:
         write_paraphrases(arguments.work, reviews, arguments.paraphrases)
     encoder = Kept(arguments.work / "vectors.npz")
-    figures: dict[str, float] = {}
     for share in arguments.shares:
         answers = {
             way: [kept(arguments.work, reviews, share, way, seed, encoder) for seed in arguments.seeds]
             for way in arguments.ways
         }
-        figures |= told(reviews, share, answers)
-    publish("augment", figures)
+        publish(f"augment_{share}", told(reviews, share, answers))
 
 
 class Kept:

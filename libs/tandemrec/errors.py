@@ -29,5 +29,9 @@ class ModelError(TandemRecError):
     """A model's inputs, checkpoint or encoder do not fit."""
 
 
+class EngineError(TandemRecError):
+    """An engine ended while a stage was at work; no table is half written, and the stage can be run again."""
+
+
 class MissingDependencyError(TandemRecError):
     """An optional library is not installed; the message names the extra that brings it."""

@@ -2,14 +2,12 @@
 
 import gzip
 import json
-import os
-import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import pytest
 import yaml
+from user_process import output_of, start
 
 from jobs import ingest
 from tandemrec.config import Settings, parse_settings
@@ -17,7 +15,6 @@ from tandemrec.errors import SourceError
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.sources import bounds
 
-ROOT = Path(__file__).parents[2]
 COLUMNS = {"user_id": "u", "item_id": "i", "text": "b", "review_time": "at"}
 MB = 2**20
 
@@ -115,10 +112,7 @@ def test_what_is_just_within_the_bounds_is_cleaned(tmp_path):
     (tmp_path / "data" / "logs" / "long.json").write_bytes(b"".join(lines))
     # In a session as users have it: that of the tests has another heap, and without generated code needs more of it.
     for stage in ("ingest", "clean"):
-        command = [sys.executable, "-m", "tandemrec", stage, "--config", str(config)]
-        environment = os.environ | {"PYTHONPATH": f"{ROOT / 'libs'}:{ROOT}"}
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        assert start(stage, config).wait() == 0, output_of(stage, config).read_text()
     figures = runs.latest(Lake(str(tmp_path / "lake")), "clean").figures["reviews"]
     assert figures["in"] == len(lines)
     assert figures["kept"] + sum(figures["rejected"].values()) + figures["merged"] == len(lines)

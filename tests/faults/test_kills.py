@@ -9,7 +9,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
+from user_process import ENVIRONMENT, ROOT, output_of, start
 
 from tandemrec.cli import main
 from tandemrec.config import load_settings
@@ -27,7 +27,6 @@ from tandemrec.pipeline import run_stage, stage
 from tandemrec.sample import generate
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 CLEANED = ("events", "items", "reviews", "quarantine")
 MADE = stage("examples").writes
 DEADLINE = 600  # seconds: of a stage that takes ten on a quiet machine
@@ -44,14 +43,6 @@ def config(folder: Path, lake: Path, **sections) -> Path:
     path = folder / f"{lake.name}.yaml"
     path.write_text(yaml.safe_dump(raw))
     return path
-
-
-def start(name: str, path: Path) -> subprocess.Popen:
-    """A stage as a process group of its own."""
-    command = [sys.executable, "-m", "tandemrec", name, "--config", str(path)]
-    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'libs'}:{ROOT}"}
-    output = path.with_suffix(f".{name}.txt").open("w")
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True)
 
 
 def files(lake: Lake, table: str) -> set[Path]:
@@ -85,13 +76,13 @@ def wait(process: subprocess.Popen, appeared: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def executors(session: int) -> list[int]:
-    """Process ids of the executors of a session of processes."""
+def members(session: int, main_class: bytes) -> list[int]:
+    """Process ids of a session of processes that run this class of Java."""
     found = []
     for entry in Path("/proc").iterdir():
         with suppress(OSError):  # it has ended meanwhile
             of_session = entry.name.isdigit() and os.getsid(int(entry.name)) == session
-            if of_session and b"CoarseGrainedExecutorBackend" in (entry / "cmdline").read_bytes():
+            if of_session and main_class in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
     return found
 
@@ -213,7 +204,7 @@ def test_a_killed_executor_changes_no_table(spark, quiet):
     shutil.copytree(folder / "bronze", folder / "cluster")
     of_cluster = {
         "master": "local-cluster[2,1,1024]",
-        "conf": {"spark.sql.adaptive.enabled": "false", "spark.executorEnv.PYTHONPATH": f"{ROOT / 'libs'}:{ROOT}"},
+        "conf": {"spark.sql.adaptive.enabled": "false", "spark.executorEnv.PYTHONPATH": ENVIRONMENT["PYTHONPATH"]},
     }
     path = config(folder, folder / "cluster", spark=of_cluster)
     lake = Lake(load_settings(path).lake.root)
@@ -226,14 +217,31 @@ def test_a_killed_executor_changes_no_table(spark, quiet):
         process = start(name, path)
         try:
             wait(process, point())
-            victim = executors(process.pid)[0]
+            victim = members(process.pid, b"CoarseGrainedExecutorBackend")[0]
             os.kill(victim, signal.SIGKILL)
-            assert process.wait(DEADLINE) == 0, path.with_suffix(f".{name}.txt").read_text()
+            assert process.wait(DEADLINE) == 0, output_of(name, path).read_text()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         assert tables(lake, names) == {table: wanted[table] for table in names}
+
+
+def test_a_lost_java_process_is_one_line_that_says_so(spark, quiet):
+    folder, _, expected, _ = quiet
+    path = config(folder, folder / "lost")
+    shutil.copytree(folder / "bronze", folder / "lost")
+    lake = Lake(load_settings(path).lake.root)
+    process = start("clean", path)
+    wait(process, data_file(lake, "events"))
+    os.kill(members(process.pid, b"SparkSubmit")[0], signal.SIGKILL)
+    assert process.wait(DEADLINE) == 1
+    *_, last = output_of("clean", path).read_text().splitlines()
+    assert last.startswith("error: Spark's Java process ended with exit code -9") and "spark.driver_memory is" in last
+    for table, found in tables(lake, CLEANED).items():
+        assert found in ([], expected[table])
+    run_stage(load_settings(path), stage("clean"), spark=spark)
+    assert tables(lake, CLEANED) == {table: expected[table] for table in CLEANED}
 
 
 def test_a_full_disk_is_one_line_and_the_stage_goes_on_when_there_is_space(spark, quiet, capsys):

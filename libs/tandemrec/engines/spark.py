@@ -9,17 +9,19 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import Any
 
 import pyspark
 from delta import configure_spark_with_delta_pip
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JJavaError, Py4JNetworkError
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from tandemrec.config.root import SparkSettings
 from tandemrec.engines.java import find_java
-from tandemrec.engines.quiet import standard_error_in_a_file
-from tandemrec.errors import MissingDependencyError
+from tandemrec.engines.quiet import log_of, standard_error_in_a_file
+from tandemrec.errors import EngineError, MissingDependencyError
 
 
 def build_session(settings: SparkSettings, name: str = "tandemrec") -> SparkSession:
@@ -99,8 +101,31 @@ def spark_session(settings: SparkSettings) -> Iterator[SparkSession]:
     try:
         yield session
     finally:
-        if outer is None and not _on_a_cluster():
+        if outer is None and not _on_a_cluster() and _ended() is None:
             session.stop()
+
+
+def refuse_lost(error: Exception, settings: SparkSettings) -> None:
+    """Where Java is gone, say so: what comes of it in Python is a refused connection, which names no cause.
+
+    Raises:
+        EngineError: `error` is of a Java process, started by this one, that has ended.
+    """
+    if isinstance(error, Py4JNetworkError | ConnectionError) and (code := _ended(wait_s=10)) is not None:
+        raise EngineError(
+            f"Spark's Java process ended with exit code {code}, most often for want of memory (spark.driver_memory is "
+            f"{settings.driver_memory}) or killed as the machine had none left; no table is half written: give it more "
+            f"and run the stage again (what it said: {log_of('spark')})"
+        ) from error
+
+
+def _ended(*, wait_s: float = 0) -> int | None:
+    """The exit code of the Java process that this one started; None while it lives, or where another started it."""
+    process = getattr(SparkContext._gateway, "proc", None)
+    try:
+        return None if process is None else process.wait(wait_s)
+    except TimeoutExpired:
+        return None
 
 
 def _last_line(log: Path) -> str:

@@ -13,7 +13,7 @@ from tandemrec import console
 from tandemrec.config import Settings, load_settings
 from tandemrec.config.secrets import without_secrets
 from tandemrec.engines.ray import ray_cluster
-from tandemrec.engines.spark import spark_session
+from tandemrec.engines.spark import refuse_lost, spark_session
 from tandemrec.errors import TableError, TandemRecError
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.lock import locked
@@ -102,6 +102,7 @@ def _run_stage(
                     f"{chosen.name}: {_FULL.lower()}, which is that of {lake.root} or of Spark's temporary files; no "
                     "table is half written: free some space and run the stage again"
                 ) from error
+            refuse_lost(error, settings.spark)
             raise
     log("done", {**figures, **told})
     return {**figures, **told}
