@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy, Dataset
 
@@ -31,6 +32,7 @@ from tandemrec.text.pending import encode_each, one_each, vector_column
 TEXTS_A_BLOCK = 512  # what an actor gets at a time: enough to sort by length
 ROWS_IN_A_ROUND = 100_000  # of silver tables: what is held in the object store at a time, up to sixteen rounds
 ROWS_IN_ONE_BLOCK = 200_000  # above this, the texts of a round are sorted by hash across the cluster
+READ_ROWS, READ_BYTES = 8192, 2**20  # of a file at a time
 FAILURES_SHOWN = 20
 
 SOURCES = {"reviews": "clean_text", "items": "text"}
@@ -168,12 +170,18 @@ def _rows_of(files: list[TextFile], hashes: pc.Expression | None) -> pa.Table:
     parts = [pa.schema([("text_hash", pa.string()), ("text", pa.string())]).empty_table()]
     wanted = pc.field("text_hash").is_valid() if hashes is None else hashes
     for file, column in files:
-        for batch in file.to_batches(columns=["text_hash", *([column] if column else [])]):
+        for batch in _in_pieces(file, ["text_hash", *([column] if column else [])]):
             text = batch[column] if column else pa.nulls(batch.num_rows)
             # Plain strings first: of a delta-rs merge they are string_view, which Arrow cannot compare.
             rows = pa.table({"text_hash": batch["text_hash"], "text": text}).cast(parts[0].schema)
             parts.append(rows.filter(wanted))
     return pa.concat_tables(parts)
+
+
+def _in_pieces(file: ds.Fragment, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Rows of a file, a few at a time: the reader of a dataset decodes a whole row group first, which may be the file."""
+    with file.filesystem.open_input_file(file.path) as opened:
+        yield from pq.ParquetFile(opened, buffer_size=READ_BYTES).iter_batches(READ_ROWS, columns=columns)
 
 
 def _without_vector(texts: Dataset) -> tuple[int, Dataset]:
