@@ -179,7 +179,7 @@ def _rows_of(files: list[TextFile], hashes: pc.Expression | None) -> pa.Table:
 
 
 def _in_pieces(file: ds.Fragment, columns: list[str]) -> Iterator[pa.RecordBatch]:
-    """Rows of a file, a few at a time: the reader of a dataset decodes a whole row group first, which may be the file."""
+    """Rows of a file, few at a time: the reader of a dataset decodes a whole row group first, maybe all of the file."""
     with file.filesystem.open_input_file(file.path) as opened:
         yield from pq.ParquetFile(opened, buffer_size=READ_BYTES).iter_batches(READ_ROWS, columns=columns)
 
