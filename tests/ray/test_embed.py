@@ -103,6 +103,17 @@ def test_each_text_has_its_round(rows, rounds, monkeypatch):
     assert max(part.num_rows for part in told) <= 48 // rounds + 2
 
 
+def test_rounds_read_in_small_pieces_hold_every_row_once(lake, monkeypatch):
+    monkeypatch.setattr(embed_text, "READ_ROWS", 3)
+    texts = [f"good guitar {n}" for n in range(50)]
+    _reviews(lake, texts)
+    files = [(file, "clean_text") for file in lake.dataset("reviews").get_fragments()]
+    parts = [embed_text._rows_of(files, hashes).to_pylist() for hashes in embed_text._rounds(8 * 100_000)]
+    assert len(parts) == 8 and sum(map(bool, parts)) > 1
+    found = sorted((row["text_hash"], row["text"]) for part in parts for row in part)
+    assert found == sorted((_hash(text), text) for text in texts)
+
+
 def test_a_killed_run_loses_what_it_had_not_committed_and_no_more(lake, monkeypatch):
     monkeypatch.setattr(embed_text, "TEXTS_A_BLOCK", 10)
     _reviews(lake, [f"bad cable {n}" for n in range(50)])

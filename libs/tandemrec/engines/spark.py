@@ -14,7 +14,7 @@ from typing import Any
 
 import pyspark
 from delta import configure_spark_with_delta_pip
-from py4j.protocol import Py4JJavaError, Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
@@ -106,12 +106,13 @@ def spark_session(settings: SparkSettings) -> Iterator[SparkSession]:
 
 
 def refuse_lost(error: Exception, settings: SparkSettings) -> None:
-    """Where Java is gone, say so: what comes of it in Python is a refused connection, which names no cause.
+    """Where Java is gone, say so: what comes of it in Python is a refused connection or a call without an answer, as it
+    happens, and neither names a cause.
 
     Raises:
         EngineError: `error` is of a Java process, started by this one, that has ended.
     """
-    if isinstance(error, Py4JNetworkError | ConnectionError) and (code := _ended(wait_s=10)) is not None:
+    if isinstance(error, Py4JError | ConnectionError) and (code := _ended(wait_s=3)) is not None:
         raise EngineError(
             f"Spark's Java process ended with exit code {code}, most often for want of memory (spark.driver_memory is "
             f"{settings.driver_memory}) or killed as the machine had none left; no table is half written: give it more "
