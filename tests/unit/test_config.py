@@ -57,6 +57,17 @@ def test_set_reaches_into_sections_and_named_elements(tmp_path):
             load_settings(file, [override])
 
 
+def test_a_time_needs_no_quotes(tmp_path):
+    file = tmp_path / "conf.yaml"
+    file.write_text(
+        "data: {root: in}\nlake: {root: out}\nclean: {now: 2024-05-31, earliest: 2001-02-03T04:05:06Z}\n"
+        "sources: [{name: bought, table: events, kind: pairs, path: buy, constants: {event_type: purchase}}]\n"
+    )
+    assert load_settings(file).clean.now == "2024-05-31"
+    assert load_settings(file).clean.earliest == "2001-02-03T04:05:06Z"
+    assert load_settings(file, ["clean.now=2024-06-01 12:00:00"]).clean.now == "2024-06-01 12:00:00"
+
+
 def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read"):
         load_settings(tmp_path / "absent.yaml")

@@ -11,6 +11,16 @@ from tandemrec.config.root import Settings
 from tandemrec.errors import ConfigError
 
 
+class _Plain(yaml.SafeLoader):
+    """YAML whose times stay texts, as our settings have them: `now: 2024-05-31` needs no quotes."""
+
+
+_Plain.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     """The settings of a YAML file, with `key.path=value` overrides (values are YAML too).
 
@@ -22,7 +32,7 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}), expected a YAML file of settings") from error
     try:
-        raw = yaml.safe_load(text)
+        raw = _values(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
@@ -38,6 +48,10 @@ def parse_settings(raw: dict[str, Any], where: str = "settings") -> Settings:
         return Settings.model_validate(raw)
     except ValidationError as error:
         raise ConfigError(f"{where}: {_first(error)}") from error
+
+
+def _values(text: str) -> Any:
+    return yaml.load(text, _Plain)  # noqa: S506 - a SafeLoader
 
 
 def _first(error: ValidationError) -> str:
@@ -63,7 +77,7 @@ def _override(raw: dict[str, Any], override: str) -> None:
     if not equals or not path:
         raise ConfigError(f"--set {override!r}: expected key.path=value")
     try:
-        value = yaml.safe_load(text) if text else ""
+        value = _values(text) if text else ""
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override!r}: the value is no YAML") from error
     *parents, last = path.split(".")

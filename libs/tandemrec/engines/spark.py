@@ -112,7 +112,9 @@ def refuse_lost(error: Exception, settings: SparkSettings) -> None:
     Raises:
         EngineError: `error` is of a Java process, started by this one, that has ended.
     """
-    if isinstance(error, Py4JError | ConnectionError) and (code := _ended(wait_s=3)) is not None:
+    answered = isinstance(error, Py4JJavaError)  # then Java lives, and is not waited for
+    lost = isinstance(error, Py4JError | ConnectionError) and not answered
+    if lost and (code := _ended(wait_s=3)) is not None:
         raise EngineError(
             f"Spark's Java process ended with exit code {code}, most often for want of memory (spark.driver_memory is "
             f"{settings.driver_memory}) or killed as the machine had none left; no table is half written: give it more "

@@ -102,7 +102,8 @@ def _run_stage(
                     f"{chosen.name}: {_FULL.lower()}, which is that of {lake.root} or of Spark's temporary files; no "
                     "table is half written: free some space and run the stage again"
                 ) from error
-            refuse_lost(error, settings.spark)
+            if chosen.engine == "spark":
+                refuse_lost(error, settings.spark)
             raise
     log("done", {**figures, **told})
     return {**figures, **told}
