@@ -46,6 +46,7 @@ from tandemrec.learn.features import after_validation, load_features, sizes_of
 from tandemrec.learn.feeds import TRAIN_VALID, Examples, load_examples
 from tandemrec.learn.loop import Data, Progress, Training, fit
 from tandemrec.learn.neighbours import learn_neighbours, weigh_neighbours
+from tandemrec.learn.new_items import Newcomers, weigh_new_items
 from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
@@ -77,6 +78,7 @@ def run(settings: Settings) -> Figures:
         console.line(f"  neighbours of items: {weighing}")
     elif settings.model.neighbours and model.sizes.items > LARGEST:
         console.line(f"  neighbours of items: none, for there are {model.sizes.items - 1:,}, more than {LARGEST:,}")
+    newcomers = _newcomers(model, splits["valid"], features, settings)
     if settings.train.refit:
         chosen, refitted = model, f"{models_folder(settings.lake.root, run_id)}/refit"
         model, _ = _train(settings, refitted, told | {"refit_epochs": progress.best_epoch})
@@ -85,6 +87,7 @@ def run(settings: Settings) -> Figures:
         if weighing is not None:
             before_test = _splits(lake, settings, config["versions"], [TRAIN_VALID])[TRAIN_VALID]
             learn_neighbours(model, before_test, weighing)
+        model.new_items.copy_(chosen.new_items)
     metadata = Metadata(
         run_id=run_id,
         encoder=config["encoder"],
@@ -112,7 +115,17 @@ def run(settings: Settings) -> Figures:
         "workers": settings.train.workers,
         "refit": settings.train.refit,
         "neighbours": None if weighing is None else asdict(weighing),
+        "new_items": None if newcomers is None else asdict(newcomers),
     }
+
+
+def _newcomers(model: MultiTaskModel, valid: Examples, features: Features, settings: Settings) -> Newcomers | None:
+    if not any(task.kind == "next_item" for task in model.tasks):
+        return None
+    newcomers = weigh_new_items(model, valid, features, seed=settings.seed)
+    if newcomers is not None:
+        console.line(f"  items without training interactions: {newcomers}")
+    return newcomers
 
 
 def still_there(settings: Settings, run: Run) -> bool:

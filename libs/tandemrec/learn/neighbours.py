@@ -53,10 +53,7 @@ def weigh_neighbours(
     rank of the next item in validation. Strength 0 is among them: they may turn out to be of no use.
     """
     assert model.neighbours is not None
-    label = valid.labels[_task(model).column]
-    rows = np.flatnonzero(~np.isnan(label))
-    if len(rows) > ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
+    rows = rows_to_weigh(model, valid, seed)
     gram = _gram(model, train)
     worth: dict[tuple[float, float, float], float] = {}
     kept: dict[float, dict[str, Tensor]] = {}
@@ -73,13 +70,21 @@ def weigh_neighbours(
     return Weighing(penalty=penalty, strength=strength, decay=decay, without=without, reciprocal_rank=worth[best])
 
 
+def rows_to_weigh(model: MultiTaskModel, valid: Examples, seed: int) -> Array:
+    """Rows of validation that ask for the next item, ROWS of them where there are more."""
+    rows = np.flatnonzero(~np.isnan(valid.labels[_task(model).column]))
+    if len(rows) > ROWS:
+        rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
+    return rows
+
+
 @torch.inference_mode()
 def _reciprocal_ranks(
     model: MultiTaskModel, valid: Examples, rows: Array, features: Features, batch_size: int
 ) -> dict[tuple[float, float], float]:
     """Means over the rows, by decay and strength; neighbours add nothing to the model's own logits here."""
     assert model.neighbours is not None
-    device, catalogue = features.category.device, model.catalogue(features)
+    device, catalogue, candidates = features.category.device, model.catalogue(features), model.candidates(features)
     sums = dict.fromkeys(product(DECAYS, STRENGTHS), 0.0)
     for start in range(0, len(rows), batch_size):
         some = rows[start : start + batch_size]
@@ -90,7 +95,7 @@ def _reciprocal_ranks(
             model.neighbours.decay.fill_(decay)
             beside_BI = model.neighbours.scores(seen)
             for strength in STRENGTHS:
-                ranks_B = target_ranks(own_BI + strength * beside_BI, batch.item, features.candidates, seen)
+                ranks_B = target_ranks(own_BI + strength * beside_BI, batch.item, candidates, seen)
                 sums[decay, strength] += float(torch.where(ranks_B > 0, 1 / ranks_B, 0).sum())
     return {chosen: value / max(1, len(rows)) for chosen, value in sums.items()}
 
@@ -100,5 +105,5 @@ def _gram(model: MultiTaskModel, rows: Examples) -> Array:
 
 
 def _task(model: MultiTaskModel) -> Task:
-    """A model without next item has no neighbours."""
+    """A model without next item has neither neighbours nor new items."""
     return next(task for task in model.tasks if task.kind == "next_item")

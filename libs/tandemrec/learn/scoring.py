@@ -38,7 +38,7 @@ def score_examples(
 ) -> Scores:
     """What the model, in evaluation mode, says of these rows (all of them by default), in their order."""
     rows = np.arange(len(examples)) if rows is None else rows
-    catalogue = model.catalogue(features)
+    catalogue, candidates = model.catalogue(features), model.candidates(features)
     parts: dict[str, list[Array]] = {task.name: [] for task in model.tasks}
     for start in range(0, max(1, len(rows)), batch_size):
         batch_rows = rows[start : start + batch_size]
@@ -53,7 +53,7 @@ def score_examples(
                 asking, seen = batch.where(known), seen_at(examples, batch_rows[known.cpu().numpy()], device)
                 logits_BI = model.ranking_logits(asking, features, catalogue, users_BD[known], seen)
                 answer = torch.zeros_like(batch.item)
-                answer[known] = target_ranks(logits_BI, asking.item, features.candidates, seen)
+                answer[known] = target_ranks(logits_BI, asking.item, candidates, seen)
             parts[task.name].append(answer.cpu().numpy())
     answers = {name: np.concatenate(part) for name, part in parts.items()}
     pointwise = {task.name for task in model.tasks if task.head in HEADS}

@@ -14,7 +14,7 @@ Shapes: B rows, L history length, R reviews, D width, W width of a text vector, 
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,8 @@ class MultiTaskModel(nn.Module):
     that is matrix factorisation (Koren, Bell and Volinsky 2009, equation 4), the smallest case.
     """
 
+    new_items: Tensor  # () added to the next-item logits of items without training interactions; -inf: no candidates
+
     def __init__(self, settings: ModelSettings, tasks: Sequence[Task], sizes: Sizes) -> None:
         super().__init__()
         width, dropout = settings.width, settings.dropout
@@ -100,6 +102,7 @@ class MultiTaskModel(nn.Module):
         self.item_bias = nn.Parameter(torch.zeros(sizes.items)) if settings.item_id else None
         beside = settings.neighbours if settings.item_id and any(t.kind == "next_item" for t in tasks) else 0
         self.neighbours = Neighbours(sizes.items, beside) if beside and sizes.items <= LARGEST else None
+        self.register_buffer("new_items", torch.tensor(-torch.inf))  # before `learn.new_items` has weighed them
         on_pairs = networks and bool(self.on_pairs)
         self.user_norm = nn.LayerNorm(width) if on_pairs else nn.Identity()
         self.pair = nn.Linear(3 * width, width) if on_pairs else nn.Identity()
@@ -144,6 +147,8 @@ class MultiTaskModel(nn.Module):
             reviews_NW = features.item_reviews if again else features.mean_vectors(features.reviews[chosen])
         vectors = self._items(features, chosen, reviews_NW)
         bias = vectors.new_zeros(len(chosen)) if self.item_bias is None else self.item_bias[chosen]
+        if self.ranks_new_items:
+            bias = bias + self.new_items * ~features.candidates[chosen]
         if items_N is None:
             return Catalogue(vectors, bias)
         place_I = chosen.new_zeros(len(features))
@@ -198,6 +203,17 @@ class MultiTaskModel(nn.Module):
                 logits[task.name] = logits[task.name].unflatten(0, (-1, len(batch))).mean(0)
         return {name: self.calibration[name](whole) for name, whole in logits.items()}
 
+    @property
+    def ranks_new_items(self) -> bool:
+        """Whether items without training interactions are ranked, by what is told of them; never in training."""
+        return not self.training and bool(self.new_items > -torch.inf)
+
+    def candidates(self, features: Features) -> Tensor:
+        """(I + 1,) bool: what is ranked."""
+        if not self.ranks_new_items:
+            return features.candidates
+        return features.candidates | self.item.described(features)
+
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate.
 
@@ -208,7 +224,7 @@ class MultiTaskModel(nn.Module):
         if leaks_B.any():
             own_n = self.own_logits(batch.where(leaks_B), features, catalogue, users_BD[leaks_B]).to(logits_BI.dtype)
             logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], batch.item[leaks_B]), own_n)
-        return logits_BI.masked_fill(~features.candidates, -torch.inf)
+        return logits_BI.masked_fill(~self.candidates(features), -torch.inf)
 
     def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits of each row's own item (B,), which is computed without the row's own review."""
@@ -317,6 +333,10 @@ class MultiTaskModel(nn.Module):
             return batch.review.new_zeros(len(batch), 1, dtype=torch.bool)
         reviews_BR = features.reviews[batch.item]
         return (reviews_BR == batch.review.unsqueeze(1)) & (reviews_BR > 0)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}new_items", torch.tensor(-torch.inf))  # models of before rank none
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
     def _reads_text(self) -> bool:

@@ -44,6 +44,9 @@ class Recommender(Protocol):
     def __call__(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
         """Logits of the tasks that score each row on its own: (B,), or (B, C) with C classes."""
 
+    def candidates(self, features: Features) -> Tensor:
+        """(I + 1,) bool: the items that are ranked."""
+
     def candidate_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
         """Next-item logits over the catalogue (B, I + 1); minus infinity for what is no candidate."""
 

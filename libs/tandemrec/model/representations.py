@@ -90,6 +90,13 @@ class ItemEncoder(nn.Module):
         )  # a product of what is learned
         self.width = width
 
+    def described(self, features: Features) -> Tensor:
+        """(I + 1,) bool: items of which something is told that this reads, beside their id."""
+        told = [getattr(features, name) > 0 for name in self.attributes]
+        if isinstance(self.description, nn.Linear):
+            told += [features.text > 0, (features.reviews > 0).any(1)]
+        return torch.stack(told).any(0) if told else torch.zeros_like(features.candidates)
+
     def forward(
         self, features: Features, item_N: Tensor, description_ND: Tensor | None, reviews_ND: Tensor | None
     ) -> Tensor:

@@ -42,6 +42,7 @@ class PairScorer:
         self.columns = {task.name: task.column for task in self.model.tasks}
         with torch.inference_mode():
             self.catalogue = self.model.catalogue(self.features)
+            self.candidates = self.model.candidates(self.features)
 
     @torch.inference_mode()
     def __call__(self, rows: Columns) -> Columns:
@@ -74,7 +75,7 @@ class RankScorer(PairScorer):
         for part in asked.split(max(1, SCORES_AT_ONCE // len(self.features))):
             rows, seen = batch.where(part), seen_at(self.examples, rows_B[part])
             logits_BI = self.model.ranking_logits(rows, self.features, self.catalogue, users_BD[part], seen)
-            ranks_B[part] = target_ranks(logits_BI, rows.item, self.features.candidates, seen)
+            ranks_B[part] = target_ranks(logits_BI, rows.item, self.candidates, seen)
         return {f"rank:{task}": ranks_B}
 
 
