@@ -46,7 +46,7 @@ from tandemrec.learn.features import after_validation, load_features, sizes_of
 from tandemrec.learn.feeds import TRAIN_VALID, Examples, load_examples
 from tandemrec.learn.loop import Data, Progress, Training, fit
 from tandemrec.learn.neighbours import learn_neighbours, weigh_neighbours
-from tandemrec.learn.new_items import Newcomers, weigh_new_items
+from tandemrec.learn.new_items import weigh_new_items
 from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
@@ -78,7 +78,11 @@ def run(settings: Settings) -> Figures:
         console.line(f"  neighbours of items: {weighing}")
     elif settings.model.neighbours and model.sizes.items > LARGEST:
         console.line(f"  neighbours of items: none, for there are {model.sizes.items - 1:,}, more than {LARGEST:,}")
-    newcomers = _newcomers(model, splits["valid"], features, settings)
+    new_items = None
+    if any(task.kind == "next_item" for task in model.tasks):
+        new_items = weigh_new_items(model, splits["valid"], features, seed=settings.seed)
+    if new_items is not None:
+        console.line(f"  items without training interactions: {new_items}")
     if settings.train.refit:
         chosen, refitted = model, f"{models_folder(settings.lake.root, run_id)}/refit"
         model, _ = _train(settings, refitted, told | {"refit_epochs": progress.best_epoch})
@@ -115,17 +119,8 @@ def run(settings: Settings) -> Figures:
         "workers": settings.train.workers,
         "refit": settings.train.refit,
         "neighbours": None if weighing is None else asdict(weighing),
-        "new_items": None if newcomers is None else asdict(newcomers),
+        "new_items": None if new_items is None else asdict(new_items),
     }
-
-
-def _newcomers(model: MultiTaskModel, valid: Examples, features: Features, settings: Settings) -> Newcomers | None:
-    if not any(task.kind == "next_item" for task in model.tasks):
-        return None
-    newcomers = weigh_new_items(model, valid, features, seed=settings.seed)
-    if newcomers is not None:
-        console.line(f"  items without training interactions: {newcomers}")
-    return newcomers
 
 
 def still_there(settings: Settings, run: Run) -> bool:

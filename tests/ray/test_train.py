@@ -122,6 +122,8 @@ def kept_after_validation_rows(lake, settings, figures):
     learn_neighbours(expected, both, Weighing(**figures["neighbours"]))
     had = seen_at(valid, np.arange(len(valid)))
     torch.testing.assert_close(model.neighbours(had), expected.neighbours(had))
+    offset = None if figures["new_items"] is None else figures["new_items"]["offset"]
+    assert float(model.new_items) == (-np.inf if offset is None else offset)
     assert any(calibration.shift for calibration in model.calibration.values())
 
 

@@ -33,6 +33,7 @@ class Learning:
     panels: Sequence[Panel]
     refit: bool = False
     neighbours: Mapping[str, float] | None = None
+    new_items: Mapping[str, float | None] | None = None
 
 
 def learning(figures: Mapping[str, Any], tasks: Sequence[Task], stop_on: str) -> Learning | None:
@@ -60,6 +61,7 @@ def learning(figures: Mapping[str, Any], tasks: Sequence[Task], stop_on: str) ->
         panels=panels,
         refit=bool(figures.get("refit")),
         neighbours=figures.get("neighbours"),
+        new_items=figures.get("new_items"),
     )
 
 

@@ -155,7 +155,7 @@ reviews that name it
             price       int!        decile of the price within its category or catalogue, from 1; 0 unknown
             text        int!        texts_vocabulary: title and description; 0 none
             reviews     array<int>! texts_vocabulary: the reviews of it in the training split, newest first
-            interactions bigint!    positives in the training split; 0: no candidate of an evaluation
+            interactions bigint!    positives in the training split; 0: new, ranked where validation says that it helps
             attributes  map<string,array<int>>! of examples.attributes. index: [value_index], [0] unknown; \
 one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0 unknown
             """
