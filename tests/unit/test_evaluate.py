@@ -217,7 +217,20 @@ def test_constant_and_bias_baselines_by_hand():
     assert set(major) == {"sentiment", "category"}
     item_1 = (2 - 2) / (2 + 5)
     user_1 = ((2 - item_1) + (0 - 0 / 6)) / (2 + 5)
-    assert BASELINES["bias"](problem).scores["rating"] == pytest.approx([3 + user_1 + item_1, 3])
+    biased = BASELINES["bias"](problem).scores
+    assert set(biased) == {"rating", "click"}
+    assert biased["rating"] == pytest.approx([3 + user_1 + item_1, 3])
+    clicked_1, clicked_2 = (1 / 3 - 2 / 3) / (2 + 5), (1 / 3) / (1 + 5)
+    clicks_1 = ((1 / 3 - clicked_1) + (1 / 3 - clicked_2)) / (2 + 5)
+    assert biased["click"] == pytest.approx([2 / 3 + clicks_1 + clicked_1, 2 / 3])
+
+
+def test_biases_are_never_certain():
+    """Item 1 is .4 above the mean of .5 and user 1 another .08, which is more than 41 of 42."""
+    train = rows([1] * 20 + [2] * 20, [1] * 20 + [2] * 20, click=[1] * 20 + [0] * 20)
+    test = rows([1, 2, 1], [1, 2, 2], click=[1, 0, 1])
+    problem = Problem(tasks=[CLICK], train=train, test=test, interactions=np.array([0, 20, 20]))
+    assert BASELINES["bias"](problem).scores["click"] == pytest.approx([41 / 42, 1 / 42, 0.5 - 0.4 + 0.08])
 
 
 def test_words_in_a_row_tell_what_single_ones_do_not():

@@ -33,18 +33,22 @@ def majority(problem: Problem) -> Predictions:
 
 
 def bias(problem: Problem) -> Predictions:
-    """Value tasks as mean + user bias + item bias, both damped towards 0 (Koren 2010, section 2.1)."""
+    """Mean + user bias + item bias, both damped towards 0 (Koren 2010, section 2.1): of value tasks, and of yes or no as
+    the share of yes.
+    """
     scores = {}
     for task in problem.tasks:
         train, test = problem.learned, problem.test
         rows = labelled(train, task)
-        if task.kind != "regression" or "item" not in task.reads or len(rows) == 0:
+        if task.kind not in ("regression", "binary") or "item" not in task.reads or len(rows) == 0:
             continue
         item, user, value = train.item[rows], train.user[rows], train.labels[task.column][rows].astype(np.float64)
         mean = value.mean()
         item_bias = _damped_mean(item, value - mean, 1 + max(item.max(), test.item.max(initial=0)))
         user_bias = _damped_mean(user, value - mean - item_bias[item], 1 + max(user.max(), test.user.max(initial=0)))
-        scores[task.name] = mean + user_bias[test.user] + item_bias[test.item]
+        answer = mean + user_bias[test.user] + item_bias[test.item]
+        least = 1 / (len(rows) + 2)  # nothing is certain: as one more row of each kind would have it
+        scores[task.name] = answer if task.kind == "regression" else answer.clip(least, 1 - least)
     return Predictions(scores=scores)
 
 
