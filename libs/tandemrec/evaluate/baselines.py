@@ -33,9 +33,7 @@ def majority(problem: Problem) -> Predictions:
 
 
 def bias(problem: Problem) -> Predictions:
-    """Mean + user bias + item bias, both damped towards 0 (Koren 2010, section 2.1): of value tasks, and of yes or no as
-    the share of yes.
-    """
+    """Mean + user bias + item bias, both damped towards 0 (Koren 2010, section 2.1): of values, and of yes or no."""
     scores = {}
     for task in problem.tasks:
         train, test = problem.learned, problem.test

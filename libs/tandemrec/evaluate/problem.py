@@ -45,8 +45,9 @@ class Problem:
 
     A baseline with settings chooses them by learning from `train` and asking about `valid`. `learned` is `train` or,
     where a chosen model is fitted again, all that lies before the test: `refit`. `interactions` (I + 1,) counts each
-    item's positives in it; the items with one or more, less what the row's user has seen, are the candidates of a
-    baseline (the model may rank new ones too, which finds their rows and is harder on all others). `texts` tells what reviews (N,) say, empty where nothing is known.
+    item's positives in it; the items with one or more, less what the row's user has seen, are what a baseline ranks
+    (the model may rank new ones too, which finds their rows and is harder on all others). `texts` tells what reviews
+    (N,) say, empty where nothing is known.
     """
 
     tasks: Sequence[Task]
