@@ -22,6 +22,7 @@ from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import Data, fit, load_examples, load_features, load_model, score_examples
 from tandemrec.learn.feeds import TRAIN_VALID, seen_at
 from tandemrec.learn.neighbours import Weighing, learn_neighbours
+from tandemrec.learn.new_items import NewItems
 from tandemrec.metrics import prediction_metrics
 from tandemrec.model import MultiTaskModel
 from tandemrec.pipeline import run_identity, run_stage
@@ -93,7 +94,12 @@ def test_the_best_model_is_worth_what_the_figures_say(trained):
     assert calibrated < rmse() == pytest.approx(metadata.metrics["rating/rmse"], abs=1e-5)
 
 
-def test_two_workers_learn_what_one_does(trained, tmp_path):
+def test_two_workers_learn_what_one_does(trained, tmp_path, monkeypatch):
+    def weighed(model, *_, **__):  # training has seen every item of the small lake
+        model.new_items.fill_(1.5)
+        return NewItems(offset=1.5, described=1, without=0.1, reciprocal_rank=0.2)
+
+    monkeypatch.setattr("ray_train.train.weigh_new_items", weighed)
     _, _, alone = trained
     lake = small_lake(tmp_path)
     settings = settings_for(tmp_path, workers=2, max_epochs=2, refit=True)
@@ -122,7 +128,7 @@ def kept_after_validation_rows(lake, settings, figures):
     learn_neighbours(expected, both, Weighing(**figures["neighbours"]))
     had = seen_at(valid, np.arange(len(valid)))
     torch.testing.assert_close(model.neighbours(had), expected.neighbours(had))
-    offset = None if figures["new_items"] is None else figures["new_items"]["offset"]
+    offset = figures["new_items"] and figures["new_items"]["offset"]
     assert float(model.new_items) == (-np.inf if offset is None else offset)
     assert any(calibration.shift for calibration in model.calibration.values())
 
