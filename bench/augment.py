@@ -19,14 +19,15 @@ from zlib import crc32
 
 import numpy as np
 import torch
-from deciding import NOTHING, Answers, Array, shifts
 from figures import publish
 from scipy.stats import rankdata
 from text import ENCODED, Reviews, musical_instruments, network
+from together import Answers, Array
 
 from tandemrec.augment import Made, Probes, Sources, crop_and_shuffle, synthesise
 from tandemrec.augment.synthesis import Method
 from tandemrec.config import AugmentSettings, EncoderSettings, GeneratorSettings, MixupSettings
+from tandemrec.metrics import class_weights
 from tandemrec.text.encoder import Encoder
 from tandemrec.text.generator import Generator
 
@@ -211,14 +212,13 @@ def told(reviews: Reviews, share: float, answers: dict[str, list[Answers]]) -> d
 
 
 def of_test(reviews: Reviews, column: str, answers: tuple[Array, Array], metric: str) -> tuple[Array, Array]:
-    """Labels of test rows and the probabilities that decide, shifted as the validation rows would have it."""
+    """Labels of test rows and the probabilities that decide, weighted as the validation rows would have it."""
     _, valid, test = reviews.parts()
     first, second = answers
     known, asked = (~np.isnan(reviews.labels[column][part]) for part in (valid, test))
-    logs = np.log(second[asked] + NOTHING)
+    shares = second[asked]
     if metric == "f1":
-        logs = logs + shifts(reviews.labels[column][valid][known].astype(int), np.log(first[known] + NOTHING))
-    shares = np.exp(logs - logs.max(1, keepdims=True))
+        shares = shares * class_weights(reviews.labels[column][valid][known], first[known])
     return reviews.labels[column][test][asked], shares / shares.sum(1, keepdims=True)
 
 

@@ -1,8 +1,8 @@
 """What reviews tell of themselves: each way to read text that the library has, on real reviews, and all together.
 
-A random split 80/10/10 of seed 42. What is chosen (epochs, the shifts of log-probabilities that decide between classes)
-is chosen on the validation part; the test part is asked once, in the last line of each data set. Answers of members are
-kept in --work, so that an interrupted run goes on.
+A random split 80/10/10 of seed 42. What is chosen (epochs, what classes weigh where one is told) is chosen on the
+validation part; the test part is asked once, in the last line of each data set. Answers of members are kept in --work,
+so that an interrupted run goes on.
 """
 
 import argparse
@@ -18,18 +18,18 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from deciding import NOTHING, Answers, Array, shifts, together
 from figures import publish
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from together import Answers, Array, together
 
 from tandemrec.config import EncoderSettings, FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
 from tandemrec.learn.feeds import Examples
 from tandemrec.learn.loop import Data, fit
 from tandemrec.learn.scoring import score_examples
-from tandemrec.metrics import bootstrap_interval, prediction_metrics
+from tandemrec.metrics import bootstrap_interval, class_weights, prediction_metrics, told_classes
 from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.model.batch import Lists
 from tandemrec.text.encoder import Encoder
@@ -342,7 +342,7 @@ def kept(
 
 
 def told(reviews: Reviews, answers: Mapping[str, Answers]) -> dict[str, float]:
-    """Figures of the test part by member, decided with shifts that the validation part chose."""
+    """Figures of the test part by member, decided with weights of classes that the validation part chose."""
     _, valid, test = reviews.parts()
     figures = {}
     for name, of_tasks in answers.items():
@@ -350,16 +350,14 @@ def told(reviews: Reviews, answers: Mapping[str, Answers]) -> dict[str, float]:
         for task in reviews.tasks:
             label, (first, second) = reviews.labels[task.column], of_tasks[task.name]
             known, asked = (~np.isnan(label[part]) for part in (valid, test))
-            balanced = reviews.name == "zh"  # as many of each: nothing to shift
-            shift = 0 if balanced else shifts(label[valid][known].astype(int), np.log(first[known] + NOTHING))
+            balanced = reviews.name == "zh"  # as many of each: nothing to weigh
+            weights = None if balanced else class_weights(label[valid][known], first[known])
             truth, shares = label[test][asked], second[asked]
-            decided = np.exp(np.log(shares + NOTHING) + shift)
-            decided /= decided.sum(1, keepdims=True)
-            found = prediction_metrics("multiclass", truth, decided)
+            found = prediction_metrics("multiclass", truth, shares, weights)
             shown = {"accuracy": found["accuracy"], "f1": found["f1"]}
             if task.kind == "binary":
                 shown["auc"] = prediction_metrics("binary", truth, shares[:, 1])["auc"]
-            low, high = bootstrap_interval((decided.argmax(1) == truth).astype(float), 1000, 42)
+            low, high = bootstrap_interval((told_classes(shares, weights) == truth).astype(float), 1000, 42)
             line.append(
                 f"{task.name} " + " ".join(f"{m} {v:.4f}" for m, v in shown.items()) + f" ({low:.3f}-{high:.3f})"
             )

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+from torch import Tensor
 
 from tandemrec import console
 from tandemrec.config import Settings
@@ -32,6 +33,7 @@ from tandemrec.lake.runs import Figures
 from tandemrec.lake.types import arrow_schema
 from tandemrec.learn.feeds import TRAIN_VALID
 from tandemrec.learn.reviews import review_texts
+from tandemrec.model import MultiTaskModel
 from tandemrec.pipeline import stage_main
 from tandemrec.rank.actors import row_numbers, through_actors
 from tandemrec.rank.factorised import matrix_factorisation
@@ -52,7 +54,7 @@ def run(settings: Settings) -> Figures:
     trained = newest(lake)
     splits = {name: trained.examples(name) for name in SPLITS}
     refit = trained.examples(TRAIN_VALID) if trained.refit else None
-    _, features = trained.model()
+    model, features = trained.model()
     problem = Problem(
         tasks=trained.tasks,
         train=splits["train"],
@@ -68,7 +70,8 @@ def run(settings: Settings) -> Figures:
         return Predictions(scores=answers.scores, ranks=answers.ranks)
 
     baselines = BASELINES | {"matrix_factorisation": factorised}
-    models = {MODEL: partial(_of_model, settings, trained)} | {n: baselines[n] for n in settings.evaluate.baselines}
+    answering = partial(_of_model, settings, trained, _weights(model))
+    models = {MODEL: answering} | {name: baselines[name] for name in settings.evaluate.baselines}
     figures: list[Measured] = []
     of_parts: list[Measured] = []
     how: dict[str, Any] = {"split": settings.examples.split, "settings": settings.evaluate, "seed": settings.seed}
@@ -86,7 +89,7 @@ def run(settings: Settings) -> Figures:
     return _by_model(figures)
 
 
-def _of_model(settings: Settings, trained: Trained, problem: Problem) -> Predictions:
+def _of_model(settings: Settings, trained: Trained, weights: dict[str, Array], problem: Problem) -> Predictions:
     evaluate, rows = settings.evaluate, len(problem.test.user)
     if rows == 0:
         return Predictions()
@@ -108,7 +111,15 @@ def _of_model(settings: Settings, trained: Trained, problem: Problem) -> Predict
     def of(prefix: str) -> dict[str, Array]:
         return {name.removeprefix(prefix): values for name, values in answers.items() if name.startswith(prefix)}
 
-    return Predictions(scores=of("score:"), ranks=of("rank:"))
+    return Predictions(scores=of("score:"), ranks=of("rank:"), weights=weights)
+
+
+def _weights(model: MultiTaskModel) -> dict[str, Array]:
+    """Of the classes of each task, as calibration chose them."""
+    weights = {
+        task.name: model.calibration[task.name].weights for task in model.tasks if task.name in model.calibration
+    }
+    return {name: cast(Tensor, weights_C).numpy() for name, weights_C in weights.items()}
 
 
 def _record(lake: Lake, run_id: str, figures: Sequence[Measured]) -> None:

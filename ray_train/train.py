@@ -33,7 +33,7 @@ from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures, Run, finished
 from tandemrec.lake.store import address
 from tandemrec.learn import workers
-from tandemrec.learn.calibration import calibrate
+from tandemrec.learn.calibration import calibrate, yes_from
 from tandemrec.learn.checkpoint import (
     Metadata,
     load_best,
@@ -72,7 +72,9 @@ def run(settings: Settings) -> Figures:
     model.eval()
     if settings.train.calibrate:
         calibrate(model, splits["valid"], features, seed=settings.seed)
-    weighing = None
+        for task, probability in yes_from(model).items():
+            console.line(f"  {task}: yes from a probability of {probability:.2f}")
+    told_from, weighing = yes_from(model), None
     if model.neighbours is not None:
         weighing = weigh_neighbours(model, splits["train"], splits["valid"], features, seed=settings.seed)
         console.line(f"  neighbours of items: {weighing}")
@@ -118,6 +120,7 @@ def run(settings: Settings) -> Figures:
         "rows": {split: len(examples) for split, examples in splits.items()},
         "workers": settings.train.workers,
         "refit": settings.train.refit,
+        "yes_from": told_from,
         "neighbours": None if weighing is None else asdict(weighing),
         "new_items": None if new_items is None else asdict(new_items),
     }

@@ -58,6 +58,8 @@ def trained(settings):
     torch.manual_seed(1)
     model = MultiTaskModel(settings.model, settings.tasks, sizes_of(lake, features, splits, settings.tasks))
     fit(model, Data(features=features, train=splits["train"], valid=splits["valid"]), settings.train, seed=1)
+    for calibration in model.calibration.values():  # not what the likeliest class would say
+        calibration.weights.copy_(torch.linspace(3, 0.5, len(calibration.weights)))
     _finish(lake, model, RUN)
     return lake, model, splits["test"], features
 
@@ -150,7 +152,11 @@ def test_figures_are_those_of_the_scores_and_a_rerun_changes_none(settings, trai
             ranks = scored.ranks[task.name][known]
             want = {k: v.mean() for k, v in ranking_metrics(ranks, np.arange(len(ranks)), [3]).items()}
         else:
-            want = prediction_metrics(task.kind, test.labels[task.column][known], scored.scores[task.name][known])
+            label, answer = test.labels[task.column][known], scored.scores[task.name][known]
+            weights = model.calibration[task.name].weights.numpy()
+            want = prediction_metrics(task.kind, label, answer, weights)
+            if task.kind != "regression":
+                assert want["accuracy"] != prediction_metrics(task.kind, label, answer)["accuracy"], task.name
         assert {k: row["value"] for (t, k), row in of_model.items() if t == task.name} == pytest.approx(want, rel=1e-4)
         assert {row["rows"] for (t, _), row in of_model.items() if t == task.name} == {int(known.sum())}
     for who in ("user", "item"):  # every test row of a task is in one band

@@ -20,6 +20,7 @@ from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import Data, fit, load_examples, load_features, load_model, score_examples
+from tandemrec.learn.calibration import yes_from
 from tandemrec.learn.feeds import TRAIN_VALID, seen_at
 from tandemrec.learn.neighbours import Weighing, learn_neighbours
 from tandemrec.learn.new_items import NewItems
@@ -131,6 +132,7 @@ def kept_after_validation_rows(lake, settings, figures):
     offset = figures["new_items"] and figures["new_items"]["offset"]
     assert float(model.new_items) == (-np.inf if offset is None else offset)
     assert any(calibration.shift for calibration in model.calibration.values())
+    assert figures["yes_from"] == pytest.approx(yes_from(model)) and set(figures["yes_from"].values()) != {0.5}
 
 
 @pytest.mark.slow

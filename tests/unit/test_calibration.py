@@ -8,7 +8,8 @@ from tandemrec.config import ModelSettings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.lake import Lake
 from tandemrec.learn import load_examples, load_features, score_examples, sizes_of
-from tandemrec.learn.calibration import calibrate, fit_affine
+from tandemrec.learn.calibration import calibrate, fit_affine, yes_from
+from tandemrec.metrics import class_weights, told_classes
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.heads import HEADS
 from tandemrec.model.multitask import Calibration
@@ -49,6 +50,34 @@ def test_of_several_classes_it_is_a_temperature():
 def test_a_few_rows_change_little():
     shift, slope = fitted("binary", np.array([3.0, 2.0]), np.array([0, 0]))
     assert -0.5 < shift < 0 and 0.6 < slope < 1
+
+
+def test_rows_of_a_rare_class_are_told_where_half_would_say_no_to_all(tmp_path):
+    small_lake(tmp_path)
+    lake = Lake(str(tmp_path))
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    torch.manual_seed(4)
+    settings = ModelSettings(width=8, tower=[8], experts=2)
+    model = MultiTaskModel(settings, DEFAULT_TASKS, sizes_of(lake, features, splits, DEFAULT_TASKS)).eval()
+    assert all((calibration.weights == 1).all() for calibration in model.calibration.values())
+    calibrate(model, splits["valid"], features, seed=1)
+    scored = score_examples(model, splits["valid"], features)
+    for task in DEFAULT_TASKS[1:]:
+        weights = model.calibration[task.name].weights.numpy()
+        if task.kind == "regression":
+            assert len(weights) == 0
+            continue
+        label = splits["valid"].labels[task.column]
+        known = ~np.isnan(label)
+        np.testing.assert_allclose(weights, class_weights(label[known], scored.scores[task.name][known]), rtol=1e-5)
+    for name, probability in yes_from(model).items():
+        around = np.array([probability - 1e-4, probability + 1e-4])
+        assert told_classes(around, model.calibration[name].weights.numpy()).tolist() == [0, 1]
+    assert yes_from(model).keys() == {task.name for task in DEFAULT_TASKS if task.kind == "binary"}
+    before = model.state_dict()
+    of_before = {name: value for name, value in before.items() if not name.endswith(".weights")}
+    model.load_state_dict(of_before)  # a model that was saved before there were weights tells the likeliest class
+    assert all((calibration.weights == 1).all() for calibration in model.calibration.values())
 
 
 def test_a_model_answers_validation_rows_better_and_ranks_as_before(tmp_path):

@@ -10,9 +10,19 @@ from sklearn.linear_model import Ridge
 
 from tandemrec.config import EvaluateSettings, Task
 from tandemrec.ease import LARGEST, item_weights
-from tandemrec.evaluate import BASELINES, Predictions, Problem, by_experience, comparison_tables, measure, query_ids
+from tandemrec.evaluate import (
+    BASELINES,
+    Predictions,
+    Problem,
+    baselines,
+    by_experience,
+    comparison_tables,
+    measure,
+    query_ids,
+)
 from tandemrec.evaluate.ease import ease_ranks
 from tandemrec.evaluate.experience import BANDS
+from tandemrec.metrics import class_weights
 
 NAN = float("nan")
 NEXT = Task(name="next_item", kind="next_item", reads=["user"])
@@ -231,6 +241,32 @@ def test_biases_are_never_certain():
     test = rows([1, 2, 1], [1, 2, 2], click=[1, 0, 1])
     problem = Problem(tasks=[CLICK], train=train, test=test, interactions=np.array([0, 20, 20]))
     assert BASELINES["bias"](problem).scores["click"] == pytest.approx([41 / 42, 1 / 42, 0.5 - 0.4 + 0.08])
+
+
+def test_a_baseline_tells_classes_by_weights_that_are_best_in_validation():
+    """Users click once in three, or hardly ever: at one half nobody is told to."""
+    random = np.random.default_rng(7)
+    user = np.tile(np.arange(60), 60)
+    clicks = (random.random(len(user)) < np.where(user < 20, 0.35, 0.03)).astype(float)
+    one = np.ones(len(user), np.int64)
+    train, valid, test, both = (
+        rows(user[part], one[part], click=clicks[part])
+        for part in (slice(1200), slice(1200, 2400), slice(2400, None), slice(2400))
+    )
+    problem = Problem(tasks=[CLICK], train=train, valid=valid, test=test, interactions=np.array([0, 1]))
+    before = baselines.bias(replace(problem, test=valid)).scores["click"]
+    weights = class_weights(valid.labels["click"], before)
+    answers = BASELINES["bias"](problem)
+    np.testing.assert_allclose(answers.weights["click"], weights)
+    again = BASELINES["bias"](replace(problem, refit=both))  # chosen where nothing of validation was learned
+    np.testing.assert_allclose(again.weights["click"], weights)
+    assert (again.scores["click"] != answers.scores["click"]).any()
+    figures = by_name(measure("b", answers, test, [CLICK], split="time", settings=SETTINGS, seed=1))
+    plain = by_name(measure("b", replace(answers, weights={}), test, [CLICK], split="time", settings=SETTINGS, seed=1))
+    assert figures["click", "recall"].value > 0.5 > 0.1 > plain["click", "recall"].value
+    assert figures["click", "f1_macro"].value > plain["click", "f1_macro"].value + 0.1
+    part = by_experience("b", answers, problem, split="time", settings=SETTINGS, seed=1)
+    assert {figure.metric for figure in part} == {"auc"}  # what is drawn by experience asks for no weights
 
 
 def test_words_in_a_row_tell_what_single_ones_do_not():

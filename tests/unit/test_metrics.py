@@ -55,7 +55,10 @@ def by_sklearn(kind, labels, scores):
     """The metrics of classes, of an independent hand."""
     predicted = scores >= 0.5 if kind == "binary" else scores.argmax(axis=1)
     options = {"average": "binary" if kind == "binary" else "macro", "zero_division": 0.0}
-    ranked = {"auc": oracle.roc_auc_score(labels, scores)} if kind == "binary" else {}
+    ranked = {}
+    if kind == "binary":
+        f1_macro = oracle.f1_score(labels, predicted, average="macro", zero_division=0.0)
+        ranked = {"auc": oracle.roc_auc_score(labels, scores), "f1_macro": f1_macro}
     classes = range(2 if kind == "binary" else scores.shape[1])
     return ranked | {
         "accuracy": oracle.accuracy_score(labels, predicted),

@@ -167,7 +167,8 @@ def full(tmp_path_factory) -> tuple[Lake, Settings]:
     ]  # fmt: skip
     beside = {"penalty": 30.0, "strength": 20.0, "without": 0.0613, "reciprocal_rank": 0.0702}
     new = {"offset": 2.0, "described": 1_042, "without": 0.0702, "reciprocal_rank": 0.0711}
-    record(lake, "train", 5, {"curve": curve, "refit": True, "neighbours": beside, "new_items": new}, run_id="model-2")
+    told = {"curve": curve, "refit": True, "yes_from": {"purchase": 0.3342, "sentiment": 0.5}}
+    record(lake, "train", 5, told | {"neighbours": beside, "new_items": new}, run_id="model-2")
     record(lake, "train", 2, {}, run_id="model-1")
     record(lake, "report", 9, {})
     return lake, settings_for(lake, folder)
@@ -229,6 +230,7 @@ def test_what_was_counted_stands_on_the_page(page):
         "1,042 items that training has not seen can be told by description or attributes and are ranked with the "
         "others: in validation the mean reciprocal rank was 0.0702 without and 0.0711 with them"
     ) in page.text
+    assert "by baselines that learn as well; yes from 0.33 (purchase), 0.50 (sentiment)." in page.text
 
 
 def test_losses_are_told(full, page):

@@ -13,7 +13,7 @@ Reads = Literal["user", "item", "review", "row"]
 Bottom = Literal["vectors", "bag", "cnn", "rnn"]
 
 METRICS: dict[str, tuple[str, ...]] = {
-    "binary": ("accuracy", "precision", "recall", "f1", "auc", "log_loss"),
+    "binary": ("accuracy", "precision", "recall", "f1", "f1_macro", "auc", "log_loss"),
     "multiclass": ("accuracy", "precision", "recall", "f1", "log_loss"),
     "regression": ("rmse", "mae"),
     "next_item": ("hr", "recall", "ndcg", "mrr"),
@@ -317,7 +317,8 @@ class TrainSettings(Section):
     )
     calibrate: bool = Field(
         default=True,
-        description="after training, a shift and a slope of each task's answers, fitted on the validation split",
+        description="after training, a shift and a slope of each task's answers, and what each class weighs where one "
+        "is told (for the best macro-F1), fitted on the validation split",
     )
     keep_checkpoints: int = Field(default=2, ge=1)
     max_failures: int = Field(default=1, ge=0, description="times Ray starts the workers again after a crash")

@@ -1,9 +1,12 @@
 """What anybody could answer with little or no learning: a model that does not beat these has learned nothing of use.
 
-A baseline is data: its name in BASELINES leads to a function from the problem to predictions.
+A baseline is data: its name in BASELINES leads to a function from the problem to predictions. One whose answers differ
+from row to row is granted what the model has: which class it tells is chosen in validation.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -11,6 +14,7 @@ from tandemrec.config import Task
 from tandemrec.evaluate.ease import ease
 from tandemrec.evaluate.problem import Array, Predictions, Problem, labelled
 from tandemrec.evaluate.tfidf import tfidf
+from tandemrec.metrics import class_weights
 
 DAMPING = 5.0  # ratings at the mean that are added to each user and item
 
@@ -50,12 +54,29 @@ def bias(problem: Problem) -> Predictions:
     return Predictions(scores=scores)
 
 
+def deciding(baseline: Baseline, problem: Problem) -> Predictions:
+    """A baseline's answers, with weights of the classes that are best for what it answers in validation, having learned
+    from training rows alone.
+    """
+    answers, valid = baseline(problem), problem.valid
+    tasks = [task for task in problem.tasks if task.kind in ("binary", "multiclass") and task.name in answers.scores]
+    if valid is None or not tasks:
+        return answers
+    before = baseline(replace(problem, tasks=tasks, test=valid, refit=None)).scores
+    weights = {}
+    for task in tasks:
+        rows = labelled(valid, task)
+        if len(rows) and task.name in before:
+            weights[task.name] = class_weights(valid.labels[task.column][rows], before[task.name][rows])
+    return replace(answers, weights=weights)
+
+
 BASELINES: dict[str, Baseline] = {
     "popularity": popularity,
     "majority": majority,
-    "bias": bias,
+    "bias": partial(deciding, bias),
     "ease": ease,
-    "tfidf": tfidf,
+    "tfidf": partial(deciding, tfidf),
 }
 
 

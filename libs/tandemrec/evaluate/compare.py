@@ -96,7 +96,8 @@ def metric_values(
         queries = query_ids(split, test.user[rows])
         return ranking_metrics(predictions.ranks[task.name][rows], queries, cutoffs)
     if len(rows) and task.name in predictions.scores and task.kind != "next_item":
-        return row_values(task.kind, test.labels[task.column][rows], predictions.scores[task.name][rows])
+        label, scores = test.labels[task.column][rows], predictions.scores[task.name][rows]
+        return row_values(task.kind, label, scores, predictions.weights.get(task.name))
     return {}
 
 

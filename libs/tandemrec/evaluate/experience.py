@@ -105,4 +105,5 @@ def rows_of(predictions: Predictions, rows: Array) -> Predictions:
     return Predictions(
         scores={name: answer[rows] for name, answer in predictions.scores.items()},
         ranks={name: answer[rows] for name, answer in predictions.ranks.items()},
+        weights=predictions.weights,
     )

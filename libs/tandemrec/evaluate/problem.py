@@ -71,10 +71,12 @@ class Predictions:
     `scores`: probabilities (N,) or (N, C), or values (N,); read only where the row has the task's label.
     `ranks`: of next-item tasks, the place (N,) of the row's target among the candidates, from 1; 0 where the target
     is no candidate. A candidate that scores as high as the target stands before it.
+    `weights`: of classes (C,), chosen in validation; the class is told whose weighted probability is the largest.
     """
 
     scores: Mapping[str, Array] = field(default_factory=dict)
     ranks: Mapping[str, Array] = field(default_factory=dict)
+    weights: Mapping[str, Array] = field(default_factory=dict)
 
 
 def labelled(rows: Rows, task: Task) -> npt.NDArray[np.intp]:

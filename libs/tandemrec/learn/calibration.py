@@ -1,4 +1,5 @@
-"""Answers that mean what they say: after training, a shift and a slope for each task, fitted on validation rows.
+"""Answers that mean what they say: after training, a shift and a slope for each task, fitted on validation rows, and
+which class is told.
 
 Training stops for one task; the heads of the others are by then too sure of themselves, or too timid.
 """
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from tandemrec.learn.feeds import Examples, batch_at
+from tandemrec.metrics import class_weights
 from tandemrec.model.batch import Features
 from tandemrec.model.heads import HEADS
 from tandemrec.model.multitask import Calibration, MultiTaskModel
@@ -24,7 +26,7 @@ def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, see
     """Set the model's calibration to what fits the labels of validation rows best; a task without any stays as it is.
 
     Of a binary task it is Platt's (1999), of a multiclass one the temperature of Guo et al. (2017), of a value the
-    regression of the labels on it.
+    regression of the labels on it. Classes weigh what gives the best macro-F1 (`metrics.class_weights`).
     """
     rows = np.arange(len(valid))
     if len(rows) > ROWS:
@@ -41,8 +43,20 @@ def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, see
                 found[name][1].append(label[~label.isnan()])
     for name, (logits, labels) in found.items():
         if logits and len(label := torch.cat(labels)):
-            calibration = cast(Calibration, model.calibration[name])
-            fit_affine(calibration, torch.cat(logits).clone(), label.clone(), HEADS[columns[name][1]].loss)
+            calibration, head = cast(Calibration, model.calibration[name]), HEADS[columns[name][1]]
+            raw = torch.cat(logits).clone()
+            fit_affine(calibration, raw, label.clone(), head.loss)
+            if len(calibration.weights):
+                probabilities = head.activation(calibration(raw)).numpy(force=True)
+                found_weights = class_weights(label.numpy(force=True), probabilities)
+                calibration.weights.copy_(torch.from_numpy(found_weights))
+
+
+def yes_from(model: MultiTaskModel) -> dict[str, float]:
+    """By binary task, the probability from which on yes is told."""
+    asked = [task.name for task in model.tasks if task.kind == "binary"]
+    weights = {name: cast(Calibration, model.calibration[name]).weights.tolist() for name in asked}
+    return {name: no / (no + yes) for name, (no, yes) in weights.items()}
 
 
 def fit_affine(

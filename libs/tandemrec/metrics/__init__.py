@@ -1,7 +1,16 @@
 """What a prediction or a ranking is worth, in plain numpy: used while training and in the evaluation alike."""
 
+from tandemrec.metrics.deciding import class_weights, told_classes
 from tandemrec.metrics.interval import bootstrap_interval
 from tandemrec.metrics.prediction import direction, prediction_metrics, row_values
 from tandemrec.metrics.ranking import ranking_metrics
 
-__all__ = ["bootstrap_interval", "direction", "prediction_metrics", "ranking_metrics", "row_values"]
+__all__ = [
+    "bootstrap_interval",
+    "class_weights",
+    "direction",
+    "prediction_metrics",
+    "ranking_metrics",
+    "row_values",
+    "told_classes",
+]

@@ -12,6 +12,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from tandemrec.metrics.deciding import told_classes
+
 SMALLEST_PROBABILITY = 1e-15  # a certain error costs 34.5 nats rather than infinity
 
 LOWER_IS_BETTER = frozenset({"log_loss", "rmse", "mae"})
@@ -22,23 +24,26 @@ Numbers = npt.NDArray[np.float32] | Doubles
 Kind = Literal["binary", "multiclass", "regression"]
 
 
-def prediction_metrics(kind: Kind, labels: Numbers, scores: Numbers) -> dict[str, float]:
+def prediction_metrics(
+    kind: Kind, labels: Numbers, scores: Numbers, weights: Numbers | None = None
+) -> dict[str, float]:
     """The metrics of a task's kind over rows that all carry a label: the means of `row_values`."""
-    return {metric: float(values.mean()) for metric, values in row_values(kind, labels, scores).items()}
+    return {metric: float(values.mean()) for metric, values in row_values(kind, labels, scores, weights).items()}
 
 
-def row_values(kind: Kind, labels: Numbers, scores: Numbers) -> dict[str, Doubles]:
+def row_values(kind: Kind, labels: Numbers, scores: Numbers, weights: Numbers | None = None) -> dict[str, Doubles]:
     """What each row adds to each metric: metric -> (N,), with the metric as their mean.
 
-    A class is predicted where its probability is 0.5 or more (binary) or the largest (multiclass). Where precision,
-    recall or F1 divide by zero they count as 0, so that never saying yes earns nothing; multiclass ones are means over
-    the classes that occur in labels or predictions. AUC is left out where the labels hold one class only. No rows, no
-    metrics.
+    The class is told whose probability times its weight is the largest. Where precision, recall or F1 divide by zero
+    they count as 0, so that never saying yes earns nothing. Binary ones are those of class 1, and F1 has its mean over
+    both classes beside it, `f1_macro`; multiclass ones are means over the classes that occur in labels or predictions.
+    AUC is left out where the labels hold one class only. No rows, no metrics.
 
     Args:
         kind: of the task.
         labels: (N,) 0 or 1, class numbers, or values.
         scores: probabilities of 1 (N,), probabilities of the classes (N, C), or values (N,).
+        weights: of the classes (C,), two of a binary task; default: all the same.
 
     Raises:
         ValueError: labels and scores differ in number, or hold what is no finite number.
@@ -48,11 +53,15 @@ def row_values(kind: Kind, labels: Numbers, scores: Numbers) -> dict[str, Double
         return {}
     if kind == "regression":
         return {"rmse": _root(np.square(scores - labels)), "mae": np.abs(scores - labels)}
-    chosen, predicted = labels.astype(np.int64), _predicted_classes(scores)
+    chosen, predicted = labels.astype(np.int64), told_classes(scores, weights)
     classes = 1 + max(chosen.max(), predicted.max(), 1)
     occurs = np.bincount(chosen, minlength=classes) + np.bincount(predicted, minlength=classes) > 0
-    weight_C = np.arange(classes) == 1 if kind == "binary" else occurs / occurs.sum()
-    values = {"accuracy": (chosen == predicted).astype(np.float64)} | _of_classes(chosen, predicted, weight_C)
+    values = {"accuracy": (chosen == predicted).astype(np.float64)}
+    mean = _of_classes(chosen, predicted, occurs / occurs.sum())
+    if kind == "binary":
+        values |= _of_classes(chosen, predicted, np.arange(classes) == 1) | {"f1_macro": mean["f1"]}
+    else:
+        values |= mean
     if kind == "binary" and len(np.unique(chosen)) == 2:
         values["auc"] = _auc(chosen == 1, scores)
     return values | {"log_loss": _log_losses(kind, labels, scores)}
@@ -74,11 +83,6 @@ def _checked(labels: Numbers, scores: Numbers) -> tuple[Doubles, Doubles]:
     if not (np.isfinite(labels).all() and np.isfinite(scores).all()):
         raise ValueError("labels or scores hold NaN or infinite values")
     return labels.astype(np.float64), scores.astype(np.float64)
-
-
-def _predicted_classes(scores: Doubles) -> npt.NDArray[np.int64]:
-    """The class (N,) of each row's probabilities (N,) or (N, C)."""
-    return scores.argmax(axis=1) if scores.ndim == 2 else (scores >= 0.5).astype(np.int64)
 
 
 def _log_losses(kind: Literal["binary", "multiclass"], labels: Doubles, scores: Doubles) -> Doubles:

@@ -57,18 +57,26 @@ class Factors(nn.Module):
 
 
 class Calibration(nn.Module):
-    """a + e^c z for the logits z of a task; changes nothing before `learn.calibration` has fitted it."""
+    """a + e^c z for the logits z of a task, and what each class weighs (C,) where one is told; changes nothing before
+    `learn.calibration` has fitted it.
+    """
 
     shift: Tensor
     log_slope: Tensor
+    weights: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, classes: int = 0) -> None:
         super().__init__()
         self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("log_slope", torch.zeros(()))
+        self.register_buffer("weights", torch.ones(classes))
 
     def forward(self, logits: Tensor) -> Tensor:
         return self.shift + self.log_slope.exp() * logits
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        state_dict.setdefault(f"{prefix}weights", torch.ones_like(self.weights))  # models of before tell the likeliest
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
 
 class MultiTaskModel(nn.Module):
@@ -118,7 +126,8 @@ class MultiTaskModel(nn.Module):
             {t.name: tower(width, settings.tower, partial(last, t), dropout) for t in pointwise}
         )
         self.means = nn.ParameterDict({t.name: torch.zeros(1) for t in self.on_pairs if not networks})
-        self.calibration = nn.ModuleDict({t.name: Calibration() for t in tasks if t.head in HEADS})
+        pointwise = [task for task in tasks if task.head in HEADS]
+        self.calibration = nn.ModuleDict({task.name: Calibration(_classes(task, sizes)) for task in pointwise})
 
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
         """Answer with the training shares and means, rank by popularity and read texts for where they differ, before
@@ -341,6 +350,11 @@ class MultiTaskModel(nn.Module):
     @property
     def _reads_text(self) -> bool:
         return self.settings.text and self.sizes.text_width > 0
+
+
+def _classes(task: Task, sizes: Sizes) -> int:
+    """Of which one is told; of a value none."""
+    return {"binary": 2, "multiclass": sizes.classes.get(task.column, 0)}.get(task.kind, 0)
 
 
 def _last_bias(network: nn.Module) -> Tensor:

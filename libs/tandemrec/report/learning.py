@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tandemrec.config import Task
@@ -34,6 +34,7 @@ class Learning:
     refit: bool = False
     neighbours: Mapping[str, float] | None = None
     new_items: Mapping[str, float | None] | None = None
+    yes_from: Mapping[str, float] = field(default_factory=dict)
 
 
 def learning(figures: Mapping[str, Any], tasks: Sequence[Task], stop_on: str) -> Learning | None:
@@ -62,6 +63,7 @@ def learning(figures: Mapping[str, Any], tasks: Sequence[Task], stop_on: str) ->
         refit=bool(figures.get("refit")),
         neighbours=figures.get("neighbours"),
         new_items=figures.get("new_items"),
+        yes_from=figures.get("yes_from") or {},
     )
 
 
