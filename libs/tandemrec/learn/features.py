@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
@@ -51,6 +52,9 @@ def load_features(
         column = np.zeros(count, np.int64)
         column[index] = rows[name].to_numpy()
         columns[name] = torch.from_numpy(column)
+    values = _attributes(rows["attributes"])
+    attributes = np.zeros((count, values.shape[1]), np.int64)
+    attributes[index] = values
     reviews = rows["reviews"].combine_chunks()
     lengths = pc.list_value_length(reviews).to_numpy().astype(np.int64)
     padded = np.zeros((count, max(1, lengths.max(initial=0))), np.int64)
@@ -59,6 +63,7 @@ def load_features(
     return Features(
         **columns,
         reviews=torch.from_numpy(padded),
+        attributes=torch.from_numpy(attributes) if attributes.shape[1] else None,
         texts=texts,
         words=None if words is None else review_words(lake, words, versions),
         states=None if cut is None else review_states(lake, cut, versions),
@@ -123,6 +128,7 @@ def sizes_of(
         categories=1 + largest["category"],
         brands=1 + largest["brand"],
         prices=1 + int(features.price.max()),
+        attributes=[] if features.attributes is None else (1 + features.attributes.amax(0)).tolist(),
         history=max(examples.history.shape[1] for examples in splits.values()),
         text_width=text_width,
         classes={label: 1 + _largest(label, splits) for label in sorted(labels)},
@@ -147,6 +153,23 @@ def bin_edges(numbers_NF: Array | None, bins: int) -> list[list[float]]:
         found = np.union1d(np.quantile(known, rows), np.quantile(np.unique(known), distinct))
         edges.append((found if len(found) > 1 else np.append(found, found + 1)).tolist())
     return edges
+
+
+def _attributes(column: pa.ChunkedArray) -> Array:
+    """Of `examples.attributes`, sorted by name, which value each item has (I, A), 0 unknown: [value_index] or, of more
+    than one value, one-hot.
+    """
+    maps = column.combine_chunks()
+    names = sorted(pc.unique(maps.keys).to_pylist())
+    values = np.zeros((len(maps), len(names)), np.int64)
+    for place, name in enumerate(names):
+        lists = pc.map_lookup(maps, pa.scalar(name), "first")
+        flat, owner = lists.flatten().to_numpy(), pc.list_parent_indices(lists).to_numpy()
+        first = np.searchsorted(owner, owner)  # where the list of each begins
+        hot = np.bincount(owner, minlength=len(maps))[owner] > 1
+        told = np.where(hot, 1 + np.arange(len(flat)) - first, flat) * (flat > 0)
+        np.maximum.at(values[:, place], owner, told)
+    return values
 
 
 def _values(splits: Mapping[str, Examples]) -> list[int]:

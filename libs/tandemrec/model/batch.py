@@ -4,7 +4,7 @@ Both hold references (integers); the vectors of texts are gathered from one matr
 Index 0 is padding and unknown everywhere.
 
 Shapes: B rows of the batch, L history length, R reviews, C and N columns of categories and of numbers, I items,
-T texts, W width of a text vector.
+A attributes of items, T texts, W width of a text vector.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -117,6 +117,7 @@ class Features:
     text: Tensor  # (I + 1,) text: title and description
     reviews: Tensor  # (I + 1, R) texts
     interactions: Tensor  # (I + 1,)
+    attributes: Tensor | None = None  # (I + 1, A) those that `examples.attributes` names, sorted by name
     texts: Tensor | None = None  # (T + 1, W)
     words: Lists | None = None  # numbers of words, from 1
     states: Lists | None = None  # (V, W) tokens after the encoder's lower layers
@@ -175,5 +176,6 @@ class Sizes:
     classes: dict[str, int]  # by label column of a multiclass task
     upper: dict[str, Any] | None = None  # of the encoder's upper layers, where they are learned
     terms: int = 0  # where they are read
+    attributes: list[int] = field(default_factory=list)  # values of each that `examples.attributes` names
     values: list[int] = field(default_factory=list)  # of each column of categories
     edges: list[list[float]] = field(default_factory=list)  # of the bins of each column of numbers

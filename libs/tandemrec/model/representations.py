@@ -82,6 +82,8 @@ class ItemEncoder(nn.Module):
         self.attributes = nn.ParameterDict(
             {name: torch.zeros(count, width) for name, count in counts.items()} if settings.attributes else {}
         )
+        named = sizes.attributes if settings.attributes else []
+        self.named_attributes = nn.ParameterList([torch.zeros(count, width) for count in named])
         reads_text = settings.text and sizes.text_width > 0
         self.description = nn.Linear(width, width, bias=False) if reads_text else nn.Identity()
         self.reviews = nn.Linear(width, width, bias=False) if reads_text else nn.Identity()
@@ -93,6 +95,8 @@ class ItemEncoder(nn.Module):
     def described(self, features: Features) -> Tensor:
         """(I + 1,) bool: items of which something is told that this reads, beside their id."""
         told = [getattr(features, name) > 0 for name in self.attributes]
+        if self.named_attributes and features.attributes is not None:
+            told.append((features.attributes > 0).any(1))
         if isinstance(self.description, nn.Linear):
             told += [features.text > 0, (features.reviews > 0).any(1)]
         return torch.stack(told).any(0) if told else torch.zeros_like(features.candidates)
@@ -106,6 +110,9 @@ class ItemEncoder(nn.Module):
             vector_ND = vector_ND + self.id(item_N, features.candidates[item_N])
         for name, embedding in self.attributes.items():
             vector_ND = vector_ND + embedding[getattr(features, name)[item_N]]
+        if self.named_attributes and features.attributes is not None:
+            for embedding, value_N in zip(self.named_attributes, features.attributes[item_N].T, strict=True):
+                vector_ND = vector_ND + embedding[value_N]
         if description_ND is not None:
             vector_ND = vector_ND + self.description(description_ND)
         if reviews_ND is not None:
