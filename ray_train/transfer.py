@@ -23,7 +23,7 @@ from ray_train.train import built, looked_at
 from tandemrec import console
 from tandemrec.config import Settings, Task, parse_settings
 from tandemrec.errors import ConfigError
-from tandemrec.evaluate.compare import metric_values
+from tandemrec.evaluate.compare import metric_values, value_owners
 from tandemrec.evaluate.experience import CUTOFF, banded, part_of
 from tandemrec.evaluate.problem import Predictions, Problem, Rows, labelled
 from tandemrec.evaluate.transfer import Lift, lift, shown_metric
@@ -88,7 +88,9 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
         alone, joint = values(by_name[name], [name], rows), values(by_name[name], together, rows)
         if alone.size == 0 or np.isnan([alone.sum(), joint.sum()]).any():
             return None
-        return lift(by_name[name], together, alone, joint, seed=settings.seed, part=part)
+        asked = problem.test if rows is None else part_of(problem.test, rows)
+        owners = value_owners(by_name[name], asked, settings.examples.split)
+        return lift(by_name[name], together, alone, joint, seed=settings.seed, owner_N=owners, part=part)
 
     sets = dict.fromkeys((tuple(chosen), *combinations(chosen, 2)))
     lifts = [one for together in sets for name in together if (one := compared(name, together))]

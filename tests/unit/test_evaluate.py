@@ -139,6 +139,22 @@ def test_intervals_end_where_the_metric_does():
     assert max(f.high for f in figures if f.metric != "log_loss") == 1.0
 
 
+def test_rows_of_one_person_are_drawn_together_and_those_of_nobody_each_by_itself():
+    """Three people who are right in everything or in nothing, and as many rows of a table."""
+    right = np.repeat([1.0, 0.0, 1.0], 40)
+    answers = Predictions(scores={"click": right * 0.9}, ranks={"next_item": right.astype(int)})
+
+    def width(users, task, metric, split="time"):
+        test = rows(users, np.ones(120), click=np.ones(120), next_item=np.ones(120))
+        figures = by_name(measure("m", answers, test, [task], split=split, settings=SETTINGS, seed=1))
+        return figures[task.name, metric].high - figures[task.name, metric].low
+
+    people, nobody = np.repeat([1, 2, 3], 40), np.zeros(120, np.int64)
+    for task, metric in ((CLICK, "accuracy"), (NEXT, "hr@1")):
+        assert width(people, task, metric) == 1 and width(np.arange(1, 121), task, metric) < 0.2
+        assert width(nobody, task, metric) < 0.2
+
+
 def test_popularity_ranks_are_those_of_a_brute_force_count():
     random = np.random.default_rng(3)
     interactions = random.integers(0, 6, size=31)  # many ties, some items unseen in training

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as oracle
 
-from tandemrec.metrics import bootstrap_interval, prediction_metrics, ranking_metrics, row_values
+from tandemrec.metrics import bootstrap_interval, prediction_metrics, ranking_metrics, row_values, standard_error
 
 random = np.random.default_rng(7)
 
@@ -109,6 +109,37 @@ def test_intervals_cover_the_true_mean_about_as_often_as_they_say():
         low, high = bootstrap_interval(values, 200, seed)
         covered += low <= 1.0 <= high
     assert 0.88 <= covered / 200 <= 0.98
+
+
+@pytest.mark.parametrize("hits", [False, True])
+def test_intervals_of_people_with_several_rows_cover_the_true_mean_too(hits):
+    """Rows of one person have much in common: taken one by one they are too sure of the mean."""
+    together = alone = of_error = 0
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        owner = draw.integers(60, size=240)
+        values = draw.normal(size=60)[owner] + 0.5 * draw.normal(size=240)
+        if hits:
+            values = (values > 0).astype(float)
+        mean = 0.5 if hits else 0.0
+        low, high = bootstrap_interval(values, 200, seed, owner)
+        together += low <= mean <= high
+        low, high = bootstrap_interval(values, 200, seed)
+        alone += low <= mean <= high
+        of_error += abs(values.mean() - mean) <= 1.96 * standard_error(values, owner)
+    assert alone / 200 < 0.8 and 0.88 <= together / 200 <= 0.98 and 0.88 <= of_error / 200 <= 0.98
+
+
+def test_people_with_a_row_each_are_rows():
+    values, own = random.normal(size=300), random.permutation(300)
+    assert (
+        standard_error(values, own)
+        == pytest.approx(standard_error(values))
+        == pytest.approx(values.std(ddof=1) / 300**0.5)
+    )
+    low, high = bootstrap_interval(values, 500, 1, own)
+    assert (low, high) == pytest.approx(bootstrap_interval(values, 500, 2), abs=0.05)
+    assert standard_error(values, np.zeros(300)) < 1e-12
 
 
 @pytest.mark.parametrize("values", [random.normal(3.0, 2.0, size=2000), random.integers(0, 2, size=2000)])

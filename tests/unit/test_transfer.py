@@ -30,6 +30,18 @@ class TestLift:
             hits += found.low <= 0.05 <= found.high
         assert 0.92 < hits / 300 <= 0.99
 
+    def test_rows_of_one_person_go_together(self):
+        """Of 40 people with five rows each the interval holds the truth as often, row by row it does not."""
+        hits, by_row, draw = 0, 0, np.random.default_rng(6)
+        owner = np.repeat(np.arange(40), 5)
+        for _ in range(200):
+            gains = 0.05 + draw.normal(0, 0.5, 40)[owner] + draw.normal(0, 0.3, 200) + np.zeros((2, 1))
+            found = lift(TASKS["binary"], ["click"], np.zeros((2, 200)), gains, seed=6, owner_N=owner)
+            hits += found.low <= 0.05 <= found.high
+            found = lift(TASKS["binary"], ["click"], np.zeros((2, 200)), gains, seed=6)
+            by_row += found.low <= 0.05 <= found.high
+        assert by_row / 200 < 0.8 < 0.9 < hits / 200 <= 0.99
+
     def test_no_difference_is_said_to_be_none(self):
         gains = np.random.default_rng(7).normal(0, 1, (3, 100))
         gains -= gains.mean()

@@ -192,7 +192,9 @@ class ModelSettings(Section):
         description="root mean square length of the encoder's vectors as they are read, their mean subtracted: the "
         "smaller, the more slowly texts are learned from, which helps where they are few and rows are too",
     )
-    attributes: bool = Field(default=True, description="category, brand, price and what `examples.attributes` names as inputs of items")
+    attributes: bool = Field(
+        default=True, description="category, brand, price and what `examples.attributes` names as inputs of items"
+    )
     bottoms: list[Bottom] = Field(
         default=["vectors"],
         min_length=1,

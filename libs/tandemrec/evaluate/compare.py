@@ -64,10 +64,11 @@ def measure(
     for task in tasks:
         theirs = metric_values(task, predictions, test, split=split, cutoffs=settings.cutoffs)
         known = {} if ours is None else metric_values(task, ours, test, split=split, cutoffs=settings.cutoffs)
+        owners = value_owners(task, test, split)
         for metric, values in theirs.items():
             if wanted is not None and (task.name, metric) not in wanted:
                 continue
-            low, high = draw.interval(values, 0, 1 if direction(metric) > 0 else np.inf)
+            low, high = draw.interval(values, owners, 0, 1 if direction(metric) > 0 else np.inf)
             figure = Measured(
                 model=model,
                 task=task.name,
@@ -79,7 +80,7 @@ def measure(
             )
             if metric in known:
                 leads = direction(metric) * (known[metric] - values)
-                low, high = draw.interval(leads)
+                low, high = draw.interval(leads, owners)
                 figure = replace(figure, lead=float(leads.mean()), lead_low=low, lead_high=high)
             figures.append(figure)
     return figures
@@ -101,6 +102,15 @@ def metric_values(
     return {}
 
 
+def value_owners(task: Task, test: Rows, split: str) -> Array:
+    """Whose each of the values of `metric_values` is: the user's, whose rows go together; where nobody's, its own."""
+    user = test.user[labelled(test, task)].astype(np.int64)
+    if task.kind == "next_item":
+        _, first = np.unique(query_ids(split, user), return_index=True)
+        user = user[first]
+    return np.where(user > 0, user, -1 - np.arange(len(user)))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draw:
     """How intervals are drawn; no resamples, no intervals."""
@@ -109,10 +119,10 @@ class Draw:
     seed: int
 
     def interval(
-        self, values: Array, least: float = -np.inf, most: float = np.inf
+        self, values: Array, owners: Array, least: float = -np.inf, most: float = np.inf
     ) -> tuple[float, float] | tuple[None, None]:
         """Ends of the interval of the mean of values, within what the metric can be."""
         if self.resamples == 0:
             return None, None
-        low, high = bootstrap_interval(values, self.resamples, self.seed)
+        low, high = bootstrap_interval(values, self.resamples, self.seed, owners)
         return max(low, least), min(high, most)

@@ -11,7 +11,7 @@ import numpy as np
 from tandemrec.config import Task
 from tandemrec.evaluate.experience import SHOWN
 from tandemrec.evaluate.problem import Array
-from tandemrec.metrics import direction
+from tandemrec.metrics import direction, standard_error
 
 DRAWS = 20_000
 
@@ -46,17 +46,27 @@ def shown_metric(task: Task) -> str:
     return SHOWN[task.kind]
 
 
-def lift(task: Task, together: Sequence[str], alone_SN: Array, joint_SN: Array, *, seed: int, part: str = "") -> Lift:
+def lift(
+    task: Task,
+    together: Sequence[str],
+    alone_SN: Array,
+    joint_SN: Array,
+    *,
+    seed: int,
+    owner_N: Array | None = None,
+    part: str = "",
+) -> Lift:
     """Compare row by row, each seed with the same seed.
 
-    The interval is that of the mean difference plus z times its standard error over rows plus t (S - 1 degrees of
-    freedom) times that over seeds, z and t drawn: rows and seeds are independent sources of chance.
+    The interval is that of the mean difference plus z times its standard error over rows, those of one owner going
+    together, plus t (S - 1 degrees of freedom) times that over seeds, z and t drawn: rows and seeds are independent
+    sources of chance.
     """
     gains_SN = direction(shown_metric(task)) * (joint_SN - alone_SN)
     seeds, rows = gains_SN.shape
     value = float(gains_SN.mean())
     generator = np.random.default_rng(seed)
-    draws = value + generator.standard_normal(DRAWS) * gains_SN.mean(0).std(ddof=min(1, rows - 1)) / np.sqrt(rows)
+    draws = value + generator.standard_normal(DRAWS) * standard_error(gains_SN.mean(0), owner_N)
     if seeds > 1:
         draws += generator.standard_t(seeds - 1, DRAWS) * gains_SN.mean(1).std(ddof=1) / np.sqrt(seeds)
     low, high = np.quantile(draws, [0.025, 0.975])

@@ -1,7 +1,7 @@
 """What a prediction or a ranking is worth, in plain numpy: used while training and in the evaluation alike."""
 
 from tandemrec.metrics.deciding import class_weights, told_classes
-from tandemrec.metrics.interval import bootstrap_interval
+from tandemrec.metrics.interval import bootstrap_interval, standard_error
 from tandemrec.metrics.prediction import direction, prediction_metrics, row_values
 from tandemrec.metrics.ranking import ranking_metrics
 
@@ -12,5 +12,6 @@ __all__ = [
     "prediction_metrics",
     "ranking_metrics",
     "row_values",
+    "standard_error",
     "told_classes",
 ]
