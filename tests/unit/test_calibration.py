@@ -1,14 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 from small_lake import ENCODER, small_lake
 
-from tandemrec.config import ModelSettings
+from tandemrec.config import ModelSettings, Task
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.lake import Lake
 from tandemrec.learn import load_examples, load_features, score_examples, sizes_of
 from tandemrec.learn.calibration import calibrate, fit_affine, yes_from
+from tandemrec.learn.validation import contradictions
 from tandemrec.metrics import class_weights, told_classes
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.heads import HEADS
@@ -78,6 +81,32 @@ def test_rows_of_a_rare_class_are_told_where_half_would_say_no_to_all(tmp_path):
     of_before = {name: value for name, value in before.items() if not name.endswith(".weights")}
     model.load_state_dict(of_before)  # a model that was saved before there were weights tells the likeliest class
     assert all((calibration.weights == 1).all() for calibration in model.calibration.values())
+
+
+def test_nobody_buys_more_often_than_they_click_after_calibration_too(tmp_path):
+    lake = small_lake(tmp_path)
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    tasks = [DEFAULT_TASKS[0], Task(name="click", kind="binary"), Task(name="purchase", kind="binary", given="click")]
+    torch.manual_seed(4)
+    settings = ModelSettings(width=8, tower=[8], experts=2)
+    model = MultiTaskModel(settings, tasks, sizes_of(lake, features, splits, tasks)).eval()
+    with torch.no_grad():
+        model.towers["click"][-1].weight.mul_(5)
+        model.towers["purchase"][-1].weight.mul_(30)  # far too sure
+    valid, random = splits["valid"], np.random.default_rng(2)
+    clicks = (random.random(len(valid)) < 0.5).astype(np.float32)
+    bought = clicks * (random.random(len(valid)) < 0.6)
+    valid = replace(valid, labels=valid.labels | {"click": clicks, "purchase": bought.astype(np.float32)})
+    assert list(contradictions(tasks, valid)) == []
+    calibrate(model, valid, features, seed=1)
+    scores = score_examples(model, valid, features).scores
+    assert (scores["purchase"] <= scores["click"]).all()
+    for task, label in (("click", clicks), ("purchase", bought)):
+        assert scores[task].mean() == pytest.approx(np.nanmean(label), abs=0.1)
+    bought[clicks == 0] = 1
+    odd = replace(valid, labels=valid.labels | {"purchase": bought})
+    told = f"{int((clicks == 0).sum())} training rows have a purchase without a click"
+    assert told in next(contradictions(tasks, odd))
 
 
 def test_a_model_answers_validation_rows_better_and_ranks_as_before(tmp_path):

@@ -26,30 +26,39 @@ def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, see
     """Set the model's calibration to what fits the labels of validation rows best; a task without any stays as it is.
 
     Of a binary task it is Platt's (1999), of a multiclass one the temperature of Guo et al. (2017), of a value the
-    regression of the labels on it. Classes weigh what gives the best macro-F1 (`metrics.class_weights`).
+    regression of the labels on it. A task that follows on another is fitted on the rows where that one came true, as
+    what it answers by itself is meant (ESMM). Classes weigh what gives the best macro-F1 (`metrics.class_weights`).
     """
     rows = np.arange(len(valid))
     if len(rows) > ROWS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
-    found: dict[str, tuple[list[Tensor], list[Tensor]]] = {name: ([], []) for name in model.calibration}
-    columns = {task.name: (task.column, task.head) for task in model.tasks}
+    parts: dict[str, list[Tensor]] = {name: [] for name in model.calibration}
     with torch.inference_mode():
         catalogue = model.catalogue(features)
         for start in range(0, len(rows), batch_size):
             batch = batch_at(valid, rows[start : start + batch_size], features.category.device)
-            for name, logits in model(batch, features, model.users(batch, features, catalogue)).items():
-                label = batch.labels[columns[name][0]]
-                found[name][0].append(logits[~label.isnan()])
-                found[name][1].append(label[~label.isnan()])
-    for name, (logits, labels) in found.items():
-        if logits and len(label := torch.cat(labels)):
-            calibration, head = cast(Calibration, model.calibration[name]), HEADS[columns[name][1]]
-            raw = torch.cat(logits).clone()
-            fit_affine(calibration, raw, label.clone(), head.loss)
-            if len(calibration.weights):
-                probabilities = head.activation(calibration(raw)).numpy(force=True)
-                found_weights = class_weights(label.numpy(force=True), probabilities)
-                calibration.weights.copy_(torch.from_numpy(found_weights))
+            for name, logits in model.own_answers(batch, features, model.users(batch, features, catalogue)).items():
+                parts[name].append(logits)
+    if len(rows) == 0:
+        return
+    own = {name: torch.cat(logits).clone() for name, logits in parts.items()}
+    columns = {task.name: task.column for task in model.tasks}
+    labels = {name: torch.from_numpy(valid.labels[columns[name]][rows]).float().to(own[name].device) for name in own}
+    for task in (task for task in model.tasks if task.name in own):
+        asked = ~labels[task.name].isnan()
+        if task.given:
+            asked &= labels[task.given] == 1
+        if asked.any():
+            loss, calibration = HEADS[task.head].loss, cast(Calibration, model.calibration[task.name])
+            fit_affine(calibration, own[task.name][asked], labels[task.name][asked], loss)
+    with torch.no_grad():
+        answers = model.calibrated(own)
+    for task in (task for task in model.tasks if task.name in own):
+        known, weights = ~labels[task.name].isnan(), cast(Calibration, model.calibration[task.name]).weights
+        if len(weights) and known.any():
+            probabilities = HEADS[task.head].activation(answers[task.name][known])
+            found = class_weights(labels[task.name][known].numpy(force=True), probabilities.numpy(force=True))
+            weights.copy_(torch.from_numpy(found))
 
 
 def yes_from(model: MultiTaskModel) -> dict[str, float]:

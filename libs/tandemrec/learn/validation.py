@@ -3,7 +3,7 @@
 Shapes: N rows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,18 @@ def refuse_missing_labels(
         )
     if stop_on.endswith("/auc") and len(np.unique(label[~np.isnan(label)])) < 2:
         raise ModelError(f"train.stop_on is {stop_on!r}, but the validation rows have one class only: choose log_loss")
+
+
+def contradictions(tasks: Sequence[Task], train: Examples) -> Iterator[str]:
+    """Where a task that follows on another came true and that one did not, which p = p(given) p(own) cannot answer."""
+    columns = {task.name: task.column for task in tasks}
+    for task in (task for task in tasks if task.given):
+        odd = (train.labels[task.column] == 1) & (train.labels[columns[task.given]] == 0)
+        if odd.any():
+            yield (
+                f"tasks.{task.name}: given is {task.given}, and {int(odd.sum()):,} training rows have a {task.name} "
+                f"without a {task.given}: they pull {task.given} both ways"
+            )
 
 
 def _from_all_workers(part: Array, count: int, device: torch.device) -> Array:

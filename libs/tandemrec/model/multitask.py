@@ -185,6 +185,12 @@ class MultiTaskModel(nn.Module):
         Where an ensemble reads the rows of a table, in training each member answers for itself, (M B,), one after the
         other; else the answer is the mean of theirs.
         """
+        return self.calibrated(self.own_answers(batch, features, users_BD))
+
+    def own_answers(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
+        """The logits of `forward` before calibration; of a task that follows on another, among those for whom that one
+        came true.
+        """
         mixed: dict[str, Tensor] = {}
         logits: dict[str, Tensor] = {}
         if self.on_pairs:
@@ -206,11 +212,16 @@ class MultiTaskModel(nn.Module):
         for name, factors in self.factors.items():
             score_B = factors(batch, product_BD)
             logits[name] = logits[name] + score_B.reshape(-1, *[1] * (logits[name].dim() - 1))
-        logits = self._with_given(logits)
         if not self.training:
             for task in self.on_rows:
                 logits[task.name] = logits[task.name].unflatten(0, (-1, len(batch))).mean(0)
-        return {name: self.calibration[name](whole) for name, whole in logits.items()}
+        return logits
+
+    def calibrated(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """From `own_answers` to those of `forward`. Calibrated before they are put together, answers keep their order:
+        nobody buys more often than they click.
+        """
+        return self._with_given({name: self.calibration[name](own) for name, own in logits.items()})
 
     @property
     def ranks_new_items(self) -> bool:
