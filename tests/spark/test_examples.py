@@ -11,6 +11,7 @@ from examples_oracle import LABELS, expected_examples, pair_hash
 from pyspark.sql import functions as F
 
 from tandemrec import examples
+from tandemrec.config import parse_settings
 from tandemrec.config.behaviour import STRENGTHS
 from tandemrec.errors import ConfigError
 from tandemrec.examples.exposures import exposures
@@ -113,6 +114,35 @@ def test_examples_agree_with_a_plain_account_of_them(spark, name):
     ) == Counter((*key[:4], *frozen(row)) for key, row in expected.items())
     for split in ("train", "valid", "test"):  # the log is rich enough to say something
         assert any(row["split"] == split and row["next_item"] and row["history"] for row in expected.values())
+
+
+def test_any_event_type_may_answer_an_exposure(spark):
+    """What has no column of its own stands among the named labels, and means what a favourite does."""
+    events, reviews, _ = random_log(3)
+    usual = settings_of(choices={"favourite": 12, "click": 6})
+    strengths = {name.replace("favourite", "share"): strength for name, strength in STRENGTHS.items()}
+    behaviour = usual.clean.behaviour.model_copy(update={"strengths": strengths})
+    positives = [name.replace("favourite", "share") for name in usual.examples.positives]
+    own = usual.examples.model_copy(update={"choices": {"share": 12.0, "click": 6.0}, "positives": positives})
+    clean = usual.clean.model_copy(update={"behaviour": behaviour})
+    settings = parse_settings(usual.model_copy(update={"clean": clean, "examples": own}).model_dump(mode="json"))
+    shared = [row | {"event_type": row["event_type"].replace("favourite", "share")} for row in events]
+
+    def told(rows, label):
+        """By exposure; what one says of the rest."""
+        return {
+            (row["user"], row["item"], row["event_time"]): (label(row), row["click"], row["split"], row["history"])
+            for row in rows
+            if row["kind"] == "exposure"
+        }
+
+    found = build(spark, shared, reviews, settings)
+    expected = told(build(spark, events, reviews, usual), lambda row: row["favourite"])
+    assert told(found, lambda row: row["labels"].get("share")) == expected
+    assert {label for label, *_ in expected.values()} >= {0.0, 1.0}
+    assert all(
+        row["favourite"] is None and not (row["labels"] if row["kind"] == "interaction" else {}) for row in found
+    )
 
 
 def test_where_all_of_train_is_known_a_random_split_tells_nothing_held_out(spark):

@@ -97,9 +97,10 @@ class ExamplesSettings(Section):
     exposure: Literal["view"] | None = Field(
         default="view", description="event type that shows an item without choosing it: rows of the choices"
     )
-    choices: dict[Literal["click", "favourite", "cart", "purchase"], Annotated[float, Field(gt=0)]] = Field(
+    choices: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default={"click": 24.0, "purchase": 168.0},
-        description="event types that answer an exposure, each a label of its own, and how many hours after the view",
+        description="event types that answer an exposure, any of clean.behaviour.strengths, each a label of its own, "
+        "and how many hours after the view",
     )
     negatives: int = Field(
         default=0,

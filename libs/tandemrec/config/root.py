@@ -143,6 +143,9 @@ class Settings(Section):
         for source in self.sources:
             if unknown := sorted(set(source.event_types.values()) - set(ours)):
                 raise ValueError(f"sources.{source.name}.event_types leads to {unknown}, expected some of {ours}")
+        answers = [name for name in ours if name not in ("view", "rating")]
+        if unknown := sorted(set(self.examples.choices) - set(answers)):
+            raise ValueError(f"examples.choices has {unknown}, expected some of {answers}")
         for key in ("positives", "targets"):
             if unknown := sorted(set(getattr(self.examples, key)) - {*ours, "review"}):
                 raise ValueError(f"examples.{key} has {unknown}, expected some of {[*ours, 'review']}")

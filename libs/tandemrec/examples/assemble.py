@@ -1,8 +1,9 @@
 """From the log to gold.examples: rows of each kind, their splits, their references, their labels."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandemrec.config import Settings
@@ -85,7 +86,8 @@ def build_examples(parts: Parts, settings: Settings) -> DataFrame:
     rows = add_references(rows, facts, referred, settings.examples, timeless=parts.known.timeless)
     rows = add_seen(rows, contacts, given=settings.examples.split == "given")
     texts = text_rows(parts.splitter.split(reviews_of(log)), parts.attributes)
-    return _as_examples(rows.unionByName(texts, allowMissingColumns=True))
+    named = [name for name in settings.examples.choices if name not in LABELS and name in rows.columns]
+    return _as_examples(rows.unionByName(texts, allowMissingColumns=True), named)
 
 
 def choice_rows(parts: Parts, settings: Settings) -> DataFrame | None:
@@ -126,6 +128,10 @@ def text_rows(reviews: DataFrame, attributes: DataFrame) -> DataFrame:
     )
 
 
+def _labels(named: Sequence[str]) -> Column:
+    return F.create_map(*[part for name in named for part in (F.lit(name), F.col(name))])
+
+
 def add_seen(rows: DataFrame, contacts: DataFrame, *, given: bool) -> DataFrame:
     """Rows with `seen`: of held-out rows of next item the target items that the user had before.
 
@@ -138,8 +144,12 @@ def add_seen(rows: DataFrame, contacts: DataFrame, *, given: bool) -> DataFrame:
     return rows.withColumn("seen", F.when(asked, before["item"])).drop("owned", "here")
 
 
-def _as_examples(rows: DataFrame) -> DataFrame:
-    """Rows with the contract's columns: what is missing is 0, empty or null, as the column wants it."""
+def _as_examples(rows: DataFrame, named: Sequence[str]) -> DataFrame:
+    """Rows with the contract's columns: what is missing is 0, empty or null, as the column wants it.
+
+    Args:
+        named: labels that have no column of their own there.
+    """
     absent = {name: F.lit(None).cast("double") for name in LABELS if name not in rows.columns}
     micros, key = F.unix_micros("event_time"), F.coalesce("key", F.lit(""))
     of_text = F.when(F.col("kind") == REVIEW, OF_TEXT).otherwise("")
@@ -152,8 +162,11 @@ def _as_examples(rows: DataFrame) -> DataFrame:
         F.coalesce("review", F.lit(0)).alias("review"),
         F.coalesce("seen", no_items()).alias("seen"),
         *LABELS,
-        F.map_from_entries(
-            F.transform("aspects", lambda one: F.struct(F.concat(of_text, one["key"]), one["value"]))
+        F.coalesce(
+            F.map_from_entries(
+                F.transform("aspects", lambda one: F.struct(F.concat(of_text, one["key"]), one["value"]))
+            ),
+            *([F.map_filter(_labels(named), lambda _, value: value.isNotNull())] if named else []),
         ).alias("labels"),
         F.lit(None).alias("categories"),
         F.lit(None).alias("numbers"),
