@@ -33,15 +33,22 @@ def sum_over_workers(tensor: Tensor) -> Tensor:
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Sum each gradient over the workers, in few large messages. A parameter without one counts as zero."""
-    if count() == 1:
+    """Sum each gradient over the workers, in few large messages. A worker without one counts as zero.
+
+    What no worker has a gradient of stays without one: on zeros optimizers with a momentum would still move it.
+    """
+    asked = list(parameters)
+    if count() == 1 or not asked:
         return
+    held = torch.tensor([parameter.grad is not None for parameter in asked], device=asked[0].device, dtype=torch.int32)
     bucket: list[nn.Parameter] = []
-    for parameter in parameters:
+    for parameter, holders in zip(asked, sum_over_workers(held).tolist(), strict=True):
+        if holders == 0:
+            continue
         if parameter.grad is None:
             parameter.grad = torch.zeros_like(parameter)
         bucket.append(parameter)
-        if sum(held.numel() for held in bucket) >= BUCKET:
+        if sum(waiting.numel() for waiting in bucket) >= BUCKET:
             _sum(bucket)
             bucket = []
     if bucket:
