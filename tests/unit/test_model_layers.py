@@ -63,17 +63,23 @@ class TestHistories(Contract):
         torch.manual_seed(1)
         return perturbed(HISTORIES[request.param](WIDTH, LENGTH, 0.5))
 
-    @pytest.fixture
-    def rows(self):
-        """Items (B, L, D) and which of them are known (B, L): lengths 1 to L, and no history at all."""
+    @pytest.fixture(params=["padded", "gaps"])
+    def rows(self, request):
+        """Items (B, L, D) and which of them are known (B, L): lengths 1 to L, and no history at all; the same with the
+        newest, the oldest or one between left out.
+        """
         torch.manual_seed(2)
         lengths = torch.tensor([1, 2, 3, 4, 5, 6, 6, 3, 0])
-        return torch.randn(ROWS, LENGTH, WIDTH), torch.arange(LENGTH) >= (LENGTH - lengths).unsqueeze(1)
+        known = torch.arange(LENGTH) >= (LENGTH - lengths).unsqueeze(1)
+        if request.param == "gaps":
+            known[range(1, ROWS), [5, 4, 5, 3, 2, 5, 3, 5]] = False
+            known[5, 0] = known[4, 4] = False
+        return torch.randn(ROWS, LENGTH, WIDTH), known
 
     def answer(self, layer, rows):
         return layer(*rows)
 
-    def test_padding_holds_nothing(self, layer, rows):
+    def test_what_is_unknown_holds_nothing(self, layer, rows):
         items, known = rows
         noise = torch.where(known.unsqueeze(-1), items, 100.0)
         torch.testing.assert_close(layer(noise, known), layer(items, known))

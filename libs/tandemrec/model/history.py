@@ -1,8 +1,10 @@
 """History encoders: the vectors of a user's last items in, one vector out.
 
-Each obeys one contract: padding changes nothing, nor do the other rows of the batch; an empty history gives zeros.
+Each obeys one contract: what is unknown changes nothing, nor do the other rows of the batch; an empty history gives
+zeros. Histories are padded on the left, the newest item is last; in training items are left out at random, so that
+there are gaps. Sums over places and convolutions keep an item at its place, others close the gaps.
 
-Shapes: B rows, L history length, D width. Histories are padded on the left, the newest item is last.
+Shapes: B rows, L history length, D width.
 """
 
 from collections.abc import Callable
@@ -90,6 +92,7 @@ class RecurrentHistory(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, items_BLD: Tensor, known_BL: Tensor) -> Tensor:
+        items_BLD, known_BL = _without_gaps(items_BLD, known_BL)
         # Packed sequences start at the left, so that padding is never stepped over.
         length_B = known_BL.sum(1)
         first_BL = torch.arange(known_BL.shape[1], device=known_BL.device) + (known_BL.shape[1] - length_B).unsqueeze(1)
@@ -116,6 +119,7 @@ class AttentiveHistory(nn.Module):
         self.feed = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width))
 
     def forward(self, items_BLD: Tensor, known_BL: Tensor) -> Tensor:
+        items_BLD, known_BL = _without_gaps(items_BLD, known_BL)
         placed_BLD = self.before(items_BLD + self.place[-known_BL.shape[1] :])
         unknown_BL = ~known_BL
         # A row without a history would attend to nothing at all: let it look at its padding, its answer is zeroed.
@@ -126,6 +130,12 @@ class AttentiveHistory(nn.Module):
         )
         mixed_BD = (newest_B1D + seen_B1D)[:, 0]
         return (mixed_BD + self.feed(self.after(mixed_BD))) * known_BL.any(1, keepdim=True)
+
+
+def _without_gaps(items_BLD: Tensor, known_BL: Tensor) -> tuple[Tensor, Tensor]:
+    """Items and which are known, each row's known ones at its end and in the order they had."""
+    order_BL = known_BL.int().argsort(dim=1, stable=True)
+    return items_BLD.gather(1, order_BL.unsqueeze(-1).expand_as(items_BLD)), known_BL.gather(1, order_BL)
 
 
 HISTORIES: dict[str, Callable[[int, int, float], nn.Module]] = {
