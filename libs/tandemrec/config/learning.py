@@ -258,7 +258,7 @@ class BalanceSettings(Section):
     method: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad", "cagrad", "mgda"] = "fixed"
     temperature: float = Field(default=2.0, gt=0, description="of dwa: the higher, the nearer to equal weights")
     alpha: float = Field(default=1.5, ge=0, description="of gradnorm: how strongly tasks are held to one pace")
-    rate: float = Field(default=0.025, gt=0, description="of gradnorm: learning rate of the weights")
+    rate: float = Field(default=0.025, gt=0, description="of gradnorm: learning rate of the logarithms of the weights")
     radius: float = Field(
         default=0.5, ge=0, lt=1, description="of cagrad: c, how far from the mean gradient a step may be"
     )

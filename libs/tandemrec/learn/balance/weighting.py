@@ -49,14 +49,18 @@ class AverageOfChange(Balancer):
 class GradientNorms(Balancer):
     """GradNorm (Chen et al. 2018, equations 1 and 2, algorithm 1): weights move so that the norm of each weighted
     gradient, G_k = |w_k g_k|, comes near mean(G) r_k^alpha, where r_k is how little of its first loss the task has
-    lost, in units of the mean over tasks. The target is a constant to the derivative, so that d|G_k - target| / dw_k
-    = sign(G_k - target) |g_k|. After each step the weights are scaled to sum to T.
+    lost, in units of the mean over tasks. r^alpha is scaled to mean 1: weights of one sum then meet all targets.
+
+    The target is a constant to the derivative. It is taken by log w_k and in units of mean(G), d|G_k - target| /
+    dlog w_k = sign(G_k - target) G_k, where the paper has sign(G_k - target) |g_k| by w_k: that one is as large as the
+    loss is, and at a loss of large numbers throws its weight from one end to the other. No step goes past its target.
+    After it the weights of the tasks with a label are scaled to sum to what they did, T where all have one.
 
     Norms are over all shared parameters (the paper's W, of which it takes the last layer to save time).
     """
 
     needs_gradients = True
-    SMALLEST = 1e-3
+    SMALLEST = 1e-12  # of what is divided by or has a logarithm
 
     def __init__(self, tasks: Sequence[Task], settings: BalanceSettings) -> None:
         super().__init__(tasks, settings)
@@ -74,11 +78,12 @@ class GradientNorms(Balancer):
         losses_T = losses_T.to(self.first)
         self.first = torch.where(self.first.isnan(), losses_T, self.first)
         present = ~losses_T.isnan()
-        norm = gram_TT.to(self.weight).diagonal().clamp(min=0).sqrt()[present]
-        share = losses_T[present] / self.first[present].clamp(min=1e-12)
         weight = self.weight[present]
-        target = (weight * norm).mean() * (share / share.mean().clamp(min=1e-12)) ** self.settings.alpha
-        slope = torch.sign(weight * norm - target) * norm
-        moved = self.weight.clone()
-        moved[present] = (weight - self.settings.rate * slope).clamp(min=self.SMALLEST)
-        self.weight = moved * len(moved) / moved.sum()
+        norm = weight * gram_TT.to(weight).diagonal()[present].clamp(min=0).sqrt()
+        norm = (norm / norm.mean().clamp(min=self.SMALLEST)).clamp(min=self.SMALLEST)
+        share = losses_T[present] / self.first[present].clamp(min=self.SMALLEST)
+        pace = (share / share.mean().clamp(min=self.SMALLEST)) ** self.settings.alpha
+        target = (pace / pace.mean().clamp(min=self.SMALLEST)).clamp(min=self.SMALLEST)
+        reach = self.settings.rate * norm
+        moved = weight * (target / norm).log().clamp(-reach, reach).exp()
+        self.weight = self.weight.masked_scatter(present, moved * (weight.sum() / moved.sum()))
