@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from safetensors.torch import load_file, save_file
 from small_lake import ENCODER, small_lake
 
 from tandemrec.config import FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
@@ -27,7 +28,7 @@ from tandemrec.learn import (
     target_ranks,
 )
 from tandemrec.learn.balance import BALANCERS
-from tandemrec.learn.checkpoint import Metadata, restore_checkpoint, save_checkpoint
+from tandemrec.learn.checkpoint import BALANCE, OPTIMIZER, Metadata, restore_checkpoint, save_checkpoint
 from tandemrec.learn.gradients import Gradients, shared_parameters
 from tandemrec.learn.losses import task_losses
 from tandemrec.learn.validation import is_better
@@ -256,6 +257,24 @@ class TestBalancing:
                 model_of(sizes), data, settings, seed=5, resume=lambda t, path=path: restore_checkpoint(path, t)
             )
             assert told(progress) == told(stopped.progress)
+
+    def test_a_checkpoint_of_before_held_the_variances_of_all_tasks_as_one(self, data, sizes, tmp_path):
+        settings = loop(balance={"method": "uncertainty"}, max_epochs=3)
+        stopped = Training(model_of(sizes), data, settings, seed=5)
+        stopped.run_epoch()
+        save_checkpoint(tmp_path, stopped)
+        tasks = range(len(DEFAULT_TASKS))
+        variances = load_file(tmp_path / BALANCE)
+        save_file({"log_variance": torch.stack([variances[f"log_variance.{n}"] for n in tasks])}, tmp_path / BALANCE)
+        moments = load_file(tmp_path / OPTIMIZER)
+        first = max(int(name.partition(".")[0]) for name in moments) - tasks[-1]
+        each = {key: [moments.pop(f"{first + n}.{key}") for n in tasks] for key in ("step", "exp_avg", "exp_avg_sq")}
+        whole = {key: held[0] if key == "step" else torch.stack(held) for key, held in each.items()}
+        save_file(moments | {f"{first}.{key}": tensor for key, tensor in whole.items()}, tmp_path / OPTIMIZER)
+        stopped.run_epoch()
+        stopped.run_epoch()
+        progress = fit(model_of(sizes), data, settings, seed=5, resume=lambda t: restore_checkpoint(tmp_path, t))
+        assert told(progress) == told(stopped.progress)
 
 
 STEPS = 50

@@ -115,15 +115,18 @@ class TestUncertainty:
     def test_weights_and_slopes_are_those_of_the_formula(self):
         tasks = (Task(name="stars", kind="regression"), *TASKS[:2])
         balancer = BALANCERS["uncertainty"](tasks, BalanceSettings())
+        s = torch.tensor([0.3, -0.7, 2.0], requires_grad=True)
         with torch.no_grad():
-            balancer.log_variance.copy_(torch.tensor([0.3, -0.7, 2.0]))
+            for parameter, value in zip(balancer.log_variance, s, strict=True):
+                parameter.copy_(value)
         losses = torch.tensor([1.7, 0.4, torch.nan])
-        s = balancer.log_variance.detach().clone().requires_grad_()
         loss = s[0].neg().exp() / 2 * 1.7 + s[0] / 2 + s[1].neg().exp() * 0.4 + s[1] / 2
         loss.backward()
         torch.testing.assert_close(balancer.weights([]), torch.tensor([0.5, 1, 1]) * (-s.detach()).exp())
         balancer.learn(losses, None)
-        torch.testing.assert_close(balancer.log_variance.grad, s.grad)
+        first, second, third = balancer.log_variance
+        torch.testing.assert_close(torch.stack([first.grad, second.grad]), s.grad[:2])
+        assert third.grad is None
 
     def test_it_settles_at_the_variance_of_the_errors(self):
         """With L = 4 the least of e^-s L / 2 + s / 2 is at s = log 4."""
@@ -132,7 +135,19 @@ class TestUncertainty:
         for _ in range(100):
             balancer.learn(torch.tensor([4.0]), None)
             optimizer.step()
-        assert balancer.log_variance.exp().item() == pytest.approx(4.0, rel=1e-4)
+        assert balancer.log_variance[0].exp().item() == pytest.approx(4.0, rel=1e-4)
+
+    def test_a_task_without_a_label_does_not_move_its_variance(self):
+        """Neither by a gradient nor by what AdamW remembers of former ones."""
+        balancer = of("uncertainty", 2)
+        optimizer = torch.optim.AdamW(balancer.parameters(), weight_decay=0.0)
+        found = []
+        for losses in ([0.7, 5.0], [0.7, torch.nan], [0.7, torch.nan]):
+            balancer.learn(torch.tensor(losses), None)
+            optimizer.step()
+            found.append(balancer.weights([]).tolist())
+        assert found[0][1] == found[1][1] == found[2][1] != 1
+        assert len({first for first, _ in found}) == 3
 
 
 class TestAverageOfChange:

@@ -6,7 +6,7 @@ A folder is written beside its place and renamed: it is there whole or not at al
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -123,6 +123,8 @@ def restore_checkpoint(folder: Path, training: Training) -> None:
         number, _, key = name.partition(".")
         state.setdefault(int(number), {})[key] = tensor
     groups = training.optimizer.state_dict()["param_groups"]
+    if list(training.balancer.parameters()):  # the last group is theirs
+        _one_variance_each(state, groups[-1]["params"])
     training.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
@@ -169,6 +171,14 @@ def forget_user(lake_root: str, index: int) -> list[str]:
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     state = optimizer.state_dict()["state"]
     return _contiguous({f"{number}.{key}": tensor for number, held in state.items() for key, tensor in held.items()})
+
+
+def _one_variance_each(state: dict[int, dict[str, Tensor]], numbers: Sequence[int]) -> None:
+    """Checkpoints of before hold the variances of all tasks as one parameter, the first of these numbers."""
+    whole = state.get(numbers[0], {})
+    if any(tensor.dim() for tensor in whole.values()):
+        for place, number in enumerate(numbers):
+            state[number] = {key: (tensor[place] if tensor.dim() else tensor).clone() for key, tensor in whole.items()}
 
 
 def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -18,17 +18,24 @@ class Uncertainty(Balancer):
 
     def __init__(self, tasks: Sequence[Task], settings: BalanceSettings) -> None:
         super().__init__(tasks, settings)
-        self.log_variance = nn.Parameter(torch.zeros(len(tasks)))
+        # A parameter each: without a gradient an optimizer with a momentum leaves one alone, at a gradient of 0 not.
+        self.log_variance = nn.ParameterList(torch.zeros(()) for _ in tasks)
         halves = torch.tensor([0.5 if task.head == "regression" else 1.0 for task in tasks])
         self.halves: Tensor
         self.register_buffer("halves", halves, persistent=False)
 
     def weights(self, curve: Sequence[Mapping[str, Any]]) -> Tensor:
-        return self.halves * (-self.log_variance.detach()).exp()
+        return self.halves * torch.stack([-parameter.detach() for parameter in self.log_variance]).exp()
 
     def learn(self, losses_T: Tensor, gram_TT: Tensor | None) -> None:
         slope_T = 0.5 - self.weights(()) * losses_T
-        self.log_variance.grad = slope_T.nan_to_num(0.0).to(self.log_variance)
+        for parameter, slope, absent in zip(self.log_variance, slope_T, losses_T.isnan().tolist(), strict=True):
+            parameter.grad = None if absent else slope.to(parameter)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
+        whole = state_dict.pop(f"{prefix}log_variance", ())  # checkpoints of before have one parameter for all tasks
+        state_dict.update({f"{prefix}log_variance.{number}": value for number, value in enumerate(whole)})
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
 
 class AverageOfChange(Balancer):
