@@ -68,14 +68,15 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
         settings: of the lake, the tasks, the model and the loop.
         seeds: trainings of each set of tasks.
         tasks: names, separated by commas; empty: all tasks of the settings.
-        pareto: two names, separated by a comma; empty: no Pareto view.
+        pareto: two of them, separated by a comma; empty: no Pareto view.
+
+    Raises:
+        ConfigError: before any training; says what was asked and what can be.
     """
     chosen = _chosen(settings, tasks)
-    pair = _chosen(settings, pareto) if pareto else []
     if seeds < 1 or len(chosen) < 2:
         raise ConfigError(f"{len(chosen)} tasks and {seeds} seeds, expected at least two tasks and one seed")
-    if pareto and len(pair) != 2:
-        raise ConfigError(f"--pareto {pareto}: expected two tasks, TASK,TASK")
+    pair = _pair(settings, pareto, chosen) if pareto else []
     outcomes, problem = _outcomes(settings, _trials(chosen, pair, seeds))
     by_name = {task.name: task for task in settings.tasks}
 
@@ -133,8 +134,20 @@ def _chosen(settings: Settings, names: str) -> list[str]:
     return list(dict.fromkeys(asked))
 
 
+def _pair(settings: Settings, pareto: str, chosen: Sequence[str]) -> list[str]:
+    pair = _chosen(settings, pareto)
+    if len(pair) != 2 or not set(pair) <= set(chosen):
+        raise ConfigError(f"--pareto {pareto}: expected two tasks, TASK,TASK, of {list(chosen)}")
+    if (method := settings.train.balance.method) != "fixed":
+        raise ConfigError(
+            f"--pareto {pareto}: train.balance.method is {method}, which undoes the weights that are compared, "
+            "expected fixed"
+        )
+    return pair
+
+
 def _trials(chosen: Sequence[str], pair: Sequence[str], seeds: int) -> list[Trial]:
-    sets = dict.fromkeys([*((name,) for name in [*chosen, *pair]), *combinations(chosen, 2), tuple(chosen)])
+    sets = dict.fromkeys([*((name,) for name in chosen), *combinations(chosen, 2), tuple(chosen)])
     trials = [Trial(tasks=together, seed=seed) for together in sets for seed in range(seeds)]
     if pair:
         trials += [Trial(tasks=tuple(pair), seed=seed, share=share) for share in SHARES for seed in range(seeds)]

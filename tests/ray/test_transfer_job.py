@@ -9,7 +9,7 @@ from test_train import settings_for
 from ray_train import transfer
 from ray_train.train import looked_at
 from ray_train.transfer import Trial, learned_tasks
-from tandemrec.config import Task
+from tandemrec.config import BalanceSettings, Task
 from tandemrec.errors import ConfigError
 from tandemrec.lake import Lake
 from tandemrec.learn import load_examples
@@ -113,12 +113,25 @@ def test_tasks_of_a_trial():
         (3, "rating,stars", "", "no task 'stars', expected some of"),
         (3, "rating", "", "1 tasks and 3 seeds, expected at least two tasks"),
         (3, "", "rating", "--pareto rating: expected two tasks"),
+        (
+            3,
+            "rating,sentiment",
+            "rating,category",
+            r"expected two tasks, TASK,TASK, of \['rating', 'sentiment'",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused(made, seeds, tasks, pareto, message):
     _, settings, _ = made
     with pytest.raises(ConfigError, match=message):
         transfer.run(settings, seeds, tasks, pareto)
+
+
+def test_weights_are_compared_where_nothing_else_weighs(made):
+    _, settings, _ = made
+    train = settings.train.model_copy(update={"balance": BalanceSettings(method="gradnorm")})
+    with pytest.raises(ConfigError, match=r"train.balance.method is gradnorm, which undoes .* expected fixed"):
+        transfer.run(settings.model_copy(update={"train": train}), 1, "rating,sentiment", "rating,sentiment")
 
 
 def test_a_trial_reads_words_where_the_model_does(made):
