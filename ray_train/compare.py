@@ -53,7 +53,7 @@ def run(settings: Settings, cold: int) -> list[dict[str, Any]]:
         interactions=features.interactions.numpy(),
     )
     answers = side_by_side(attempt, config, list(INPUTS), gpu=settings.train.gpu)
-    how: dict[str, Any] = {"split": settings.examples.split, "settings": settings.evaluate, "seed": settings.seed}
+    how: dict[str, Any] = {"settings": settings.evaluate, "seed": settings.seed}
     figures = [one for name in INPUTS for one in by_warmth(name, answers[name], problem, cold=cold, **how)]
     path = Path(settings.report.path).parent / "compare.json"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -74,7 +74,7 @@ def run(settings: Settings) -> Figures:
     models = {MODEL: answering} | {name: baselines[name] for name in settings.evaluate.baselines}
     figures: list[Measured] = []
     of_parts: list[Measured] = []
-    how: dict[str, Any] = {"split": settings.examples.split, "settings": settings.evaluate, "seed": settings.seed}
+    how: dict[str, Any] = {"settings": settings.evaluate, "seed": settings.seed}
     ours: Predictions | None = None
     for name, answer in models.items():
         predictions = answer(problem)

@@ -82,7 +82,7 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
 
     def values(task: Task, tasks: Sequence[str], rows: np.ndarray | None) -> np.ndarray:
         found = [outcomes[Trial(tasks=tuple(tasks), seed=seed)] for seed in range(seeds)]
-        return np.stack([values_of(task, one.answers[task.name], problem.test, settings, rows) for one in found])
+        return np.stack([values_of(task, one.answers[task.name], problem.test, rows) for one in found])
 
     def compared(name: str, together: Sequence[str], part: str = "", rows: np.ndarray | None = None) -> Lift | None:
         """Of the rows of a part; nothing where they do not tell, as an AUC of one class."""
@@ -90,7 +90,7 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
         if alone.size == 0 or np.isnan([alone.sum(), joint.sum()]).any():
             return None
         asked = problem.test if rows is None else part_of(problem.test, rows)
-        owners = value_owners(by_name[name], asked, settings.examples.split)
+        owners = value_owners(by_name[name], asked)
         return lift(by_name[name], together, alone, joint, seed=settings.seed, owner_N=owners, part=part)
 
     sets = dict.fromkeys((tuple(chosen), *combinations(chosen, 2)))
@@ -193,7 +193,7 @@ def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
     for valid, test, scored in passes(settings, config, seed=settings.seed + trial.seed):
         answers = {**scored.scores, **scored.ranks}
         for task in tasks:
-            values = values_of(task, answers[task.name], test, settings)
+            values = values_of(task, answers[task.name], test)
             if len(values) == 0:
                 raise ConfigError(
                     f"task {task.name}: no test row has the label {task.column}; leave it out with --tasks"
@@ -239,15 +239,13 @@ def learned_tasks(tasks: Sequence[Task], trial: Trial) -> list[Task]:
     ]
 
 
-def values_of(
-    task: Task, answers: np.ndarray, test: Rows, settings: Settings, rows: np.ndarray | None = None
-) -> np.ndarray:
+def values_of(task: Task, answers: np.ndarray, test: Rows, rows: np.ndarray | None = None) -> np.ndarray:
     """What each labelled test row, or each of these rows, adds to the task's metric; NaN where it cannot be told."""
     chosen = np.arange(len(test.user)) if rows is None else rows
     of_task = {task.name: answers[chosen]}
     answered = Predictions(ranks=of_task) if task.kind == "next_item" else Predictions(scores=of_task)
     asked = part_of(test, chosen)
-    found = metric_values(task, answered, asked, split=settings.examples.split, cutoffs=[CUTOFF])
+    found = metric_values(task, answered, asked, cutoffs=[CUTOFF])
     return found.get(shown_metric(task), np.full(len(labelled(asked, task)), np.nan))
 
 

@@ -89,9 +89,7 @@ def test_a_trial_repeats_and_alone_equals_what_a_lone_training_gives(made):
     outcomes = [transfer.attempt(config, Trial(tasks=("rating",), seed=seed)) for seed in (0, 1)]
     alone = next(one["alone"] for one in figures["lifts"] if one["task"] == "rating")
     task = next(task for task in settings.tasks if task.name == "rating")
-    means = [
-        transfer.values_of(task, outcome.answers["rating"], splits["test"], settings).mean() for outcome in outcomes
-    ]
+    means = [transfer.values_of(task, outcome.answers["rating"], splits["test"]).mean() for outcome in outcomes]
     assert np.mean(means) == pytest.approx(alone, abs=1e-6)
     for outcome, mean in zip(outcomes, means, strict=True):
         best = int(np.argmin(outcome.valid["rating"]))

@@ -18,7 +18,6 @@ from tandemrec.evaluate import (
     by_experience,
     comparison_tables,
     measure,
-    query_ids,
 )
 from tandemrec.evaluate.ease import ease_ranks
 from tandemrec.evaluate.experience import BANDS
@@ -41,6 +40,12 @@ class Rows:
     item: np.ndarray
     labels: dict[str, np.ndarray]
     seen: tuple[np.ndarray, np.ndarray]
+    timeless: bool = False
+
+    @property
+    def query(self) -> np.ndarray:
+        """Each row is one, or each user."""
+        return self.user if self.timeless else np.arange(len(self.user))
 
     @property
     def review(self) -> np.ndarray:
@@ -62,15 +67,15 @@ def by_name(figures):
     return {(figure.task, figure.metric): figure for figure in figures}
 
 
-def test_each_row_is_a_query_where_time_orders_them_and_each_user_where_the_split_is_given():
+def test_each_row_is_a_query_where_time_orders_them_and_each_user_where_there_is_none():
     test = rows([1, 1, 2], [5, 6, 5], next_item=[5, 6, 5])
     predictions = Predictions(ranks={"next_item": np.array([1, 4, 2])})
 
-    def ranking(split):
-        figures = measure("tandemrec", predictions, test, [NEXT], split=split, settings=SETTINGS, seed=1)
+    def ranking(test):
+        figures = measure("tandemrec", predictions, test, [NEXT], settings=SETTINGS, seed=1)
         return {metric: (figure.value, figure.rows) for (_, metric), figure in by_name(figures).items()}
 
-    by_row, by_user = ranking("time"), ranking("given")
+    by_row, by_user = ranking(test), ranking(replace(test, timeless=True))
     assert by_row["hr@3"] == (pytest.approx(2 / 3), 3)
     assert by_row["recall@3"] == by_row["hr@3"]
     assert by_row["ndcg@3"][0] == pytest.approx((1 + 0 + 1 / np.log2(3)) / 3)
@@ -78,7 +83,6 @@ def test_each_row_is_a_query_where_time_orders_them_and_each_user_where_the_spli
     assert by_user["hr@3"] == (1.0, 2)
     assert by_user["recall@3"] == (pytest.approx((1 / 2 + 1) / 2), 2)
     assert by_user["ndcg@3"][0] == pytest.approx((1 / (1 + 1 / np.log2(3)) + 1 / np.log2(3)) / 2)
-    assert query_ids("given", np.array([7, 7])).tolist() == [7, 7]
 
 
 def test_a_task_is_measured_on_its_labelled_rows_alone_with_intervals_around_the_value():
@@ -91,7 +95,7 @@ def test_a_task_is_measured_on_its_labelled_rows_alone_with_intervals_around_the
         }
     )
     tasks = [CLICK, RATING, SENTIMENT]
-    figures = by_name(measure("m", predictions, test, tasks, split="time", settings=SETTINGS, seed=1))
+    figures = by_name(measure("m", predictions, test, tasks, settings=SETTINGS, seed=1))
     assert figures["rating", "rmse"].value == pytest.approx(2.5**0.5)
     assert figures["rating", "mae"].value == 1.5
     assert figures["click", "accuracy"].value == figures["click", "auc"].value == 1
@@ -113,7 +117,7 @@ def test_a_lead_is_that_over_a_baseline_on_the_same_rows_whichever_way_the_metri
     ranks = np.where(draw.random(400) < 0.5, 2, 0)
     ours = Predictions(scores={"rating": hard}, ranks={"next_item": ranks})
     theirs = Predictions(scores={"rating": hard + 0.1}, ranks={"next_item": np.where(ranks > 0, 3, 0)})
-    how = {"split": "time", "settings": SETTINGS, "seed": 1}
+    how = {"settings": SETTINGS, "seed": 1}
     model = by_name(measure("tandemrec", ours, test, [RATING, NEXT], **how))
     baseline = by_name(measure("b", theirs, test, [RATING, NEXT], ours=ours, **how))
     for key in (("rating", "mae"), ("rating", "rmse"), ("next_item", "ndcg@3"), ("next_item", "mrr@3")):
@@ -133,7 +137,7 @@ def test_intervals_end_where_the_metric_does():
     label, score = np.ones(30), np.full(30, 0.9)
     label[0], score[1] = 0, 0.1
     test = rows(np.arange(30), np.ones(30), click=label)
-    figures = measure("m", Predictions(scores={"click": score}), test, [CLICK], split="time", settings=SETTINGS, seed=1)
+    figures = measure("m", Predictions(scores={"click": score}), test, [CLICK], settings=SETTINGS, seed=1)
     assert {f.metric for f in figures if f.high == 1.0} >= {"precision", "recall", "f1"}
     assert all(0 <= f.low <= f.value <= f.high for f in figures)
     assert max(f.high for f in figures if f.metric != "log_loss") == 1.0
@@ -144,9 +148,9 @@ def test_rows_of_one_person_are_drawn_together_and_those_of_nobody_each_by_itsel
     right = np.repeat([1.0, 0.0, 1.0], 40)
     answers = Predictions(scores={"click": right * 0.9}, ranks={"next_item": right.astype(int)})
 
-    def width(users, task, metric, split="time"):
+    def width(users, task, metric):
         test = rows(users, np.ones(120), click=np.ones(120), next_item=np.ones(120))
-        figures = by_name(measure("m", answers, test, [task], split=split, settings=SETTINGS, seed=1))
+        figures = by_name(measure("m", answers, test, [task], settings=SETTINGS, seed=1))
         return figures[task.name, metric].high - figures[task.name, metric].low
 
     people, nobody = np.repeat([1, 2, 3], 40), np.zeros(120, np.int64)
@@ -277,11 +281,11 @@ def test_a_baseline_tells_classes_by_weights_that_are_best_in_validation():
     again = BASELINES["bias"](replace(problem, refit=both))  # chosen where nothing of validation was learned
     np.testing.assert_allclose(again.weights["click"], weights)
     assert (again.scores["click"] != answers.scores["click"]).any()
-    figures = by_name(measure("b", answers, test, [CLICK], split="time", settings=SETTINGS, seed=1))
-    plain = by_name(measure("b", replace(answers, weights={}), test, [CLICK], split="time", settings=SETTINGS, seed=1))
+    figures = by_name(measure("b", answers, test, [CLICK], settings=SETTINGS, seed=1))
+    plain = by_name(measure("b", replace(answers, weights={}), test, [CLICK], settings=SETTINGS, seed=1))
     assert figures["click", "recall"].value > 0.5 > 0.1 > plain["click", "recall"].value
     assert figures["click", "f1_macro"].value > plain["click", "f1_macro"].value + 0.1
-    part = by_experience("b", answers, problem, split="time", settings=SETTINGS, seed=1)
+    part = by_experience("b", answers, problem, settings=SETTINGS, seed=1)
     assert {figure.metric for figure in part} == {"auc"}  # what is drawn by experience asks for no weights
 
 
@@ -338,7 +342,7 @@ def test_a_task_has_a_table_of_the_models_that_answer_it():
     figures = []
     for model, scores in answers.items():
         of = None if model == "tandemrec" else Predictions(scores=ours)
-        how = {"split": "time", "settings": SETTINGS, "seed": 1, "ours": of}
+        how = {"settings": SETTINGS, "seed": 1, "ours": of}
         figures += measure(model, Predictions(scores=scores), test, [RATING, CLICK], **how)
     console = Console(width=120, file=io.StringIO())
     console.print(*comparison_tables(figures))
@@ -353,7 +357,7 @@ def test_names_of_metrics_are_whole_on_a_narrow_terminal():
     answers = Predictions(scores={"click": np.array([0.9, 0.1])})
     figures = []
     for model in ("tandemrec", "popularity", "majority", "matrix_factorisation", "bias", "ease", "tfidf"):
-        figures += measure(model, answers, test, [CLICK], split="time", settings=SETTINGS, seed=1, ours=answers)
+        figures += measure(model, answers, test, [CLICK], settings=SETTINGS, seed=1, ours=answers)
     console = Console(width=80, file=io.StringIO())
     console.print(*comparison_tables(figures))
     text = console.file.getvalue()
@@ -377,10 +381,10 @@ class TestExperience:
             ranks={"next_item": np.array([0, 1, 3, 0])},
             scores={"rating": np.array([1.0, 4, 3, 1]), "sentiment": np.ones(4)},
         )
-        figures = by_experience("m", answers, problem, split="time", settings=SETTINGS, seed=1)
+        figures = by_experience("m", answers, problem, settings=SETTINGS, seed=1)
         assert {f.lead for f in figures} == {None}
         better = Predictions(ranks={"next_item": np.array([0, 1, 1, 0])}, scores={"rating": np.array([1.0, 2, 4, 3])})
-        leads = by_experience("m", answers, problem, split="time", settings=SETTINGS, seed=1, ours=better)
+        leads = by_experience("m", answers, problem, settings=SETTINGS, seed=1, ours=better)
         told = {(f.task, f.split): f.lead for f in leads}
         assert told["next_item", "test, user 0"] == 0.5 and told["rating", "test, user 1-2"] == 2.0
         assert told["rating", "test, item 1-2"] == -1.0

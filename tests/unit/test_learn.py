@@ -10,9 +10,10 @@ import torch.multiprocessing as mp
 from safetensors.torch import load_file, save_file
 from small_lake import ENCODER, small_lake
 
-from tandemrec.config import FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
+from tandemrec.config import EvaluateSettings, FinetuneSettings, ModelSettings, Task, TrainSettings, WordSettings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.errors import ModelError
+from tandemrec.evaluate import Predictions, measure
 from tandemrec.lake import Lake
 from tandemrec.learn import (
     Data,
@@ -31,7 +32,7 @@ from tandemrec.learn.balance import BALANCERS
 from tandemrec.learn.checkpoint import BALANCE, OPTIMIZER, Metadata, restore_checkpoint, save_checkpoint
 from tandemrec.learn.gradients import Gradients, shared_parameters
 from tandemrec.learn.losses import task_losses
-from tandemrec.learn.validation import is_better
+from tandemrec.learn.validation import is_better, validate
 from tandemrec.model import MultiTaskModel, Sizes
 from tandemrec.model.batch import Lists
 from tandemrec.rank.factorised import factorisation
@@ -140,6 +141,23 @@ class TestLoop:
             model = factorisation(task, sizes.users, sizes.items, 8)
             curve = fit(model, data, loop(stop_on=stop_on, max_epochs=6), seed=5).curve
             assert curve[-1]["losses"][task.name] < curve[0]["losses"][task.name]
+
+    def test_what_training_stops_on_is_what_is_measured(self, data, sizes):
+        """In data without times too, where the rows of a user are one query."""
+        user = 1 + data.valid.user % 9
+        known = {name: getattr(data.valid, name)[user] for name in ("history", "user_reviews")}
+        nothing_seen = (np.empty(0, np.int32), np.zeros(len(user) + 1, np.int64))
+        timeless = replace(data.valid, user=user, seen=nothing_seen, **known)
+        rows = int((~np.isnan(data.valid.labels["next_item"])).sum())
+        model = model_of(sizes).eval()
+        for valid, queries in ((data.valid, rows), (timeless, 9)):
+            told = validate(model, valid, data.features, "next_item/ndcg@10")
+            answers = score_examples(model, valid, data.features)
+            predictions = Predictions(scores=answers.scores, ranks=answers.ranks)
+            how = {"settings": EvaluateSettings(cutoffs=[10], resamples=0), "seed": 1}
+            figures = measure("tandemrec", predictions, valid, DEFAULT_TASKS, **how)
+            assert told == pytest.approx({f"{one.task}/{one.metric}": one.value for one in figures})
+            assert {one.rows for one in figures if one.task == "next_item"} == {queries}
 
     def test_direction_of_metrics(self):
         assert is_better("rating/rmse", 0.8, 0.9) and is_better("click/log_loss", 0.8, 0.9)

@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +46,36 @@ def test_columns_hold_the_rows_of_the_table(made, split):
             np.testing.assert_equal(examples.labels[name][number], np.float32(expected))
         assert items[offsets[number] : offsets[number + 1]].tolist() == row["seen"]
         assert examples.event_time[number] == row["event_time"].timestamp() * 1e6
+
+
+def test_rows_of_a_user_who_knows_the_same_are_one_query(made):
+    examples = load_examples(made)["test"]
+    seen = np.diff(examples.seen[1])
+    known = zip(examples.user, examples.history.tolist(), examples.user_reviews.tolist(), seen, strict=True)
+    assert groups(examples.query) == groups([str(one) for one in known])
+    # Without times user 7's rows are one list; where history, reviews or what was seen grow each is its own.
+    user, row = np.array([7, 7, 8]), np.array([0, 0, 0])
+    same = replace(
+        examples,
+        **{name: getattr(examples, name)[row] for name in ("history", "user_reviews")},
+        user=user,
+        seen=(np.empty(0, np.int32), np.zeros(4, np.int64)),
+    )
+    assert groups(same.query) == {(0, 1), (2,)}
+    history = same.history.copy()
+    history[1] = [*history[0, 1:], 3]
+    alone = {(0,), (1,), (2,)}
+    assert groups(replace(same, history=history).query) == alone
+    assert groups(replace(same, user_reviews=np.array([[1], [2], [1]])).query) == alone
+    assert groups(replace(same, seen=(np.array([5]), np.array([0, 0, 1, 1]))).query) == alone
+
+
+def groups(numbers) -> set[tuple[int, ...]]:
+    """Places of the same number."""
+    found: dict = {}
+    for place, number in enumerate(numbers):
+        found.setdefault(number, []).append(place)
+    return {tuple(places) for places in found.values()}
 
 
 def test_a_batch_is_its_rows(made):

@@ -18,7 +18,7 @@ def test_each_part_by_hand():
         ranks={"next_item": np.array([0, 1, 3, 0])},
         scores={"rating": np.array([1.0, 4, 3, 1]), "sentiment": np.ones(4)},
     )
-    figures = by_warmth("m", answers, problem, cold=2, split="time", settings=SETTINGS, seed=1)
+    figures = by_warmth("m", answers, problem, cold=2, settings=SETTINGS, seed=1)
     found = {(f.task, f.metric, f.split): (f.value, f.rows) for f in figures}
     expected = {
         ("next_item", "ndcg@10", "test"): (0.5, 3),

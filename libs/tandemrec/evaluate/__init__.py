@@ -4,7 +4,6 @@ from tandemrec.evaluate.baselines import BASELINES
 from tandemrec.evaluate.compare import Measured, measure
 from tandemrec.evaluate.experience import by_experience
 from tandemrec.evaluate.problem import Array, Predictions, Problem, Rows
-from tandemrec.evaluate.protocol import query_ids
 from tandemrec.evaluate.table import LEGEND, comparison_tables
 
 __all__ = [
@@ -18,5 +17,4 @@ __all__ = [
     "by_experience",
     "comparison_tables",
     "measure",
-    "query_ids",
 ]

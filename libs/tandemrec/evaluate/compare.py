@@ -7,7 +7,6 @@ import numpy as np
 
 from tandemrec.config import EvaluateSettings, Task
 from tandemrec.evaluate.problem import Array, Predictions, Rows, labelled
-from tandemrec.evaluate.protocol import query_ids
 from tandemrec.metrics import bootstrap_interval, direction, ranking_metrics, row_values
 
 
@@ -40,7 +39,6 @@ def measure(
     test: Rows,
     tasks: Sequence[Task],
     *,
-    split: str,
     settings: EvaluateSettings,
     seed: int,
     ours: Predictions | None = None,
@@ -53,7 +51,6 @@ def measure(
         predictions: its answers for the rows of `test`.
         test: the rows.
         tasks: of the settings.
-        split: `examples.split` of the settings, which decides what a query is.
         settings: cut-offs and resamples.
         seed: of the intervals; every model is drawn the same resamples.
         ours: of a baseline, TandemRec's answers for the same rows.
@@ -62,9 +59,9 @@ def measure(
     figures = []
     draw = Draw(resamples=settings.resamples, seed=seed)
     for task in tasks:
-        theirs = metric_values(task, predictions, test, split=split, cutoffs=settings.cutoffs)
-        known = {} if ours is None else metric_values(task, ours, test, split=split, cutoffs=settings.cutoffs)
-        owners = value_owners(task, test, split)
+        theirs = metric_values(task, predictions, test, cutoffs=settings.cutoffs)
+        known = {} if ours is None else metric_values(task, ours, test, cutoffs=settings.cutoffs)
+        owners = value_owners(task, test)
         for metric, values in theirs.items():
             if wanted is not None and (task.name, metric) not in wanted:
                 continue
@@ -86,27 +83,25 @@ def measure(
     return figures
 
 
-def metric_values(
-    task: Task, predictions: Predictions, test: Rows, *, split: str, cutoffs: Sequence[int]
-) -> dict[str, Array]:
+def metric_values(task: Task, predictions: Predictions, test: Rows, *, cutoffs: Sequence[int]) -> dict[str, Array]:
     """What each labelled row, or query, adds to each metric of a task, whose mean the metric is; nothing where the task
     has no labels or no answers.
     """
     rows = labelled(test, task)
     if len(rows) and task.name in predictions.ranks:
-        queries = query_ids(split, test.user[rows])
-        return ranking_metrics(predictions.ranks[task.name][rows], queries, cutoffs)
+        return ranking_metrics(predictions.ranks[task.name][rows], test.query[rows], cutoffs)
     if len(rows) and task.name in predictions.scores and task.kind != "next_item":
         label, scores = test.labels[task.column][rows], predictions.scores[task.name][rows]
         return row_values(task.kind, label, scores, predictions.weights.get(task.name))
     return {}
 
 
-def value_owners(task: Task, test: Rows, split: str) -> Array:
+def value_owners(task: Task, test: Rows) -> Array:
     """Whose each of the values of `metric_values` is: the user's, whose rows go together; where nobody's, its own."""
-    user = test.user[labelled(test, task)].astype(np.int64)
+    rows = labelled(test, task)
+    user = test.user[rows].astype(np.int64)
     if task.kind == "next_item":
-        _, first = np.unique(query_ids(split, user), return_index=True)
+        _, first = np.unique(test.query[rows], return_index=True)
         user = user[first]
     return np.where(user > 0, user, -1 - np.arange(len(user)))
 

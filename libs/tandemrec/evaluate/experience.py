@@ -28,6 +28,7 @@ class Part:
     user: Array
     item: Array
     review: Array
+    query: Array
     labels: dict[str, Array]
     seen: tuple[Array, Array]
 
@@ -37,7 +38,6 @@ def by_experience(
     predictions: Predictions,
     problem: Problem,
     *,
-    split: str,
     settings: EvaluateSettings,
     seed: int,
     ours: Predictions | None = None,
@@ -50,9 +50,7 @@ def by_experience(
     for name, rows in banded(problem).items():
         asked, answered = part_of(problem.test, rows), rows_of(predictions, rows)
         same = None if ours is None else rows_of(ours, rows)
-        found = measure(
-            model, answered, asked, tasks, split=split, settings=settings, seed=seed, ours=same, wanted=wanted
-        )
+        found = measure(model, answered, asked, tasks, settings=settings, seed=seed, ours=same, wanted=wanted)
         figures += [replace(figure, split=f"test, {name}") for figure in found]
     return figures
 
@@ -96,8 +94,8 @@ def part_of(test: Rows, rows: Array) -> Part:
     """Some of the test rows."""
     nothing_seen = (np.empty(0, np.int32), np.zeros(len(rows) + 1, np.int64))
     labels = {name: label[rows] for name, label in test.labels.items()}
-    user, item, review = (column[rows] for column in (test.user, test.item, test.review))
-    return Part(user=user, item=item, review=review, labels=labels, seen=nothing_seen)
+    user, item, review, query = (column[rows] for column in (test.user, test.item, test.review, test.query))
+    return Part(user=user, item=item, review=review, query=query, labels=labels, seen=nothing_seen)
 
 
 def rows_of(predictions: Predictions, rows: Array) -> Predictions:

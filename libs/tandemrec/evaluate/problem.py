@@ -35,6 +35,10 @@ class Rows(Protocol):
         """Label column -> (N,), NaN where the row says nothing."""
 
     @property
+    def query(self) -> Array:
+        """(N,) numbers, the same of rows whose items are the relevant ones of one ranked list."""
+
+    @property
     def seen(self) -> tuple[Array, Array]:
         """Items (S,) and offsets (N + 1,): row n has seen items[offsets[n] : offsets[n + 1]]."""
 

@@ -18,7 +18,6 @@ def by_warmth(
     problem: Problem,
     *,
     cold: int,
-    split: str,
     settings: EvaluateSettings,
     seed: int,
 ) -> list[Measured]:
@@ -44,6 +43,6 @@ def by_warmth(
         rows = np.flatnonzero(chosen)
         if len(rows):
             asked, answered = part_of(problem.test, rows), rows_of(predictions, rows)
-            found = measure(model, answered, asked, tasks, split=split, settings=settings, seed=seed, wanted=wanted)
+            found = measure(model, answered, asked, tasks, settings=settings, seed=seed, wanted=wanted)
             figures += [replace(one, split=name) for one in found]
     return figures

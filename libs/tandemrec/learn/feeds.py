@@ -11,7 +11,7 @@ all rows.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,18 @@ class Examples:
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @cached_property
+    def query(self) -> Array:
+        """Numbers (N,), the same of rows that ask for one ranked list: of one user, who knows the same and has seen as
+        much. In data without times these are the held-out rows of a user; where time orders them each knows more than
+        the one before it.
+        """
+        asked_N = np.zeros(len(self), np.uint64)
+        # FNV-1a over words of 64 bits: of a million lists two are taken for one with a chance of 3 in 100 million.
+        for column in (self.user, np.diff(self.seen[1]), *self.history.T, *self.user_reviews.T):
+            asked_N = (asked_N ^ column.astype(np.uint64)) * np.uint64(0x100000001B3)
+        return np.unique(asked_N, return_inverse=True)[1]
 
     def seen_by(self, rows_B: Array) -> tuple[Array, Array]:
         """Items seen by these rows, one row's after the other's, and how many each has (B,)."""

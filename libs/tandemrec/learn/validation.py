@@ -47,7 +47,7 @@ def validate(model: Any, examples: Examples, features: Features, stop_on: str) -
         if task.head in HEADS:
             found = prediction_metrics(task.kind, label[known], answer)
         else:
-            each = ranking_metrics(answer, np.arange(len(answer)), cutoffs)
+            each = ranking_metrics(answer, examples.query[known], cutoffs)
             found = {name: float(values.mean()) for name, values in each.items()}
         metrics |= {f"{task.name}/{name}": value for name, value in found.items()}
     return metrics
