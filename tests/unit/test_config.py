@@ -38,6 +38,54 @@ def test_a_wrong_setting_names_its_key(change, says):
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"data": {"roots": "in"}}, "settings: data.roots: unknown key, did you mean root?; data.root: missing"),
+        ({"modle": {"width": 8}}, "settings: modle: unknown key, did you mean model?"),
+        ({"sources": [{**PAIRS, "pth": "x"}]}, "settings: sources.0.pth: unknown key, did you mean path?"),
+        ({"ray": {"zzz": 1}}, "settings: ray.zzz: unknown key, expected one of address, cpus, object_store_mb"),
+        ({"profiles": {"summary": {"user": 9}}}, "settings: profiles.summary.user: unknown key, did you mean users?"),
+        ({"train": {"workers": "abc"}}, "settings: train.workers: found 'abc', expected a valid integer"),
+        ({"train": {"workers": 0}}, "settings: train.workers: found 0, expected greater than or equal to 1"),
+        ({"embed": {"encoder": {"pooling": "max"}}}, "pooling: found 'max', expected 'mean', 'cls' or 'last'"),
+        ({"sources": []}, "settings: sources: found [], expected at least 1 item"),
+        ({"train": 3}, "settings: train: found 3, expected keys and values"),
+        (
+            {"ray": {"cpus": 0}, "seed": -1, "train": {"patience": 0, "learning_rate": 0, "patient": 1}},
+            "settings: train.patient: unknown key, did you mean patience?; seed: found -1, expected greater than or "
+            "equal to 0; ray.cpus: found 0, expected greater than or equal to 1 (and 2 more)",
+        ),
+    ],
+)
+def test_unknown_keys_come_first_and_say_which_key_was_meant(change, says):
+    with pytest.raises(ConfigError) as error:
+        parse_settings({**minimal(), **change})
+    assert str(error.value).endswith(says)
+
+
+def test_a_wrong_override_is_named_and_not_the_file(tmp_path):
+    file = tmp_path / "conf.yaml"
+    file.write_text(
+        "data: {root: in}\nlake: {root: out}\ntrain: {batch_size: 512, patience: 0}\n"
+        "sources: [{name: bought, table: events, kind: pairs, path: buy, constants: {event_type: purchase}}]\n"
+    )
+    with pytest.raises(ConfigError) as error:
+        load_settings(file, ["train.workers=two", "sources.bought.kind=pair"])
+    first, second, third = str(error.value).split("; ")
+    assert first.startswith("--set sources.bought.kind=pair: sources.0.kind: found 'pair', expected 'json', 'csv'")
+    assert second == "--set train.workers=two: train.workers: found 'two', expected a valid integer"
+    assert third == f"{file}: train.patience: found 0, expected greater than or equal to 1"
+    for override, says in [
+        ("modle.width=8", "with --set modle.width=8: modle: unknown key, did you mean model?"),
+        ("train={workers: 3}", "--set train={workers: 3}: train: batch_size is 512, expected a multiple of workers"),
+        ("train.stop_on=click/x", "with --set train.stop_on=click/x: train.stop_on is 'click/x', expected click/"),
+    ]:
+        with pytest.raises(ConfigError) as error:
+            load_settings(file, ["train.patience=3", override])
+        assert says in str(error.value)
+
+
 def test_set_reaches_into_sections_and_named_elements(tmp_path):
     file = tmp_path / "conf.yaml"
     file.write_text(

@@ -1,14 +1,23 @@
 """Read settings from a YAML file and from --set; turn what is wrong into one line that names the key."""
 
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from tandemrec.config.base import Section, section_in
 from tandemrec.config.root import Settings
 from tandemrec.errors import ConfigError
+
+SHOWN = 3  # of what is wrong, at most
+_UNKNOWN = "extra_forbidden"
+Place = tuple[int | str, ...]  # the keys that lead to a value, and the numbers of elements
 
 
 class _Plain(yaml.SafeLoader):
@@ -37,34 +46,77 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: holds {type(raw).__name__}, expected keys and values")
-    for override in overrides:
-        _override(raw, override)
-    return parse_settings(raw, where=str(path))
+    placed = [(_override(raw, override), override) for override in overrides]
+    return _checked(raw, str(path), placed)
 
 
 def parse_settings(raw: dict[str, Any], where: str = "settings") -> Settings:
-    """Settings from plain values; the first thing that is wrong becomes a ConfigError of one line."""
+    """Settings from plain values; what is wrong, unknown keys first, becomes a ConfigError of one line."""
+    return _checked(raw, where)
+
+
+def _checked(raw: dict[str, Any], where: str, placed: Sequence[tuple[Place, str]] = ()) -> Settings:
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_first(error)}") from error
+        # A key that is misspelled is often missing too: what is unknown explains the rest.
+        found = sorted(error.errors(include_url=False), key=lambda one: one["type"] != _UNKNOWN)
+        by_origin = groupby(found[:SHOWN], lambda one: _origin(one, where, placed))
+        said = "; ".join(f"{origin}: {'; '.join(map(_said, some))}" for origin, some in by_origin)
+        more = f" (and {len(found) - SHOWN} more)" if len(found) > SHOWN else ""
+        raise ConfigError(said + more) from error
 
 
 def _values(text: str) -> Any:
     return yaml.load(text, _Plain)  # noqa: S506 - a SafeLoader
 
 
-def _first(error: ValidationError) -> str:
-    first, more = error.errors(include_url=False)[0], error.error_count() - 1
-    key = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "unknown key"
-    elif first["type"] == "missing":
+def _said(error: ErrorDetails) -> str:
+    """The key, what was found there and what was expected."""
+    *section, last = error["loc"] or ("",)
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == _UNKNOWN:
+        known = _keys(section)
+        near = get_close_matches(str(last), known, n=1)
+        message = (
+            f"unknown key, did you mean {near[0]}?" if near else f"unknown key, expected one of {', '.join(known)}"
+        )
+    elif error["type"] == "missing":
         message = "missing"
-    elif not first["msg"].startswith("Value error"):
-        message = f"found {_short(first['input'])}, expected: {message}"
-    return f"{key + ': ' if key else ''}{message}{f' (and {more} more)' if more else ''}"
+    elif error["type"] != "value_error":
+        message = f"found {_short(error['input'])}, expected {_expected(error)}"
+    key = ".".join(str(part) for part in error["loc"])
+    return f"{key}: {message}" if key else message
+
+
+def _expected(error: ErrorDetails) -> str:
+    """Of `Input should be a valid integer, unable to parse string as an integer`: a valid integer."""
+    if error["type"] in ("model_type", "dict_type"):
+        return "keys and values"
+    wanted = re.split(", unable to | after validation", error["msg"].partition(" should ")[2])[0] or error["msg"]
+    return wanted.removeprefix("be ").removeprefix("have ").replace("match pattern", "a match of", 1)
+
+
+def _keys(section: Sequence[int | str]) -> list[str]:
+    """The keys of a section of the settings; numbers and names of elements on the way to it lead no further."""
+    here: type[Section] = Settings
+    for part in section:
+        field = here.model_fields.get(str(part))
+        here = (field and section_in(field.annotation)) or here
+    return list(here.model_fields)
+
+
+def _origin(error: ErrorDetails, where: str, placed: Sequence[tuple[Place, str]]) -> str:
+    """Where the wrong value came from: an override, or the file, with the overrides that had a part in it."""
+    place = error["loc"]
+    if given := [override for at, override in placed if place[: len(at)] == at]:
+        return f"--set {given[-1]}"
+    named = [
+        f"--set {override}"
+        for at, override in placed
+        if at[: len(place)] == place and (error["type"] == _UNKNOWN or str(at[-1]) in error["msg"])
+    ]
+    return " ".join([where, "with", *named]) if named else where
 
 
 def _short(value: object) -> str:
@@ -72,7 +124,8 @@ def _short(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _override(raw: dict[str, Any], override: str) -> None:
+def _override(raw: dict[str, Any], override: str) -> Place:
+    """Put the value into the raw settings; where it stands there, elements of lists by their numbers."""
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError(f"--set {override!r}: expected key.path=value")
@@ -82,24 +135,22 @@ def _override(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override!r}: the value is no YAML") from error
     *parents, last = path.split(".")
     node: Any = raw
+    place: list[int | str] = []
     for part in parents:
-        if isinstance(node, list):
-            node = _element(node, part, override)
-        else:
-            if node.get(part) is None:
-                node[part] = {}
-            node = node[part]
+        if isinstance(node, dict) and node.get(part) is None:
+            node[part] = {}
+        place.append(_number(node, part, override) if isinstance(node, list) else part)
+        node = node[place[-1]]
         if not isinstance(node, dict | list):
             raise ConfigError(f"--set {override!r}: {part} holds a value, not keys")
-    if isinstance(node, list):
-        node[node.index(_element(node, last, override))] = value
-    else:
-        node[last] = value
+    place.append(_number(node, last, override) if isinstance(node, list) else last)
+    node[place[-1]] = value
+    return tuple(place)
 
 
-def _element(node: list[Any], part: str, override: str) -> Any:
-    """An element of a list: by its number, or by its `name` (sources.events.path)."""
+def _number(node: list[Any], part: str, override: str) -> int:
+    """Which element of a list is meant: by its number, or by its `name` (sources.events.path)."""
     for number, element in enumerate(node):
         if part == str(number) or (isinstance(element, dict) and element.get("name") == part):
-            return element
+            return number
     raise ConfigError(f"--set {override!r}: no element {part!r}, expected a number below {len(node)} or a name")
