@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 
 from tandemrec import console
 from tandemrec.config import Settings
-from tandemrec.errors import ConfigError, TableError
+from tandemrec.errors import ConfigError
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.upkeep import FileReport, file_report, optimize, vacuum
@@ -47,9 +47,8 @@ def run(
             "readers and writers at work (--unsafe-retention allows it where there are none)"
         )
     lake = Lake(settings.lake.root)
+    lake.refuse_empty()
     names = lake.names()
-    if not names:
-        raise TableError(f"the lake at {settings.lake.root} holds no table: run `tandemrec run` or the stage ingest")
     figures: Figures = {}
     with console.meter("tables", len(names)) as meter:
         for name in names:

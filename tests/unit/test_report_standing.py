@@ -1,14 +1,17 @@
 """What the report says of leads over baselines, and of items and reasons, on lakes of a few rows."""
 
+import pytest
 from html_page import Page
 from test_report import START, fill, metric, origin, record, settings_for
 
+from tandemrec.errors import TableError
 from tandemrec.lake import Lake
 from tandemrec.report import render
 from tandemrec.report.interest import terms_of_items
 from tandemrec.report.people import people
 from tandemrec.report.scores import Comparison, Score, comparisons, distinct, expectations
-from tandemrec.report.summary import summary_lines
+from tandemrec.report.summary import print_summary, summary_lines
+from tandemrec.report.tables import print_tables
 
 
 def test_a_model_that_is_beaten_is_told_so(lake, tmp_path):
@@ -31,6 +34,23 @@ def test_a_lead_within_its_interval_is_not_shown_to_be_one(lake, tmp_path):
     assert expectations(found, settings.tasks)[0].answer == "not shown"
     page = Page(render(lake, settings)).text
     assert "the model is ahead in 0, level in 1 and behind in 0" in page and "level with popularity 0.0500" in page
+
+
+def test_only_what_can_be_asked_of_the_model_is_expected_of_it(lake, tmp_path):
+    """A lake of events without a sentiment, and an evaluation without the lone factorisation."""
+    record(lake, "train", 1, {}, run_id="model-2")
+    settings = settings_for(lake, tmp_path)
+    fill(lake, "metrics", metric("rating", "rmse", tandemrec=0.9))
+    assert "What is expected of the model" not in render(lake, settings)
+    fill(lake, "metrics", metric("next_item", "ndcg@10", tandemrec=0.07, popularity=0.05))
+    told = [line.partition(":")[0] for line in summary_lines(settings)]
+    assert told == ["lake", "next item NDCG@10", "rating RMSE", "beats popularity", "stages", "report"]
+
+
+def test_a_lake_that_is_not_there_has_no_summary_and_no_tables(lake, tmp_path):
+    for told in (print_summary, print_tables):
+        with pytest.raises(TableError, match=rf"the lake at {lake.root} holds no table"):
+            told(settings_for(lake, tmp_path))
 
 
 def test_recall_that_is_the_hit_rate_is_told_once():

@@ -308,6 +308,11 @@ class Lake:
         """Every table that exists in the order of the flow, staging ones last."""
         return [name for name in (*TABLES, *(f"{name}_staging" for name in TABLES)) if self.exists(name)]
 
+    def refuse_empty(self) -> None:
+        """Raise a TableError where no table exists."""
+        if not self.names():
+            raise TableError(f"the lake at {self.root} holds no table: run `tandemrec run` or the stage ingest")
+
     def tables(self) -> list[TableInfo]:
         """Every table that exists but staging ones, in the order of the flow."""
         return [self.info(name) for name in TABLES if self.exists(name)]

@@ -11,13 +11,18 @@ from tandemrec.report.scores import MODEL, Comparison, comparisons, expectations
 
 
 def print_summary(settings: Settings) -> None:
-    """Rows in and rejected, tables, the model against its baselines, and where the report lies."""
+    """Rows in and rejected, tables, the model against its baselines, and where the report lies.
+
+    Raises:
+        TableError: the lake holds no table.
+    """
     for line in summary_lines(settings):
         console.line(line)
 
 
 def summary_lines(settings: Settings) -> list[str]:
     lake = Lake(settings.lake.root)
+    lake.refuse_empty()
     found = runs.newest(lake)
     lines = []
     for intake in intakes(found["clean"].figures) if "clean" in found else []:

@@ -7,7 +7,6 @@ from rich.table import Table as Grid
 
 from tandemrec import console
 from tandemrec.config import Settings
-from tandemrec.errors import TableError
 from tandemrec.lake import Lake, TableInfo, runs
 from tandemrec.report import words
 
@@ -53,13 +52,12 @@ def print_tables(settings: Settings) -> None:
     Raises:
         TableError: the lake holds no table.
     """
-    found = listed(Lake(settings.lake.root))
-    if not found:
-        raise TableError(f"the lake at {settings.lake.root} holds no table: run `tandemrec run` or the stage ingest")
+    lake = Lake(settings.lake.root)
+    lake.refuse_empty()
     grid = Grid(box=None, pad_edge=False, header_style="bold", title_justify="left")
     for heading in ("table", "rows", "version", "size", "files", "last commit (UTC)", "last run (UTC)"):
         grid.add_column(heading, justify="right" if heading in ("rows", "version", "size", "files") else "left")
-    for table in found:
+    for table in listed(lake):
         grid.add_row(
             table.layer_name,
             words.count(table.info.rows),
