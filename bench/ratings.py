@@ -38,7 +38,7 @@ def main() -> None:
             settings = settings_of(folder, tasks)
             for one in (*PREPARING, "train", "evaluate"):
                 run_stage(settings, stage(one))
-            lake = Lake(settings.lake.root)
+            lake = Lake.of(settings.lake)
             run = runs.of_model(lake)
             rows = [row for row in lake.read("metrics").to_pylist() if run is not None and row["run_id"] == run.run_id]
             found = {row["model"]: row["value"] for row in rows if _is_rmse(row)}

@@ -42,7 +42,7 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
         ModelError: a candidate cannot be loaded.
         MissingDependencyError: its package is not installed.
     """
-    lake, compared, of_embed = Lake(settings.lake.root), settings.encoders, settings.embed.encoder
+    lake, compared, of_embed = Lake.of(settings.lake), settings.encoders, settings.embed.encoder
     chosen = compared.candidates or [of_embed]
     if model:
         chosen = [EncoderSettings(**of_embed.model_dump() | {"model": name}) for name in model]

@@ -46,6 +46,7 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
         ConfigError: nobody can be asked.
         TableError: the lake does not know the person, or something of the person is still there.
     """
+    # As it is, whatever versions the settings read: the person has to leave what is there now.
     lake, user = Lake(settings.lake.root), known_as(user, settings)
     lines = _lines(spark, lake, settings, user)
     person, todo = _person(spark, lake, user)

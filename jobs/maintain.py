@@ -46,7 +46,7 @@ def run(
             f"--retain-hours is {retain_hours}, expected {SAFE_HOURS} or more: a shorter time takes files from under "
             "readers and writers at work (--unsafe-retention allows it where there are none)"
         )
-    lake = Lake(settings.lake.root)
+    lake = Lake(settings.lake.root)  # as it is: a version of the past cannot be packed
     lake.refuse_empty()
     names = lake.names()
     figures: Figures = {}

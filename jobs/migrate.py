@@ -21,7 +21,7 @@ def run(settings: Settings, *, dry_run: bool = False) -> Figures:
     Raises:
         TableError: something is left that no migration can change, or a table is of a newer contract.
     """
-    lake = Lake(settings.lake.root)
+    lake = Lake(settings.lake.root)  # as it is: a version of the past cannot be changed
     figures: Figures = {}
     left = []
     for name in lake.names():

@@ -16,7 +16,7 @@ from tandemrec.pipeline import run_stage, stage
 from tandemrec.sample import generate
 
 settings = load_settings(os.environ.get("TANDEMREC_CONFIG", "conf/local.yaml"))
-lake = Lake(settings.lake.root)
+lake = Lake.of(settings.lake)
 spark = build_session(settings.spark)  # on a cluster: the session that is there
 
 # COMMAND ----------

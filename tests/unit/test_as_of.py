@@ -169,6 +169,17 @@ def test_a_stage_that_reads_a_model_reads_what_the_model_was_trained_on(lake, se
         newest(Lake.of(pinned(settings, chosen, ["bbbbbbbbbbbb"]).lake))
 
 
+def test_only_what_changes_a_lake_reads_it_past_its_pins():
+    root = Path(__file__).parents[2]
+    unpinned = {
+        file.name
+        for folder in ("libs", "jobs", "ray_train", "notebooks")
+        for file in (root / folder).rglob("*.py")
+        if "Lake(settings.lake.root)" in file.read_text()
+    }
+    assert unpinned == {"maintain.py", "migrate.py", "drop_vectors.py", "forget_user.py"}
+
+
 def test_no_stage_opens_the_lake_past_its_pins_or_writes_what_it_reads():
     for one in STAGES:
         assert not set(one.reads) & set(one.writes), one.name

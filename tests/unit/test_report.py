@@ -33,7 +33,7 @@ USERS, ITEMS = 24, 30
 REJECTED = {"user_id_missing": 1_234, "time_in_future": 5}
 
 
-def settings_for(lake: Lake, folder, **changes) -> Settings:
+def settings_for(lake: Lake, folder, /, **changes) -> Settings:
     source = {"name": "logs", "table": "events", "kind": "json", "path": "events.json"}
     columns = {name: name for name in ("user_id", "item_id", "event_type", "event_time")}
     raw = {

@@ -1,5 +1,7 @@
 """What the report says of leads over baselines, and of items and reasons, on lakes of a few rows."""
 
+import re
+
 import pytest
 from html_page import Page
 from test_report import START, fill, metric, origin, record, settings_for
@@ -10,6 +12,7 @@ from tandemrec.report import render
 from tandemrec.report.interest import terms_of_items
 from tandemrec.report.people import people
 from tandemrec.report.scores import Comparison, Score, comparisons, distinct, expectations
+from tandemrec.report.show import print_recommendations
 from tandemrec.report.summary import print_summary, summary_lines
 from tandemrec.report.tables import print_tables
 
@@ -51,6 +54,26 @@ def test_a_lake_that_is_not_there_has_no_summary_and_no_tables(lake, tmp_path):
     for told in (print_summary, print_tables):
         with pytest.raises(TableError, match=rf"the lake at {lake.root} holds no table"):
             told(settings_for(lake, tmp_path))
+
+
+def test_what_is_shown_is_of_the_model_and_the_versions_that_the_settings_read(lake, tmp_path, capsys):
+    for number, (run, value) in enumerate({"model-1": 0.11, "model-2": 0.22}.items()):
+        record(lake, "train", number, {}, run_id=run)
+        rows = metric("next_item", "ndcg@10", tandemrec=value)
+        fill(lake, "metrics", [row | {"run_id": run} for row in rows])
+    best = {"rank": 1, "score": 1.0, "reason": "popular", "model_version": "1", "user_id": "u1"}
+    fill(lake, "recommendations", [best | {"run_id": f"model-{n}", "item_id": f"i{n}"} for n in (1, 2)])
+    pins = {"versions": {"recommendations": lake.version("recommendations")}, "model": "model-1"}
+    fill(lake, "recommendations", [best | {"run_id": "model-1", "item_id": "i3", "rank": 2}])
+    now = settings_for(lake, tmp_path)
+    then = settings_for(lake, tmp_path, lake={"root": lake.root, **pins})
+    assert "next item NDCG@10: TandemRec 0.2200" in summary_lines(now)
+    assert "next item NDCG@10: TandemRec 0.1100" in summary_lines(then)
+    for settings, shown, rows in ((now, {"i2"}, "3"), (then, {"i1"}, "2")):
+        print_recommendations(settings, "u1", 5)
+        assert set(re.findall(r"\bi\d\b", capsys.readouterr().out)) == shown
+        print_tables(settings)
+        assert re.search(rf"gold/recommendations +{rows} ", capsys.readouterr().out)
 
 
 def test_recall_that_is_the_hit_rate_is_told_once():

@@ -96,11 +96,15 @@ def _found(lake: Lake, where: pc.Expression) -> list[Run]:
 
 
 def newest(lake: Lake) -> dict[str, Run]:
-    """The newest finished run of each stage, in the order in which they started."""
+    """The newest finished run of each stage, and of train the one whose model is read, in the order in which they
+    started.
+    """
     if not lake.exists("runs"):
         return {}
     rows = lake.read("runs", where=pc.field("status") == "done").sort_by("started_at").to_pylist()
     by_stage = {row["stage"]: _run(row) for row in rows}
+    if lake.model is not None:
+        by_stage["train"] = with_id(lake, lake.model)
     return dict(sorted(by_stage.items(), key=lambda entry: entry[1].started_at))
 
 

@@ -185,7 +185,7 @@ def run_operation(settings: Settings, chosen: Operation, arguments: argparse.Nam
     module = importlib.import_module(chosen.module)
     with ExitStack() as stack:
         if chosen.alone and not options.get("dry_run"):
-            lake = Lake(settings.lake.root)
+            lake = Lake.of(settings.lake)
             for stage in STAGES:
                 stack.enter_context(locked(lake, stage.name, wait_s=settings.lake.wait_s))
         if chosen.engine == "spark":

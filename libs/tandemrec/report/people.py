@@ -53,18 +53,21 @@ class Person:
 
 
 def recommending_run(lake: Lake) -> str | None:
-    """The training run whose recommendations are to be shown: of those that have any, the one trained last."""
+    """The training run whose recommendations are to be shown: the one whose model the settings read or, of those that
+    have any, the one trained last.
+    """
     if not lake.exists("recommendations"):
         return None
-    present = count_by(lake, "recommendations", {"run_id": pc.field("run_id")})["run_id"].to_pylist()
+    present: list[str] = count_by(lake, "recommendations", {"run_id": pc.field("run_id")})["run_id"].to_pylist()
+    if lake.model is not None:
+        return lake.model if lake.model in present else None
     if not present:
         return None
     started: dict[str, datetime] = {}
     if lake.exists("runs"):
         rows = lake.read("runs", ["run_id", "started_at"], where=pc.field("stage") == "train").to_pylist()
         started = {row["run_id"]: row["started_at"] for row in rows}
-    ids: list[str] = present
-    return max(ids, key=lambda run_id: (run_id in started, started.get(run_id), run_id))
+    return max(present, key=lambda run_id: (run_id in started, started.get(run_id), run_id))
 
 
 def spread(lake: Lake, number: int) -> list[str]:

@@ -28,7 +28,7 @@ def print_recommendations(settings: Settings, user: str, k: int) -> None:
     """
     if k < 1:
         raise TandemRecError(f"k is {k}, expected 1 or more")
-    lake, user = Lake(settings.lake.root), known_as(user, settings)
+    lake, user = Lake.of(settings.lake), known_as(user, settings)
     run_id = recommending_run(lake)
     if run_id is None:
         staged = lake.exists("recommendations_staging") and lake.info("recommendations_staging").rows > 0

@@ -21,7 +21,7 @@ def print_summary(settings: Settings) -> None:
 
 
 def summary_lines(settings: Settings) -> list[str]:
-    lake = Lake(settings.lake.root)
+    lake = Lake.of(settings.lake)
     lake.refuse_empty()
     found = runs.newest(lake)
     lines = []

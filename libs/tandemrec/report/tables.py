@@ -52,7 +52,7 @@ def print_tables(settings: Settings) -> None:
     Raises:
         TableError: the lake holds no table.
     """
-    lake = Lake(settings.lake.root)
+    lake = Lake.of(settings.lake)
     lake.refuse_empty()
     grid = Grid(box=None, pad_edge=False, header_style="bold", title_justify="left")
     for heading in ("table", "rows", "version", "size", "files", "last commit (UTC)", "last run (UTC)"):
