@@ -88,7 +88,7 @@ def test_the_command_names_a_user_that_nobody_knows(lake, settings, tmp_path, ca
     config.write_text(settings.model_dump_json())
     assert main(["show", "user", "--config", str(config), "--user", "u1"]) == 0
     assert main(["show", "user", "--config", str(config), "--user", "u9"]) == 1
-    assert "knows nothing of a user 'u9'" in capsys.readouterr().err
+    assert "knows nothing of a user 'u9'; users it knows are for example u1\n" in capsys.readouterr().err
     with pytest.raises(SystemExit) as stop:
         main(["show", "user", "--config", str(config), "--user", "u1", "--as-of", "yesterday"])
     assert stop.value.code == 2

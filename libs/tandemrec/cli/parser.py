@@ -4,23 +4,25 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import tandemrec
+from tandemrec.cli.listing import Commands
 from tandemrec.config import Settings, load_settings
 from tandemrec.config.interest import moment_of
 from tandemrec.errors import ConfigError
 from tandemrec.lake import Lake
 from tandemrec.lake.pseudonyms import known_as
 from tandemrec.pipeline import STAGES, run_all, run_stage, stage
-from tandemrec.pipeline.harness import (
-    add_as_of_argument,
+from tandemrec.pipeline.arguments import (
     add_config_arguments,
     add_debug_argument,
     add_force_argument,
-    guarded,
+    add_stage_arguments,
+    count,
+    sentence,
 )
-from tandemrec.pipeline.operations import OPERATIONS, add_operation_arguments, add_options, run_operation
+from tandemrec.pipeline.harness import guarded
+from tandemrec.pipeline.operations import OPERATIONS, Operation, add_operation_arguments, add_options, run_operation
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,12 +37,12 @@ def build_parser() -> argparse.ArgumentParser:
         description="Recommendations learned together from what people do and from what they write.",
     )
     parser.add_argument("--version", action="version", version=f"tandemrec {tandemrec.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = Commands(parser)
 
-    sample = commands.add_parser("sample", help="write raw files as a company's logs would look")
+    sample = commands.add("begin", "sample", "write raw files as a company's logs would look")
     sample.add_argument("--out", required=True, metavar="DIR", help="new or empty folder, or one of an earlier sample")
     for name, default in (("users", 2_000), ("items", 1_000), ("events", 60_000), ("reviews", 5_000), ("seed", 42)):
-        sample.add_argument(f"--{name}", type=_count, default=default, metavar="N", help="default: %(default)s")
+        sample.add_argument(f"--{name}", type=count, default=default, metavar="N", help="default: %(default)s")
     sample.add_argument(
         "--engine",
         choices=("python", "spark"),
@@ -50,40 +52,29 @@ def build_parser() -> argparse.ArgumentParser:
     add_debug_argument(sample)
     sample.set_defaults(run=_sample)
 
-    everything = commands.add_parser("run", help="all stages in order, skipping what is up to date")
+    everything = commands.add("begin", "run", "all stages in order, skipping what is up to date")
     add_config_arguments(everything)
     add_force_argument(everything)
     everything.set_defaults(run=lambda a: run_all(_settings(a), force=a.force))
 
     for chosen in STAGES:
-        one = commands.add_parser(chosen.name, help=f"stage: {chosen.does}", description=f"Stage: {chosen.does}.")
-        add_config_arguments(one)
-        add_as_of_argument(one)
-        add_force_argument(one)
+        one = commands.add("stages", chosen.name, chosen.does)
+        add_stage_arguments(one, chosen)
         for done in OPERATIONS:
             if done.instead_of == chosen.name:
                 one.add_argument(f"--{done.name}", dest="instead", action="store_const", const=done, help=done.does)
                 add_options(one, done)
         one.set_defaults(run=_stage, instead=None)
 
-    for done in OPERATIONS:
-        if done.instead_of:
-            continue
-        *group, name = done.name.split()
-        among = _group(commands, group[0], "text encoders") if group else commands
-        some = among.add_parser(name, help=done.does, description=f"{done.name}: {done.does}.")
-        add_operation_arguments(some, done)
-        some.set_defaults(operation=done, run=lambda a: run_operation(_settings(a), a.operation, a))
-
-    tables = commands.add_parser("tables", help="every table of the lake: rows, version, size, last run")
+    tables = commands.add("look", "tables", "every table of the lake: rows, version, size, last run")
     add_config_arguments(tables)
     tables.set_defaults(run=_tables)
 
-    kinds = _group(commands, "show", "look at what was published")
+    kinds = commands.add_group("look", "show", "recommendations, user: what somebody gets, did and is interested in")
     recommendations = kinds.add_parser("recommendations", help="what a user gets, with titles and scores")
     add_config_arguments(recommendations)
     recommendations.add_argument("--user", required=True, metavar="USER", help="user_id")
-    recommendations.add_argument("--k", type=_count, default=10, metavar="K", help="how many; default: %(default)s")
+    recommendations.add_argument("--k", type=count, default=10, metavar="K", help="how many; default: %(default)s")
     recommendations.set_defaults(run=_show_recommendations)
 
     user = kinds.add_parser("user", help="what a user did and is interested in")
@@ -94,15 +85,26 @@ def build_parser() -> argparse.ArgumentParser:
     )
     user.set_defaults(run=_show_user)
 
-    summary = commands.add_parser("summary", help="the newest run in a dozen lines")
+    summary = commands.add("look", "summary", "the newest run in a dozen lines")
     add_config_arguments(summary)
     summary.set_defaults(run=_summary)
+
+    for group in ("compare", "look after"):
+        for done in OPERATIONS:
+            if done.group == group and not done.instead_of:
+                _add_operation(commands, done)
     return parser
 
 
-def _group(commands: Any, name: str, does: str) -> Any:
-    """What a command of two words is added to."""
-    return commands.add_parser(name, help=does).add_subparsers(dest="what", metavar="WHAT", required=True)
+def _add_operation(commands: Commands, done: Operation) -> None:
+    first, _, second = done.name.partition(" ")
+    if second:
+        among = commands.add_group(done.group, first, f"{second}: {done.does}")
+        command = among.add_parser(second, help=done.does, description=sentence(done.does))
+    else:
+        command = commands.add(done.group, first, done.does)
+    add_operation_arguments(command, done)
+    command.set_defaults(operation=done, run=lambda a: run_operation(_settings(a), a.operation, a))
 
 
 def _moment(text: str) -> datetime:
@@ -110,16 +112,6 @@ def _moment(text: str) -> datetime:
         return moment_of(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _count(text: str) -> int:
-    try:
-        number = int(text.replace("_", "").replace(",", ""))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number") from None
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"found {number}, expected 0 or more")
-    return number
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:

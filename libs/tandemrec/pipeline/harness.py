@@ -18,6 +18,7 @@ from tandemrec.errors import TableError, TandemRecError
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.lock import locked
 from tandemrec.pipeline import gate
+from tandemrec.pipeline.arguments import add_stage_arguments, sentence
 from tandemrec.pipeline.as_of import pinned
 from tandemrec.pipeline.stages import STAGES, Stage, stage
 
@@ -119,10 +120,8 @@ def run_all(settings: Settings, *, force: bool = False) -> None:
 def stage_main(name: str, argv: Sequence[str] | None = None) -> int:
     """The command line of one stage's job file: --config, --set, --as-of, --force, --debug. Returns the exit code."""
     chosen = stage(name)
-    parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=f"{chosen.name}: {chosen.does}")
-    add_config_arguments(parser)
-    add_as_of_argument(parser)
-    add_force_argument(parser)
+    parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=sentence(chosen.does))
+    add_stage_arguments(parser, chosen)
     arguments = parser.parse_args(argv)
     return guarded(
         lambda: run_stage(
@@ -130,34 +129,6 @@ def stage_main(name: str, argv: Sequence[str] | None = None) -> int:
         ),
         debug=arguments.debug,
     )
-
-
-def add_config_arguments(parser: argparse.ArgumentParser) -> None:
-    """What every command that works on a lake takes."""
-    parser.add_argument("--config", required=True, metavar="FILE", help="YAML file of settings")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="override one setting; may be repeated"
-    )
-    add_debug_argument(parser)
-
-
-def add_as_of_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--as-of",
-        action="append",
-        default=[],
-        metavar="WHEN",
-        help="read older versions: TABLE=VERSION (may be repeated), RUN_ID (what that run read or wrote), an ISO time, "
-        "or VERSION where one table is read",
-    )
-
-
-def add_force_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--force", action="store_true", help="run even what is up to date")
-
-
-def add_debug_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
 
 
 def guarded(action: Callable[[], object], *, debug: bool) -> int:

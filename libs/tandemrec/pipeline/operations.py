@@ -17,7 +17,8 @@ from tandemrec.engines.spark import spark_session
 from tandemrec.errors import ConfigError
 from tandemrec.lake import Lake
 from tandemrec.lake.lock import locked
-from tandemrec.pipeline.harness import add_config_arguments, guarded
+from tandemrec.pipeline.arguments import add_config_arguments, count, sentence
+from tandemrec.pipeline.harness import guarded
 from tandemrec.pipeline.stages import STAGES
 
 
@@ -26,11 +27,13 @@ class Operation:
     """An operation. Its name is the words of its command; `options` are what argparse's add_argument takes, by their
     names.
 
-    `instead_of` is the stage whose command does this, and not the stage, where the option --NAME is given. `alone`: it
-    changes tables of any stage, so it waits until none runs, and none begins meanwhile (--dry-run changes nothing).
+    `group` is where its command is listed. `instead_of` is the stage whose command does this, and not the stage, where
+    the option --NAME is given. `alone`: it changes tables of any stage, so it waits until none runs, and none begins
+    meanwhile (--dry-run changes nothing).
     """
 
     name: str
+    group: Literal["compare", "look after"]
     module: str
     engine: Literal["spark", "ray", "none"]
     does: str
@@ -42,6 +45,7 @@ class Operation:
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="stream",
+        group="look after",
         module="jobs.stream",
         engine="spark",
         does="what arrives in the sources, files and changes of Delta tables, into bronze tables, exactly once",
@@ -52,13 +56,14 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="maintain",
+        group="look after",
         module="jobs.maintain",
         engine="spark",
         does="pack small files, remove files that no recent version needs; a report of files before and after",
         alone=True,
         options={
             "--retain-hours": {
-                "type": int,
+                "type": count,
                 "default": 168,
                 "metavar": "N",
                 "help": "files of versions younger than this stay; default: %(default)s",
@@ -72,6 +77,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="reproduce",
+        group="compare",
         module="jobs.reproduce",
         engine="spark",
         does="rebuild the examples of a run from the versions and settings it recorded, and compare row by row",
@@ -84,6 +90,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="forget-user",
+        group="look after",
         module="jobs.forget_user",
         engine="spark",
         does="remove a person from every table and from the files below the lake, and prove it by reading them",
@@ -99,6 +106,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="encoders compare",
+        group="compare",
         module="jobs.compare_encoders",
         engine="none",
         does="speed, memory and worth of text encoders on the lake's own reviews, and which to use",
@@ -112,6 +120,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="gc",
+        group="look after",
         module="jobs.drop_vectors",
         engine="none",
         does="drop the vectors of encoders that neither a model, the newest run nor the settings refer to",
@@ -121,12 +130,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="transfer",
+        group="compare",
         module="ray_train.transfer",
         engine="ray",
         does="train each task alone, all together and by pairs at an equal budget; what each gains or loses",
         options={
             "--seeds": {
-                "type": int,
+                "type": count,
                 "default": 3,
                 "metavar": "N",
                 "help": "trainings of each set of tasks; default: %(default)s",
@@ -137,12 +147,13 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="compare",
+        group="compare",
         module="ray_train.compare",
         engine="ray",
         does="train the model on ids alone, on text and attributes alone, on both; what each is worth, warm and cold",
         options={
             "--cold": {
-                "type": int,
+                "type": count,
                 "default": 5,
                 "metavar": "N",
                 "help": "training interactions that a cold user or item has at most; default: %(default)s",
@@ -151,6 +162,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="migrate",
+        group="look after",
         module="jobs.migrate",
         engine="none",
         does="bring tables up to the contract of this version of the library where no row must change for it",
@@ -198,7 +210,7 @@ def run_operation(settings: Settings, chosen: Operation, arguments: argparse.Nam
 def operation_main(name: str, argv: Sequence[str] | None = None) -> int:
     """The command line of one operation's job file. Returns the exit code."""
     chosen = operation(name)
-    parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=f"{chosen.name}: {chosen.does}")
+    parser = argparse.ArgumentParser(prog=f"python -m {chosen.module}", description=sentence(chosen.does))
     add_operation_arguments(parser, chosen)
     arguments = parser.parse_args(argv)
     return guarded(

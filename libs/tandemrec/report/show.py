@@ -60,7 +60,9 @@ def print_user(
     person = people(lake, [user], None, positives=positives, contacts=CONTACTS, picks=0, before=before)[0]
     if not person.items and profile is None:
         when = f" before {words.moment(before)}" if before else ""
-        raise TandemRecError(f"the lake at {lake.root} knows nothing of a user {user!r}{when}")
+        known = _known(lake)
+        others = f"; users it knows are for example {', '.join(known)}" if known else ""
+        raise TandemRecError(f"the lake at {lake.root} knows nothing of a user {user!r}{when}{others}")
     _print_history(person)
     if profile is None:
         there = lake.exists("user_profiles") or before
@@ -84,6 +86,13 @@ def _others(lake: Lake, run_id: str) -> str:
     where = (pc.field("run_id") == run_id) & (pc.field("rank") == 1)
     names = lake.read("recommendations", ["user_id"], where=where, limit=3)["user_id"].to_pylist()
     return ", ".join(sorted(names))
+
+
+def _known(lake: Lake) -> list[str]:
+    """A few users whom `show user` can tell of, those with a profile first."""
+    tables = [name for name in ("user_profiles", "reviews", "events") if lake.exists(name)]
+    found = [user for name in tables for user in lake.read(name, ["user_id"], limit=3)["user_id"].to_pylist()]
+    return sorted([*dict.fromkeys(found)][:3])
 
 
 def _print_history(person: Person) -> None:
