@@ -348,6 +348,7 @@ def test_show_prints_history_and_recommendations(full, printed):
 def test_show_says_who_is_unknown_and_what_to_run(full, lake, tmp_path):
     with pytest.raises(TandemRecError, match=r"no user 'nobody' in the lake; .* for example u\d+, u\d+, u\d+$"):
         print_recommendations(full[1], "nobody", 3)
+    lake.ensure("items")
     with pytest.raises(TandemRecError, match="run stages predict and publish"):
         print_recommendations(settings_for(lake, tmp_path), "u1", 3)
     staged = {"run_id": "m", "user_id": "u", "rank": 1, "item_id": "i", "score": 1.0, "reason": "popular"}

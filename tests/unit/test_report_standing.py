@@ -1,18 +1,21 @@
 """What the report says of leads over baselines, and of items and reasons, on lakes of a few rows."""
 
 import re
+from functools import partial
 
 import pytest
 from html_page import Page
 from test_report import START, fill, metric, origin, record, settings_for
 
-from tandemrec.errors import TableError
+from tandemrec.config.root import counted_from
+from tandemrec.errors import SourceError, TableError
 from tandemrec.lake import Lake
+from tandemrec.lake.sources import list_files
 from tandemrec.report import render
 from tandemrec.report.interest import terms_of_items
 from tandemrec.report.people import people
 from tandemrec.report.scores import Comparison, Score, comparisons, distinct, expectations
-from tandemrec.report.show import print_recommendations
+from tandemrec.report.show import print_recommendations, print_user
 from tandemrec.report.summary import print_summary, summary_lines
 from tandemrec.report.tables import print_tables
 
@@ -50,10 +53,23 @@ def test_only_what_can_be_asked_of_the_model_is_expected_of_it(lake, tmp_path):
     assert told == ["lake", "next item NDCG@10", "rating RMSE", "beats popularity", "stages", "report"]
 
 
-def test_a_lake_that_is_not_there_has_no_summary_and_no_tables(lake, tmp_path):
-    for told in (print_summary, print_tables):
-        with pytest.raises(TableError, match=rf"the lake at {lake.root} holds no table"):
-            told(settings_for(lake, tmp_path))
+def test_a_lake_that_is_not_there_is_told_with_the_folder_that_relative_paths_count_from(lake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = settings_for(Lake("elsewhere"), tmp_path)
+    shown = [
+        print_summary,
+        print_tables,
+        partial(print_recommendations, user="u1", k=3),
+        lambda settings: print_user(Lake.of(settings.lake), settings, "u1", None),
+    ]
+    for told in shown:
+        with pytest.raises(TableError, match=rf"the lake at {tmp_path}/elsewhere holds no table: .* {tmp_path}$"):
+            told(settings)
+    with pytest.raises(
+        SourceError, match=rf"below data.root, which is {tmp_path}/raw; .* directory, which is {tmp_path}$"
+    ):
+        list_files(settings.sources[0], settings.data.root)
+    assert counted_from("s3://bucket/lake") == ""
 
 
 def test_what_is_shown_is_of_the_model_and_the_versions_that_the_settings_read(lake, tmp_path, capsys):

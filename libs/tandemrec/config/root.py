@@ -21,6 +21,11 @@ def _absolute(root: str) -> str:
     return root if "://" in root else os.path.abspath(os.path.expanduser(root))
 
 
+def counted_from(root: str) -> str:
+    """What is said beside a folder where nothing was: the settings may have named it from another working directory."""
+    return "" if "://" in root else f"; relative paths count from the working directory, which is {os.getcwd()}"
+
+
 Root = Annotated[str, AfterValidator(_absolute)]
 
 

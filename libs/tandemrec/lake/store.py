@@ -16,7 +16,7 @@ from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from pyarrow import fs
 
-from tandemrec.config.root import LakeSettings
+from tandemrec.config.root import LakeSettings, counted_from
 from tandemrec.errors import TableError
 from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
 from tandemrec.lake.drift import refuse_drift
@@ -311,7 +311,10 @@ class Lake:
     def refuse_empty(self) -> None:
         """Raise a TableError where no table exists."""
         if not self.names():
-            raise TableError(f"the lake at {self.root} holds no table: run `tandemrec run` or the stage ingest")
+            raise TableError(
+                f"the lake at {self.root} holds no table: run `tandemrec run` or the stage ingest"
+                f"{counted_from(self.root)}"
+            )
 
     def tables(self) -> list[TableInfo]:
         """Every table that exists but staging ones, in the order of the flow."""

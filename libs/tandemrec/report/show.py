@@ -24,11 +24,13 @@ def print_recommendations(settings: Settings, user: str, k: int) -> None:
     """Print the history and the `k` best items of a user.
 
     Raises:
+        TableError: the lake holds no table.
         TandemRecError: nothing is published yet, or the user is not among those who have recommendations.
     """
     if k < 1:
         raise TandemRecError(f"k is {k}, expected 1 or more")
     lake, user = Lake.of(settings.lake), known_as(user, settings)
+    lake.refuse_empty()
     run_id = recommending_run(lake)
     if run_id is None:
         staged = lake.exists("recommendations_staging") and lake.info("recommendations_staging").rows > 0
@@ -54,11 +56,13 @@ def print_user(
         before: the moment as of which it is, and where the history ends; default: now.
 
     Raises:
+        TableError: the lake holds no table.
         TandemRecError: the lake knows nothing of the user, or not at that moment.
     """
     positives = settings.examples.positives
     person = people(lake, [user], None, positives=positives, contacts=CONTACTS, picks=0, before=before)[0]
     if not person.items and profile is None:
+        lake.refuse_empty()
         when = f" before {words.moment(before)}" if before else ""
         known = _known(lake)
         others = f"; users it knows are for example {', '.join(known)}" if known else ""

@@ -19,6 +19,7 @@ from pyspark.sql import Column, Row, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec.config import Source
+from tandemrec.config.root import counted_from
 from tandemrec.errors import SourceError
 
 MEMBER = "!"  # between an archive's name and that of a file inside it
@@ -73,7 +74,7 @@ def list_files(source: Source, root: str, spark: SparkSession | None = None) -> 
     if not files:
         raise SourceError(
             f"source {source.name}: no file at {source.path} below data.root, which is {root}; expected a file, "
-            "a folder that holds some, or a glob that matches some"
+            f"a folder that holds some, or a glob that matches some{counted_from(root)}"
         )
     return sorted(files, key=lambda file: file.name)
 
