@@ -64,8 +64,9 @@ format: $(VENV)/.installed ## put the code into the project's format
 	@$(VENV)/bin/ruff check --fix --quiet .
 
 .PHONY: docs
-docs: $(VENV)/.installed ## docs/tables.md, from the contracts of the tables
+docs: $(VENV)/.installed ## docs/tables.md and docs/settings.md, from the contracts of tables and the settings
 	@$(PY) -m tandemrec.lake.describe > docs/tables.md
+	@$(PY) -m tandemrec.config.describe > docs/settings.md
 
 .PHONY: wheel
 wheel: $(VENV)/.installed ## dist/*.whl: the library and the job entry points

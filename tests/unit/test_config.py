@@ -1,10 +1,12 @@
 """Settings fail when built, in one line that names the key."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tandemrec.config import load_settings, parse_settings
+from tandemrec.config.describe import markdown
 from tandemrec.errors import ConfigError
 
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
@@ -103,6 +105,18 @@ def test_set_reaches_into_sections_and_named_elements(tmp_path):
     ]:
         with pytest.raises(ConfigError, match=says):
             load_settings(file, [override])
+
+
+def test_the_page_of_settings_is_current_and_describes_every_key():
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert page.read_text(encoding="utf-8") == markdown(), "make docs writes it anew"
+    assert [line for line in markdown().splitlines() if line.endswith("|  |")] == []
+    heads = re.findall(r"^## (.+)$", markdown(), re.M)
+    links = set(re.findall(r"\]\(#(.+?)\)", markdown()))
+    assert links == {head.replace(".", "") for head in heads[1:]}
+    assert "| **root** | text |  | folder or URL of the tables" in markdown()
+    assert "| tower | list of whole number | `[64]` |" in markdown()
+    assert "| cpus | whole number, 1 or more, or null | `null` |" in markdown()
 
 
 def test_a_time_needs_no_quotes(tmp_path):

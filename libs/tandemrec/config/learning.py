@@ -29,10 +29,10 @@ class Task(Section):
     never read the review that says it.
     """
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    kind: Kind
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="unique; stands in metrics and predictions")
+    kind: Kind = Field(description="of answer: yes or no, one of some classes, a number, or a ranking of all items")
     label: str = Field(default="", description="default: the task's name")
-    reads: list[Reads] = Field(default=["user", "item"], min_length=1)
+    reads: list[Reads] = Field(default=["user", "item"], min_length=1, description="what the task may see")
     weight: float = Field(default=1.0, gt=0, description="of its loss, before train.balance")
     given: str = Field(
         default="",
@@ -157,12 +157,16 @@ INPUTS: dict[str, dict[str, bool]] = {
 
 
 class ModelSettings(Section):
+    """What the model reads, and what its parts are."""
+
     inputs: Literal["collaborative", "content", "hybrid"] | None = Field(
         default=None,
         description="one word for user_id, item_id, text and attributes: ids alone, what is said and known of things "
         "alone, or both; null: as each of them says",
     )
-    sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = "mmoe"
+    sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = Field(
+        default="mmoe", description="what stands between the representations and the towers of the tasks"
+    )
     experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
     own_experts: int = Field(default=1, ge=1, le=64, description="of each task; of ple")
     levels: int = Field(default=1, ge=1, le=8, description="of ple, where 1 is CGC, and of cross_stitch")
@@ -172,8 +176,12 @@ class ModelSettings(Section):
         description="what a task on a user and an item makes of them: networks beside u . v + b_u + b_i, or that alone",
     )
     tower: list[int] = Field(default=[64], description="hidden widths of each task's tower")
-    history: Literal["none", "mean", "mlp", "cnn", "rnn", "attention"] = "mean"
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    history: Literal["none", "mean", "mlp", "cnn", "rnn", "attention"] = Field(
+        default="mean", description="what reads the items of a user's history; mean: a weight a place"
+    )
+    dropout: float = Field(
+        default=0.1, ge=0, lt=1, description="in training: share of hidden values left out, and of items of histories"
+    )
     user_id: bool = Field(default=True, description="a learned vector a user beside history and text")
     item_id: bool = Field(default=True, description="a learned vector an item beside attributes and text")
     id_dropout: float = Field(default=0.1, ge=0, lt=1, description="share of id vectors hidden in training: new items")
@@ -255,7 +263,9 @@ class ModelSettings(Section):
 class BalanceSettings(Section):
     """How the losses of the tasks become one step. All but the first three compute each task's gradient alone."""
 
-    method: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad", "cagrad", "mgda"] = "fixed"
+    method: Literal["fixed", "uncertainty", "dwa", "gradnorm", "pcgrad", "cagrad", "mgda"] = Field(
+        default="fixed", description="fixed: the losses times their weights, added; the others: docs/multitask.md"
+    )
     temperature: float = Field(default=2.0, gt=0, description="of dwa: the higher, the nearer to equal weights")
     alpha: float = Field(default=1.5, ge=0, description="of gradnorm: how strongly tasks are held to one pace")
     rate: float = Field(default=0.025, gt=0, description="of gradnorm: learning rate of the logarithms of the weights")
@@ -280,15 +290,21 @@ class MixupSettings(Section):
 
 
 class TrainSettings(Section):
-    workers: int = Field(default=1, ge=1)
-    gpu: bool = False
+    """The training loop."""
+
+    workers: int = Field(default=1, ge=1, description="processes of Ray Train that share the rows of each step")
+    gpu: bool = Field(default=False, description="one for each worker")
     threads_per_worker: int | None = Field(default=None, ge=1, description="default: cores of ray / workers")
     batch_size: int = Field(default=512, ge=1, description="rows in one step over all workers together")
     accumulate: int = Field(default=1, ge=1, description="parts of a worker's rows, one after the other: saves memory")
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="of activations; weights stay float32"
     )
-    max_epochs: int = Field(default=30, ge=1)
+    max_epochs: int = Field(
+        default=30,
+        ge=1,
+        description="passes over the training rows, at most; see patience. compare and transfer make all",
+    )
     balance: BalanceSettings = BalanceSettings()
     mixup: MixupSettings | None = Field(default=None, description="of tasks that read a review")
     history: Literal["before", "around"] = Field(
@@ -296,10 +312,10 @@ class TrainSettings(Section):
         description="what a training row of next item knows of its user: what came before it, or what came nearest to "
         "it of all training interactions: for users who have few",
     )
-    optimizer: Literal["adam", "sgd"] = "adam"
-    learning_rate: float = Field(default=2e-3, gt=0)
-    weight_decay: float = Field(default=0.0, ge=0)
-    clip_norm: float = Field(default=5.0, gt=0)
+    optimizer: Literal["adam", "sgd"] = Field(default="adam", description="adam: AdamW; sgd: without momentum")
+    learning_rate: float = Field(default=2e-3, gt=0, description="of the optimizer")
+    weight_decay: float = Field(default=0.0, ge=0, description="of the optimizer, for all weights of the model")
+    clip_norm: float = Field(default=5.0, gt=0, description="a longer gradient is cut to this length before the step")
     average: float = Field(
         default=0.0,
         ge=0,
@@ -322,7 +338,7 @@ class TrainSettings(Section):
         description="after training, a shift and a slope of each task's answers, and what each class weighs where one "
         "is told (for the best macro-F1), fitted on the validation split",
     )
-    keep_checkpoints: int = Field(default=2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1, description="the last ones stay, to go on from after a crash")
     max_failures: int = Field(default=1, ge=0, description="times Ray starts the workers again after a crash")
 
     @model_validator(mode="after")

@@ -22,7 +22,9 @@ class NearDuplicateSettings(Section):
     shortest: int = Field(
         default=10, ge=1, description="shingles below which a text is let be: many people write `works as expected`"
     )
-    bands: int = Field(default=16, ge=1, le=256)
+    bands: int = Field(
+        default=16, ge=1, le=256, description="of a signature; two texts are compared where one band is the same"
+    )
     rows: int = Field(default=4, ge=1, le=32, description="hash functions in a band")
 
     @model_validator(mode="after")
@@ -37,12 +39,16 @@ class NearDuplicateSettings(Section):
 
 
 class CleanSettings(Section):
+    """What is rejected of the raw rows, and how the others are converted."""
+
     now: str | None = Field(
         default=None, description="ISO time after which a date lies in the future; default: when the stage starts"
     )
     earliest: str = Field(default="1995-01-01T00:00:00Z", description="an event before this is rejected")
-    rating_min: float = 1.0
-    rating_max: float = 5.0
+    rating_min: float = Field(
+        default=1.0, description="the worst rating there is; one below it (an event, a review, an aspect) is rejected"
+    )
+    rating_max: float = Field(default=5.0, description="the best rating there is; one above it is rejected")
     unknown_items: Literal["reject", "keep"] = Field(
         default="reject", description="events and reviews of items that no items source describes, where there is one"
     )
@@ -89,7 +95,11 @@ class ExamplesSettings(Section):
     stands for a review written, which is how data without behaviour logs (reviews only) is read.
     """
 
-    positives: list[str] = Field(default=["click", "favourite", "cart", "purchase", "rating", "review"], min_length=1)
+    positives: list[str] = Field(
+        default=["click", "favourite", "cart", "purchase", "rating", "review"],
+        min_length=1,
+        description="event types that count as an interaction; review: a review written",
+    )
     targets: list[str] = Field(
         default=[],
         description="positives that next item predicts; default: all of them",
@@ -107,7 +117,9 @@ class ExamplesSettings(Section):
         ge=0,
         description="without exposures: random items a positive is set against, for each of the choices",
     )
-    history_length: int = Field(default=20, ge=1, le=1000)
+    history_length: int = Field(
+        default=20, ge=1, le=1000, description="a user's last items that an example and a prediction know"
+    )
     user_reviews: int = Field(default=8, ge=0, le=1000, description="a user's last reviews an example refers to")
     item_reviews: int = Field(default=8, ge=0, le=1000, description="an item's last reviews an example refers to")
     split: Literal["time", "leave_one_out", "random", "given"] = Field(
@@ -119,7 +131,7 @@ class ExamplesSettings(Section):
         "split holds but the row itself, whatever its time, as the protocol of random splits has it",
     )
     valid_share: float = Field(default=0.1, gt=0, lt=0.5, description="of time or random: the share of events")
-    test_share: float = Field(default=0.1, gt=0, lt=0.5)
+    test_share: float = Field(default=0.1, gt=0, lt=0.5, description="the same of the test split")
     min_category_items: int = Field(default=1, ge=1, description="rarer categories share one index")
     attributes: dict[str, Literal["index", "one_hot"]] = Field(
         default_factory=dict,

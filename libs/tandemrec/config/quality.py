@@ -16,13 +16,17 @@ class Expectation(Section):
     of a column comes twice. Nulls count in null_share only.
     """
 
-    table: str
-    check: Literal["rows", "null_share", "range", "freshness", "reference", "unique"]
+    table: str = Field(description="one that a stage of Spark writes")
+    check: Literal["rows", "null_share", "range", "freshness", "reference", "unique"] = Field(
+        description="what is measured, see above"
+    )
     column: str | None = Field(default=None, description="of the table; for all checks but rows")
-    min: float | None = None
-    max: float | None = None
+    min: float | None = Field(default=None, description="the least that is allowed; null: no bound (of reference: 1)")
+    max: float | None = Field(default=None, description="the most that is allowed; null: no bound")
     of: str | None = Field(default=None, pattern=r"^\w+\.\w+$", description="reference only: TABLE.COLUMN")
-    on_fail: Literal["fail", "warn"] = "fail"
+    on_fail: Literal["fail", "warn"] = Field(
+        default="fail", description="fail: the stage fails, and stages that read the table wait; warn: a line says so"
+    )
     name: str = Field(default="", description="the metric's name in gold.metrics; default: the check and the column")
 
     @property

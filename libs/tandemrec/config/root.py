@@ -43,12 +43,18 @@ class PseudonymSettings(Section):
 
 
 class DataSettings(Section):
-    root: Root = Field(description="folder or URL below which the sources lie")
+    """Where the raw files are, and whether ids of people stay plain."""
+
+    root: Root = Field(
+        description="folder or URL below which the sources lie; a relative one counts from the working directory"
+    )
     pseudonymise: PseudonymSettings | None = Field(default=None, description="null: ids stay as they are")
 
 
 class LakeSettings(Section):
-    root: Root = Field(description="folder or URL of the tables")
+    """Where the tables are, and what is read of them."""
+
+    root: Root = Field(description="folder or URL of the tables; a relative one counts from the working directory")
     versions: dict[str, int | None] = Field(
         default_factory=dict,
         description="tables read at a version of the past, null: as if not there; a stage sets its own, see --as-of",
@@ -58,25 +64,37 @@ class LakeSettings(Section):
 
 
 class SparkSettings(Section):
+    """The engine of ingest, clean, examples, profiles and publish."""
+
     master: str | None = Field(default="local[2]", description="null: what spark-submit or the cluster says")
-    driver_memory: str = Field(default="1g", pattern=r"^\d+[mg]$")
-    shuffle_partitions: int = Field(default=4, ge=1)
+    driver_memory: str = Field(
+        default="1g", pattern=r"^\d+[mg]$", description="of the Java process, where master is local: 800m, 4g"
+    )
+    shuffle_partitions: int = Field(
+        default=4, ge=1, description="parts that joins and groups are cut into; on a cluster some per core"
+    )
     conf: dict[str, str] = Field(default_factory=dict, description="any Spark setting, as is")
 
 
 class RaySettings(Section):
+    """The engine of embed, summarise, train, evaluate and predict."""
+
     address: str | None = Field(default=None, description="of a running cluster; null: one of our own on this machine")
     cpus: int | None = Field(default=None, ge=1, description="of our own; default: all")
-    object_store_mb: int = Field(default=300, ge=80)
+    object_store_mb: int = Field(
+        default=300, ge=80, description="of our own: memory for what travels between its processes, in MiB"
+    )
 
 
 class Settings(Section):
-    seed: int = Field(default=42, ge=0)
+    """All settings of a deployment."""
+
+    seed: int = Field(default=42, ge=0, description="of everything that is drawn: random splits, training, samples")
     data: DataSettings
     lake: LakeSettings
     spark: SparkSettings = SparkSettings()
     ray: RaySettings = RaySettings()
-    sources: list[Source] = Field(min_length=1)
+    sources: list[Source] = Field(min_length=1, description="which files there are, and what stands where in them")
     stream: StreamSettings = StreamSettings()
     clean: CleanSettings = CleanSettings()
     quality: list[Expectation] = Field(default=[], description="of tables that stages of Spark write")
@@ -86,7 +104,11 @@ class Settings(Section):
     profiles: ProfileSettings = ProfileSettings()
     augment: AugmentSettings | None = Field(default=None, description="null: nothing is made, and none is learned from")
     tabular: TabularSettings | None = Field(default=None, description="the columns of sources of kind tabular")
-    tasks: list[Task] = Field(default=list(DEFAULT_TASKS), min_length=1)
+    tasks: list[Task] = Field(
+        default=list(DEFAULT_TASKS),
+        min_length=1,
+        description="what is learned together; default: next_item, click, purchase, rating, sentiment, category",
+    )
     model: ModelSettings = ModelSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

