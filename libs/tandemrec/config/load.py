@@ -41,7 +41,7 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}), expected a YAML file of settings") from error
     try:
-        raw = _values(text)
+        raw = read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
@@ -67,7 +67,8 @@ def _checked(raw: dict[str, Any], where: str, placed: Sequence[tuple[Place, str]
         raise ConfigError(said + more) from error
 
 
-def _values(text: str) -> Any:
+def read_yaml(text: str) -> Any:
+    """Plain values, as settings have them."""
     return yaml.load(text, _Plain)  # noqa: S506 - a SafeLoader
 
 
@@ -130,7 +131,7 @@ def _override(raw: dict[str, Any], override: str) -> Place:
     if not equals or not path:
         raise ConfigError(f"--set {override!r}: expected key.path=value")
     try:
-        value = _values(text) if text else ""
+        value = read_yaml(text) if text else ""
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override!r}: the value is no YAML") from error
     *parents, last = path.split(".")
