@@ -184,7 +184,9 @@ def write_paraphrases(work: Path, reviews: Reviews, count: int) -> None:
     for start in range(0, len(left), AT_ONCE):
         asked = left[start : start + AT_ONCE]
         prompts = [asking.prompt.replace("{text}", text[: asking.characters]) for text in asked]
-        written |= dict(zip(asked, generator.write_each(prompts, seed=crc32(asked[0].encode())), strict=True))
+        written |= dict(
+            zip(asked, generator.write_each(prompts, seeds=[crc32(text.encode()) for text in asked]), strict=True)
+        )
         (work / "paraphrases.json").write_text(json.dumps(written, ensure_ascii=False), encoding="utf-8")
         print(f"  {len(written)} paraphrases", flush=True)
 

@@ -1,7 +1,8 @@
 """Stage augment: texts made from reviews of the training split, with the labels of the reviews they come from.
 
 They go to gold.synthetic_texts with their source, are numbered in texts_vocabulary and encoded like any text; `train`
-reads them as further rows. A killed run goes on from its last commit.
+reads them as further rows. Reviews of which nothing passes are noted in gold.synthetic_tried and not asked again. A
+killed run goes on from its last commit.
 """
 
 import sys
@@ -45,7 +46,8 @@ def run(settings: Settings) -> Figures:
     """Make what is not there yet; drop what was made by other settings or from reviews that are training rows no more.
 
     Returns:
-        reviews, kept, made and dropped; rejected: by method and reason.
+        reviews; kept: those with texts of before; tried: those of which nothing passed before; made and dropped: texts;
+        rejected: by method and reason.
 
     Raises:
         ModelError: there are reviews in the training split, and none of them has a vector.
@@ -57,9 +59,11 @@ def run(settings: Settings) -> Figures:
     device = device_of(settings.embed)
     recipe = fingerprint(depends_on(settings), _how(options), settings.seed)
     sources = training_reviews(lake, embedding_identity(settings.embed), options.reviews)
-    known, dropped = _kept(lake, recipe, sources.ids)
-    figures: Figures = {"reviews": len(sources.ids), "kept": len(known), "made": 0, "dropped": dropped}
-    pending = [place for place, name in enumerate(sources.ids) if name not in known]
+    kept, dropped = _still(lake, "synthetic_texts", recipe, sources.ids)
+    tried, _ = _still(lake, "synthetic_tried", recipe, sources.ids)
+    figures: Figures = {"reviews": len(sources.ids), "kept": len(kept), "tried": len(tried)}
+    figures |= {"made": 0, "dropped": dropped}
+    pending = [place for place, name in enumerate(sources.ids) if name not in kept | tried]
     rejected: dict[str, Counter[str]] = {}
     if pending:
         generator = None if options.generator is None else _generator(options.generator, device)
@@ -68,27 +72,28 @@ def run(settings: Settings) -> Figures:
         judged = {t.column for t in settings.tasks if "review" in t.reads and t.kind in ("binary", "multiclass")}
         labels = {name: label for name, label in sources.labels.items() if name in judged}
         probes = Probes(sources.vectors, labels, seed=settings.seed)
+        methods = _methods(options, generator, settings.seed)
         run_id = run_identity(settings, "augment")
         with console.meter("reviews", len(pending)) as meter:
             for start in range(0, len(pending), REVIEWS_A_COMMIT):
                 places = pending[start : start + REVIEWS_A_COMMIT]
-                names = [sources.ids[place] for place in places]
                 made = synthesise(
                     sources,
                     places,
-                    _methods(options, generator, names, settings.seed),
+                    methods,
                     partial(_encode, encoder),
                     probes,
                     variants=options.variants,
                     similarity=options.similarity,
                 )
                 _write(lake, sources, made, encoder.identity, wrote, {"recipe": recipe, "run_id": run_id})
+                _note(lake, recipe, [sources.ids[place] for place in sorted(set(places) - set(made.source))])
                 figures["made"] += len(made.text)
                 for name, reasons in made.rejected.items():
                     rejected.setdefault(name, Counter()).update(reasons)
                 meter.advance(len(places))
     figures["rejected"] = {name: dict(reasons) for name, reasons in rejected.items()}
-    console.line(f"  {figures['made']:,} texts made from {len(pending):,} reviews; {len(known):,} reviews had theirs")
+    console.line(f"  {figures['made']:,} texts made from {len(pending):,} reviews; {len(kept):,} reviews had theirs")
     return figures
 
 
@@ -102,31 +107,33 @@ def _generator(settings: GeneratorSettings, device: Device) -> Generator:
     return Generator(settings.model, device=device, **how)
 
 
-def _kept(lake: Lake, recipe: str, sources: Sequence[str]) -> tuple[set[str], int]:
-    """The reviews whose texts stay, and how many texts were dropped."""
-    if not lake.exists("synthetic_texts"):
+def _still(lake: Lake, table: str, recipe: str, sources: Sequence[str]) -> tuple[set[str], int]:
+    """The reviews whose rows of this recipe stay in a table, and how many other rows were dropped."""
+    if not lake.exists(table):
         return set(), 0
-    rows = lake.read("synthetic_texts")
+    rows = lake.read(table)
     still = pc.is_in(rows["review_id"], pa.array(sources, pa.string()))
     left = rows.filter(pc.and_(pc.equal(rows["recipe"], recipe), still))
     if left.num_rows < rows.num_rows:
-        lake.overwrite("synthetic_texts", left)
+        lake.overwrite(table, left)
     return set(left["review_id"].to_pylist()), rows.num_rows - left.num_rows
 
 
-def _methods(
-    options: AugmentSettings, generator: Generator | None, names: Sequence[str], seed: int
-) -> dict[str, Method]:
-    """In the order in which they are tried. What is cropped depends on the review alone, what a model draws on all that
-    are asked together.
-    """
+def _note(lake: Lake, recipe: str, reviews: Sequence[str]) -> None:
+    rows = {"review_id": pa.array(reviews, pa.string()), "recipe": pa.repeat(recipe, len(reviews))}
+    lake.merge("synthetic_tried", pa.table(rows))
+
+
+def _methods(options: AugmentSettings, generator: Generator | None, seed: int) -> dict[str, Method]:
+    """In the order in which they are tried. What is made depends on what the review says alone."""
     methods: dict[str, Method] = {}
     if generator is not None and options.generator is not None:
-        of_these, asked = crc32("|".join(names).encode()), options.generator
+        asked = options.generator
 
         def paraphrase(texts: Sequence[str], variant: int) -> list[str | None]:
             prompts = [asked.prompt.replace("{text}", text[: asked.characters]) for text in texts]
-            return list(generator.write_each(prompts, seed=crc32(f"{seed}|{variant}|{of_these}".encode())))
+            seeds = [crc32(f"{seed}|{variant}|{text}".encode()) for text in texts]
+            return list(generator.write_each(prompts, seeds=seeds))
 
         methods["paraphrase"] = paraphrase
     if options.crop_shuffle:

@@ -93,6 +93,7 @@ def fill(spark, settings):
              "text_index": n, "method": "crop_shuffle", "similarity": 0.9, "recipe": "r", "run_id": "x"}
             for n, (name, own) in enumerate((("theirs", OWN), ("others", OTHER)), 5)
         ],
+        "synthetic_tried": [{"review_id": written[own], "recipe": "r"} for own in (OWN, OTHER)],
         "user_features": [{"user_index": n, "history": [], "reviews": [], "seen": []} for n in (1, 2, 3)],
         "item_features": [
             {"item_index": 1, "category": 0, "brand": 0, "price": 0, "text": 0, "reviews": [4, 3, 1], "interactions": 2,
@@ -154,8 +155,8 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
         "events_raw": 3, "items_raw": 1, "reviews_raw": 2, "events": 1, "reviews": 3, "quarantine": 4,
         "users_vocabulary": 1, "texts_vocabulary": 3, "text_vectors": 3, "texts_failed": 1, "text_terms": 2,
         "user_profiles": 1, "user_summaries": 1, "item_features": 1, "synthetic_texts": 1,
-        "user_features": 1, "examples": 3, "predictions": 1, "recommendations": 1, "runs": 1, "predictions_staging": 1,
-        "recommendations_staging": 1,
+        "synthetic_tried": 1, "user_features": 1, "examples": 3, "predictions": 1, "recommendations": 1, "runs": 1,
+        "predictions_staging": 1, "recommendations_staging": 1,
     }  # fmt: skip
     assert [row["text_index"] for row in lake.read("text_terms").sort_by("text_index").to_pylist()] == [2, 3]
     served = ("user_profiles", "user_summaries", "predictions", "recommendations", "recommendations_staging")
@@ -178,6 +179,7 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     assert hashes == {1: "[forgotten 1]", 4: "[forgotten 4]", 5: "[forgotten 5]"} | stay
     assert set(lake.read("text_vectors")["text_hash"].to_pylist()) == set(stay.values())
     assert lake.read("synthetic_texts")["synthetic_id"].to_pylist() == ["others"]
+    assert lake.info("synthetic_tried").rows == 1
     assert {row["user"]: row["item_reviews"] for row in lake.read("examples").to_pylist()} == {1: [2, 3], 3: [2, 3]}
     assert lake.read("item_features")["reviews"].to_pylist() == [[3]]
     told = json.loads(lake.read("runs")["figures"][0].as_py())

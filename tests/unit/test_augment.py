@@ -1,5 +1,6 @@
 """Texts made from training reviews: how, which pass, where they go, and that nothing else is touched by them."""
 
+from collections import Counter
 from hashlib import sha256
 
 import numpy as np
@@ -161,14 +162,34 @@ class TestGenerator:
     def test_the_same_seed_writes_the_same_and_another_does_not(self, writer):
         generator = Generator(writer, max_tokens=8, temperature=1.0, batch=2)
         drawn = torch.random.get_rng_state()
-        one, same, other = (generator.write_each(self.PROMPTS, seed=seed) for seed in (1, 1, 2))
+        one, same, other = (generator.write_each(self.PROMPTS, seeds=[seed] * 4) for seed in (1, 1, 2))
         assert one == same != other and len(one) == 4 and any(one)
         assert torch.equal(torch.random.get_rng_state(), drawn)
 
-    def test_the_likeliest_text_does_not_depend_on_the_company(self, writer):
-        together = Generator(writer, max_tokens=8, batch=4).write_each(self.PROMPTS, seed=1)
-        alone = Generator(writer, max_tokens=8)
-        assert [alone.write(prompt) for prompt in self.PROMPTS] == together
+    @pytest.mark.parametrize("temperature", [0.0, 1.0])
+    def test_a_text_does_not_depend_on_the_company(self, writer, temperature):
+        how = {"max_tokens": 8, "temperature": temperature, "top_p": 0.9}
+        together = Generator(writer, batch=4, **how).write_each(self.PROMPTS, seeds=[1, 2, 3, 4])
+        alone = Generator(writer, **how)
+        numbered = enumerate(self.PROMPTS, 1)
+        assert [alone.write_each([prompt], seeds=[seed])[0] for seed, prompt in numbered] == together
+
+    def test_tokens_are_drawn_as_often_as_the_model_says(self, writer):
+        """The first token of 2,000 draws against the softmax over what top_p leaves."""
+        generator = Generator(writer, max_tokens=1, temperature=0.5, top_p=0.8, batch=500)
+        ids = generator._tokenizer("good", return_tensors="pt")["input_ids"]
+        with torch.inference_mode():
+            likely = (generator._model(ids).logits[0, -1] / 0.5).softmax(-1)
+        share, token = likely.sort(descending=True)
+        left = int((share.cumsum(0) < 0.8).sum()) + 1
+        expected = Counter()
+        for number, probability in zip(
+            token[:left].tolist(), (share[:left] / share[:left].sum()).tolist(), strict=True
+        ):
+            expected[" ".join(generator._tokenizer.decode([number], skip_special_tokens=True).split())] += probability
+        drawn = Counter(generator.write_each(["good"] * 2000, seeds=range(2000)))
+        assert set(drawn) <= set(expected)
+        assert all(drawn[text] / 2000 == pytest.approx(expected[text], abs=0.05) for text in expected)
 
     def test_what_cannot_write_is_refused(self, writer):
         with pytest.raises(ModelError, match="max_tokens is 64, expected fewer than the 64 positions"):
@@ -286,6 +307,28 @@ class TestJob:
         assert counts["paraphrase"] + sum(figures["rejected"]["paraphrase"].values()) == figures["reviews"] == 60
         identity = generator_identity(GeneratorSettings(**writing))
         assert all((row["generator"] == identity) == (row["method"] == "paraphrase") for row in made)
+
+    def test_what_did_not_pass_is_not_asked_again(self, lake, writer, monkeypatch):
+        writing = {"model": writer, "prompt": "{text}", "max_tokens": 12, "temperature": 1.0}
+        settings = settings_of(lake.root, generator=writing, crop_shuffle=False, **self.WIDE)
+        first = augment.run(settings)
+        assert 0 < first["made"] < first["reviews"] == 60
+        made = lake.read("synthetic_texts").sort_by("synthetic_id")
+        monkeypatch.setattr(augment, "Generator", None)  # who asks it again fails
+        again = augment.run(settings)
+        assert (again["made"], again["kept"], again["tried"]) == (0, first["made"], 60 - first["made"])
+        assert again["rejected"] == {} and lake.read("synthetic_texts").sort_by("synthetic_id").equals(made)
+
+    def test_what_is_made_of_a_review_does_not_depend_on_the_others(self, lake, writer, monkeypatch):
+        writing = {"model": writer, "prompt": "{text}", "max_tokens": 12, "temperature": 1.0}
+        settings = settings_of(lake.root, generator=writing, crop_shuffle=False, **self.WIDE)
+        augment.run(settings)
+        whole = {row["review_id"]: row["text"] for row in lake.read("synthetic_texts").to_pylist()}
+        for table in ("synthetic_texts", "synthetic_tried"):
+            lake.overwrite(table, lake.read(table).slice(0, 0))
+        monkeypatch.setattr(augment, "REVIEWS_A_COMMIT", 7)
+        augment.run(settings)
+        assert {row["review_id"]: row["text"] for row in lake.read("synthetic_texts").to_pylist()} == whole
 
     def test_nothing_happens_unless_it_is_asked_for(self, lake):
         assert augment.run(settings_of(lake.root)) == {"made": 0}

@@ -69,7 +69,8 @@ def changes(person: Person, text_indices: Sequence[int], reviews: Sequence[str] 
     found += [Change(table=table, rows=theirs) for table in served]
     found.append(Change(table="runs", rows=F.col("figures") != _unnamed(person), values={"figures": _unnamed(person)}))
     if reviews:
-        found.append(Change(table="synthetic_texts", rows=F.col("review_id").isin(list(reviews))))
+        made_of = F.col("review_id").isin(list(reviews))
+        found += [Change(table=table, rows=made_of) for table in ("synthetic_texts", "synthetic_tried")]
     if hashes:
         of_texts = F.col("text_hash").isin(hashes)
         tombstone = {"text_hash": F.concat(F.lit(FORGOTTEN), "text_index", F.lit("]"))}

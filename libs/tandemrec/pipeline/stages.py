@@ -97,7 +97,7 @@ STAGES: tuple[Stage, ...] = (
         does="texts made from reviews of the training split, where the settings ask for them",
         settings=("seed", "tasks", "embed", "augment"),
         reads=("reviews", "users_vocabulary", "items_vocabulary", "examples"),
-        writes=("synthetic_texts", "texts_vocabulary", "text_vectors"),
+        writes=("synthetic_texts", "synthetic_tried", "texts_vocabulary", "text_vectors"),
     ),
     Stage(
         name="train",

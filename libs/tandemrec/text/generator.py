@@ -1,10 +1,14 @@
-"""A decoder that writes on: prompts in, one text each out; the same ones for the same prompts, settings and seed."""
+"""A decoder that writes on: prompts in, one text each out; the same one for the same prompt, settings and seed.
+
+Shapes: B prompts of a batch, L tokens so far, V tokens of the vocabulary.
+"""
 
 import os
 from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tandemrec.errors import ModelError
 from tandemrec.text.identity import Device, weight_files
@@ -42,9 +46,10 @@ class Generator:
         transformers.logging.set_verbosity_error()
         transformers.logging.disable_progress_bar()
         self.model, self.max_tokens, self.batch, self.device = model, max_tokens, batch, device
-        self._how: dict[str, Any] = {"do_sample": False}
+        self._drawn_from: list[Any] = []  # how scores change before a token is drawn; empty: the likeliest is taken
         if temperature > 0:
-            self._how = {"do_sample": True, "temperature": temperature, "top_p": top_p, "top_k": 0}
+            warpers = transformers.generation
+            self._drawn_from = [warpers.TemperatureLogitsWarper(temperature), warpers.TopPLogitsWarper(top_p)]
         self._tokenizer, self._model = self._load(transformers, model)
         self._room = int(getattr(self._model.config, "max_position_embeddings", 2**30)) - max_tokens
         if self._room < 1:
@@ -58,25 +63,24 @@ class Generator:
 
         A model of chats gets the prompt as a user's turn.
         """
-        return self.write_each([prompt], seed=0)[0]
+        return self.write_each([prompt], seeds=[0])[0]
 
-    def write_each(self, prompts: Sequence[str], *, seed: int) -> list[str]:
+    def write_each(self, prompts: Sequence[str], *, seeds: Sequence[int]) -> list[str]:
         """The same for several prompts, in batches of like lengths.
 
         Args:
-            seed: of what is drawn; torch's own generator is left as it was.
+            seeds: one a prompt, of what is drawn for it: the other prompts change nothing.
         """
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         written = [""] * len(prompts)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            for start in range(0, len(order), self.batch):
-                places = order[start : start + self.batch]
-                for place, text in zip(places, self._batch([prompts[place] for place in places]), strict=True):
-                    written[place] = text
+        for start in range(0, len(order), self.batch):
+            places = order[start : start + self.batch]
+            texts = self._batch([prompts[place] for place in places], [seeds[place] for place in places])
+            for place, text in zip(places, texts, strict=True):
+                written[place] = text
         return written
 
-    def _batch(self, prompts: list[str]) -> list[str]:
+    def _batch(self, prompts: list[str], seeds: list[int]) -> list[str]:
         chats = bool(self._tokenizer.chat_template)
         if chats:
             turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
@@ -96,7 +100,8 @@ class Generator:
                 attention_mask=asked["attention_mask"].to(self.device),
                 max_new_tokens=self.max_tokens,
                 pad_token_id=self._tokenizer.pad_token_id,
-                **self._how,
+                do_sample=False,
+                logits_processor=[*self._drawn_from, _Noise(seeds)] if self._drawn_from else [],
             )
         said = self._tokenizer.batch_decode(answers[:, ids.shape[1] :], skip_special_tokens=True)
         return [" ".join(text.split()) for text in said]
@@ -117,6 +122,21 @@ class Generator:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.convert_ids_to_tokens(0)
         return tokenizer, found.eval().to(self.device)
+
+
+class _Noise:
+    """Gumbel noise for the scores of each prompt, from a generator of its own: the token with the largest sum is a draw
+    from their softmax (Gumbel 1954).
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def __call__(self, ids_BL: Tensor, scores_BV: Tensor) -> Tensor:
+        waits_BV = torch.empty(scores_BV.shape)
+        for waits_V, generator in zip(waits_BV, self.generators, strict=True):
+            waits_V.exponential_(generator=generator)
+        return scores_BV - waits_BV.clamp_min(torch.finfo(waits_BV.dtype).tiny).log().to(scores_BV.device)
 
 
 def filled(template: str, *, keywords: Sequence[str], reviews: Sequence[str], language: str) -> str:

@@ -237,6 +237,18 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
         checks={"known_method": "method IN ('paraphrase', 'crop_shuffle')"},
     ),
     Table(
+        name="synthetic_tried",
+        layer="gold",
+        comment="Reviews of which no text that was made is fit; they are not asked again until the recipe changes",
+        columns=columns_of(
+            """
+            review_id   string!     the source, in silver.reviews
+            recipe      string!     as in synthetic_texts
+            """
+        ),
+        key=("review_id",),
+    ),
+    Table(
         name="predictions",
         layer="gold",
         comment="Every task's score for the user-item pairs of the test split",
