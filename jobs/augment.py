@@ -99,7 +99,7 @@ def run(settings: Settings) -> Figures:
 
 def _how(options: AugmentSettings) -> dict[str, Any]:
     """What decides what becomes of a review: not how many there are."""
-    return options.model_dump(mode="json", exclude={"reviews"})
+    return options.model_dump(mode="json", exclude={"reviews"}) | {"cosines": "of centred vectors"}
 
 
 def _generator(settings: GeneratorSettings, device: Device) -> Generator:

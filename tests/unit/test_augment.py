@@ -1,6 +1,7 @@
 """Texts made from training reviews: how, which pass, where they go, and that nothing else is touched by them."""
 
 from collections import Counter
+from dataclasses import replace
 from hashlib import sha256
 
 import numpy as np
@@ -55,7 +56,10 @@ class TestCrop:
 class TestFilters:
     def test_cosines_by_hand(self):
         one, other = np.array([[1.0, 0], [1, 1], [0, 0]]), np.array([[1.0, 1], [2, 2], [1, 0]])
-        assert cosines(one, other) == pytest.approx([0.5**0.5, 1, 0])
+        assert cosines(one, other, np.zeros(2)) == pytest.approx([0.5**0.5, 1, 0])
+        common = np.array([30.0, -40])
+        apart = cosines(one[:2] + common, other[:2] + common, common)
+        assert apart == pytest.approx([0.5**0.5, 1]) and cosines(one[2:], other[2:], common).tolist() == [0]
 
     def test_a_text_that_turned_into_another_class_does_not_pass(self):
         generator = np.random.default_rng(0)
@@ -85,24 +89,28 @@ class TestFilters:
 
 class TestSynthesis:
     SOURCES = Sources(
-        ids=["a", "b", "c"], texts=["a", "b", "c"], vectors=np.eye(3), labels={"sentiment": np.array([0.0, 1.0, 1.0])}
+        ids=[*"abcdef"],
+        texts=[*"abcdef"],
+        vectors=np.vstack([np.eye(3), -np.eye(3)]),  # nothing in common
+        labels={"sentiment": np.array([0.0, 1, 1, 1, 0, 0])},
     )
     VECTORS = {"A": [1, 0.5, 0], "B": [0, 0, 1], "a": [1, 0, 0], "bb": [0, 1, 0.5], "cc": [0.1, 0, 1]}  # noqa: RUF012
 
-    def made(self, methods, **settings):
+    def made(self, methods, common=0.0, **settings):
         return synthesise(
-            self.SOURCES,
+            replace(self.SOURCES, vectors=self.SOURCES.vectors + common),
             range(3),
             methods,
-            lambda texts: np.array([self.VECTORS[text] for text in texts], float),
+            lambda texts: np.array([self.VECTORS[text] for text in texts], float) + common,
             Probes(self.SOURCES.vectors, {}, seed=0),
             **{"variants": 1, "similarity": (0.5, 0.99), **settings},
         )
 
-    def test_what_one_method_cannot_the_next_one_does(self):
+    @pytest.mark.parametrize("common", [0.0, np.array([30.0, -40, 7])])
+    def test_what_one_method_cannot_the_next_one_does(self, common):
         answers = {"first": {"a": "A", "b": "B", "c": None}, "second": {"b": "bb", "c": "cc"}}
         methods = {name: lambda texts, _, own=own: [own[text] for text in texts] for name, own in answers.items()}
-        made = self.made(methods)
+        made = self.made(methods, common)
         assert list(zip(made.source, made.method, made.text, strict=True)) == [(0, "first", "A"), (1, "second", "bb")]
         assert made.similarity == pytest.approx([1 / 1.25**0.5] * 2)
         assert made.rejected["first"] == {"none": 1, "similarity": 1}
@@ -111,16 +119,17 @@ class TestSynthesis:
     def test_a_text_that_says_something_else_is_left_to_the_next_method(self):
         """Of two clusters: the first method's texts lie in the other one, which the cosine alone does not tell."""
         label = np.repeat([0.0, 1.0], 10)
-        vectors = np.stack([np.ones(20), label - 0.5], axis=1)
+        around = np.tile(np.arange(10), 2) * np.pi / 5
+        vectors = np.stack([np.cos(around), np.sin(around), label - 0.5], axis=1)
         names = [f"{number}" for number in range(20)]
         sources = Sources(ids=names, texts=names, vectors=vectors, labels={"sentiment": label})
-        others = {f"{name} turned": -row for name, row in zip(names, vectors[:, 1], strict=True)}
-        others |= {f"{name} anew": row * 0.9 for name, row in zip(names, vectors[:, 1], strict=True)}
+        others = {f"{name} turned": row * [1, 1, -1] for name, row in zip(names, vectors, strict=True)}
+        others |= {f"{name} anew": row * [1, 1, 0.9] for name, row in zip(names, vectors, strict=True)}
         made = synthesise(
             sources,
             range(20),
             {end: lambda texts, _, end=end: [f"{text} {end}" for text in texts] for end in ("turned", "anew")},
-            lambda texts: np.array([[1.0, others[text]] for text in texts]),
+            lambda texts: np.array([others[text] for text in texts]),
             Probes(vectors, sources.labels, seed=0),
             variants=1,
             similarity=(0.5, 0.9999),

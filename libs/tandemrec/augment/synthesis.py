@@ -49,10 +49,10 @@ def synthesise(
         encode: texts -> vectors (N, D), as those of the sources.
         probes: judge labels.
         variants: texts of each source.
-        similarity: smallest and largest cosine.
+        similarity: smallest and largest cosine, of vectors less the mean of the sources' vectors.
     """
     made = Made(rejected={name: Counter() for name in methods})
-    told = set(sources.texts)
+    told, common_D = set(sources.texts), sources.vectors.mean(0)
     for variant in range(variants):
         left = list(places)
         for name, method in methods.items():
@@ -62,7 +62,7 @@ def synthesise(
             if not asked:
                 continue
             place_N, vectors = np.array([place for place, _ in asked]), encode([text for _, text in asked])
-            cosine_N = cosines(vectors, sources.vectors[place_N])
+            cosine_N = cosines(vectors, sources.vectors[place_N], common_D)
             near_N = (cosine_N >= similarity[0]) & (cosine_N <= similarity[1])
             true_N = probes.agree(vectors, place_N)
             passed = set()

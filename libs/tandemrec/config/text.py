@@ -114,7 +114,8 @@ class AugmentSettings(Section):
     reviews: int = Field(default=2000, ge=1, le=100_000, description="that texts are made from, at most")
     variants: int = Field(default=1, ge=1, le=20, description="texts of a review")
     similarity: tuple[float, float] = Field(
-        default=(0.6, 0.98), description="smallest and largest cosine between a text and its source"
+        default=(0.6, 0.98),
+        description="smallest and largest cosine between a text and its source, of vectors less their mean",
     )
 
     @model_validator(mode="after")
