@@ -152,6 +152,7 @@ def made_of(work: Path, reviews: Reviews, name: str, encoder: Kept) -> Made:
         methods,
         encoder,
         Probes(sources.vectors, sources.labels, seed=42),
+        set(),
         variants=1,
         similarity=OPTIONS.similarity,
     )

@@ -59,8 +59,9 @@ def run(settings: Settings) -> Figures:
     device = device_of(settings.embed)
     recipe = fingerprint(depends_on(settings), _how(options), settings.seed)
     sources = training_reviews(lake, embedding_identity(settings.embed), options.reviews)
-    kept, dropped = _still(lake, "synthetic_texts", recipe, sources.ids)
-    tried, _ = _still(lake, "synthetic_tried", recipe, sources.ids)
+    there, dropped = _still(lake, "synthetic_texts", recipe, sources.ids)
+    vain, _ = _still(lake, "synthetic_tried", recipe, sources.ids)
+    kept, tried, told = (set(rows.to_pylist()) for rows in (there["review_id"], vain["review_id"], there["text_hash"]))
     figures: Figures = {"reviews": len(sources.ids), "kept": len(kept), "tried": len(tried)}
     figures |= {"made": 0, "dropped": dropped}
     pending = [place for place, name in enumerate(sources.ids) if name not in kept | tried]
@@ -83,6 +84,7 @@ def run(settings: Settings) -> Figures:
                     methods,
                     partial(_encode, encoder),
                     probes,
+                    told,
                     variants=options.variants,
                     similarity=options.similarity,
                 )
@@ -107,16 +109,16 @@ def _generator(settings: GeneratorSettings, device: Device) -> Generator:
     return Generator(settings.model, device=device, **how)
 
 
-def _still(lake: Lake, table: str, recipe: str, sources: Sequence[str]) -> tuple[set[str], int]:
-    """The reviews whose rows of this recipe stay in a table, and how many other rows were dropped."""
+def _still(lake: Lake, table: str, recipe: str, sources: Sequence[str]) -> tuple[pa.Table, int]:
+    """The rows of a table that stay, of this recipe and these reviews, and how many others were dropped."""
     if not lake.exists(table):
-        return set(), 0
+        return arrow_schema(lake.table(table)).empty_table(), 0
     rows = lake.read(table)
     still = pc.is_in(rows["review_id"], pa.array(sources, pa.string()))
     left = rows.filter(pc.and_(pc.equal(rows["recipe"], recipe), still))
     if left.num_rows < rows.num_rows:
         lake.overwrite(table, left)
-    return set(left["review_id"].to_pylist()), rows.num_rows - left.num_rows
+    return left, rows.num_rows - left.num_rows
 
 
 def _note(lake: Lake, recipe: str, reviews: Sequence[str]) -> None:
@@ -158,8 +160,8 @@ def _write(
     """Vectors and numbers first: a text that is there can be read."""
     if not made.text:
         return
-    hashes = [sha256(text.encode()).hexdigest() for text in made.text]
-    vectors = {"text_hash": hashes, "encoder": [encoder] * len(hashes), "vector": [v.tolist() for v in made.vector]}
+    hashes, count = made.text_hash, len(made.text)
+    vectors = {"text_hash": hashes, "encoder": [encoder] * count, "vector": [v.tolist() for v in made.vector]}
     lake.merge("text_vectors", pa.table(vectors, arrow_schema(lake.table("text_vectors"))), update=False)
     number = _numbered(lake, hashes)
     ids = [sources.ids[place] for place in made.source]

@@ -96,13 +96,14 @@ class TestSynthesis:
     )
     VECTORS = {"A": [1, 0.5, 0], "B": [0, 0, 1], "a": [1, 0, 0], "bb": [0, 1, 0.5], "cc": [0.1, 0, 1]}  # noqa: RUF012
 
-    def made(self, methods, common=0.0, **settings):
+    def made(self, methods, common=0.0, told=None, **settings):
         return synthesise(
             replace(self.SOURCES, vectors=self.SOURCES.vectors + common),
             range(3),
             methods,
             lambda texts: np.array([self.VECTORS[text] for text in texts], float) + common,
             Probes(self.SOURCES.vectors, {}, seed=0),
+            set() if told is None else told,
             **{"variants": 1, "similarity": (0.5, 0.99), **settings},
         )
 
@@ -131,6 +132,7 @@ class TestSynthesis:
             {end: lambda texts, _, end=end: [f"{text} {end}" for text in texts] for end in ("turned", "anew")},
             lambda texts: np.array([others[text] for text in texts]),
             Probes(vectors, sources.labels, seed=0),
+            set(),
             variants=1,
             similarity=(0.5, 0.9999),
         )
@@ -141,6 +143,9 @@ class TestSynthesis:
         assert made.text == ["A"] and made.rejected["m"]["repeated"] == 1
         own = self.made({"m": lambda texts, _: ["a" if t == "a" else None for t in texts]}, similarity=(0.5, 1.0))
         assert own.text == [] and own.rejected["m"]["repeated"] == 1
+        told: set[str] = set()
+        methods = {"m": lambda texts, _: ["A" if t == "a" else None for t in texts]}
+        assert [self.made(methods, told=told).text for _ in range(2)] == [["A"], []] and len(told) == 1
 
 
 @pytest.fixture(scope="module")
@@ -327,6 +332,18 @@ class TestJob:
         again = augment.run(settings)
         assert (again["made"], again["kept"], again["tried"]) == (0, first["made"], 60 - first["made"])
         assert again["rejected"] == {} and lake.read("synthetic_texts").sort_by("synthetic_id").equals(made)
+
+    def test_no_two_reviews_of_any_run_get_the_same_text(self, lake, monkeypatch):
+        """Every review ends in the same sentence, which is what is left of each; two runs, three reviews a commit."""
+        rows = lake.read("reviews").to_pylist()
+        same = [row | {"clean_text": f"{row['clean_text']} Works well. Bought it, used it."} for row in rows]
+        lake.overwrite("reviews", pa.Table.from_pylist(same, arrow_schema(lake.table("reviews"))))
+        monkeypatch.setattr(augment, "REVIEWS_A_COMMIT", 3)
+        monkeypatch.setattr(augment, "crop_and_shuffle", lambda text, *_: text[-len("Bought it, used it.") :])
+        some = {"similarity": [-1.0, 1.0]}
+        figures = [augment.run(settings_of(lake.root, reviews=count, **some)) for count in (10, 30)]
+        assert [one["made"] for one in figures] == [1, 0]
+        assert lake.read("synthetic_texts")["text"].to_pylist() == ["Bought it, used it."]
 
     def test_what_is_made_of_a_review_does_not_depend_on_the_others(self, lake, writer, monkeypatch):
         writing = {"model": writer, "prompt": "{text}", "max_tokens": 12, "temperature": 1.0}
