@@ -50,6 +50,7 @@ from tandemrec.learn.new_items import weigh_new_items
 from tandemrec.learn.validation import contradictions, refuse_missing_labels
 from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
+from tandemrec.text.identity import embedding_identity
 from tandemrec.text.layers import Cut, upper_weights
 
 READS = (
@@ -99,6 +100,7 @@ def run(settings: Settings) -> Figures:
     metadata = Metadata(
         run_id=run_id,
         encoder=config["encoder"],
+        cut=config["cut"],
         versions=config["versions"],
         epoch=progress.best_epoch,
         metrics=progress.best_metrics,
@@ -146,19 +148,28 @@ def work(config: Mapping[str, Any]) -> None:
 
 
 def looked_at(settings: Settings) -> tuple[dict[str, Any], dict[str, Examples], Features]:
-    """What a training is to be told (settings, sizes, encoder, and versions of what is read), the examples of each
+    """What a training is to be told (settings, sizes, encoder, cut, and versions of what is read), the examples of each
     split, and what is known of items and texts.
+
+    Raises:
+        ModelError: the vectors are of another encoder than the one whose last layers are to be learned.
     """
     lake = Lake.of(settings.lake)
     versions = {name: version for name in READS if (version := lake.version(name)) is not None}
     encoder = encoder_of(lake, settings)
     splits = _splits(lake, settings, versions)
     words, cut = settings.model.words_of(settings.tasks), _cut(settings)
+    if cut is not None and encoder is not None and encoder != (asked := embedding_identity(settings.embed)):
+        raise ModelError(
+            f"model.finetune: encoder {cut.encoder.model} is {asked} and the newest vectors are of {encoder}, expected "
+            "those of the encoder whose last layers are learned: run embed first"
+        )
     terms = settings.model.interest is not None
     features = load_features(lake, encoder=encoder, words=words, cut=cut, terms=terms, versions=versions)
     sizes = sizes_of(lake, features, splits, settings.tasks, versions, cut, settings.model.rows.bins)
     config = {"settings": settings.model_dump(mode="json"), "sizes": asdict(sizes)}
-    return config | {"encoder": encoder, "versions": versions}, splits, features
+    read = {"encoder": encoder, "cut": None if cut is None else cut.name, "versions": versions}
+    return config | read, splits, features
 
 
 def built(

@@ -11,8 +11,10 @@ from tandemrec.lake.types import arrow_schema
 USERS, ITEMS, ENCODER, WIDTH = 40, 24, "0123456789abcdef", 12
 
 
-def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
-    """Tables for training: each user goes through 8 items, mostly of the user's own taste, and reviews each."""
+def small_lake(root, *, seed: int = 7, sentiment: bool = True, encoder: str = ENCODER) -> Lake:
+    """Tables for training: each user goes through 8 items, mostly of the user's own taste, and reviews each. The
+    vectors say that they are of `encoder`.
+    """
     generator = np.random.default_rng(seed)
     lake, start = Lake(str(root)), datetime(2024, 1, 1, tzinfo=UTC)
     rows, vectors, item_reviews, interactions = [], [np.zeros(WIDTH)], {}, np.zeros(ITEMS + 1, int)
@@ -78,7 +80,7 @@ def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
             for index in texts
         ],
         "text_vectors": [
-            {"text_hash": f"t{index}", "encoder": ENCODER, "vector": vectors[index].tolist()} for index in texts
+            {"text_hash": f"t{index}", "encoder": encoder, "vector": vectors[index].tolist()} for index in texts
         ],
         "item_features": [
             {
@@ -107,7 +109,7 @@ def small_lake(root, *, seed: int = 7, sentiment: bool = True) -> Lake:
         outputs={},
         config_hash="",
         code_version="",
-        figures={"encoder": ENCODER},
+        figures={"encoder": encoder},
     )
     runs.record(lake, embedded)
     return lake

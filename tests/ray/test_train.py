@@ -15,7 +15,7 @@ from small_lake import ENCODER, small_lake
 
 from ray_train import train
 from ray_train.groups import group_of
-from tandemrec.config import AugmentSettings, Settings, TrainSettings, parse_settings
+from tandemrec.config import AugmentSettings, FinetuneSettings, Settings, TrainSettings, parse_settings
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import runs
 from tandemrec.lake.types import arrow_schema
@@ -29,6 +29,7 @@ from tandemrec.model import MultiTaskModel
 from tandemrec.pipeline import run_identity, run_stage
 from tandemrec.pipeline.stages import stage
 from tandemrec.rank.trained import newest
+from tandemrec.text.identity import embedding_identity
 from tandemrec.text.layers import Cut, upper_weights
 
 pytestmark = pytest.mark.usefixtures("ray_local")
@@ -223,17 +224,20 @@ def test_a_finished_run_is_known_and_a_forced_one_starts_anew(trained, capsys):
 
 @pytest.mark.slow
 def test_words_and_upper_layers_are_learned_and_found_again_by_whoever_scores(ray_local, tmp_path):
-    lake, settings = small_lake(tmp_path), settings_for(tmp_path, max_epochs=2, stop_on="sentiment/auc")
+    settings = settings_for(tmp_path, max_epochs=2, stop_on="sentiment/auc")
     model = {"bottoms": ["vectors", "cnn"], "words": {"buckets": 100}, "finetune": {"layers": 1, "longest": 16}}
     settings = parse_settings(
         settings.model_dump()
         | {"model": settings.model.model_dump() | model, "embed": {"encoder": {"model": "tiny:3", "max_length": 32}}}
     )
+    lake = small_lake(tmp_path, encoder=embedding_identity(settings.embed))
     run_stage(settings, stage("train"))
     trained = newest(lake)
     assert "reviews" in trained.inputs
     model, features = trained.model()
-    start = upper_weights(Cut.of(model.settings, model.tasks, settings.embed.encoder))
+    cut = Cut.of(model.settings, model.tasks, settings.embed.encoder)
+    assert load_model(Path(lake.root) / "models" / trained.run_id / "best")[1].cut == cut.name
+    start = upper_weights(cut)
     learned = model.encoder.layers.state_dict()
     moved = max((learned[name] - start[name]).abs().max().item() for name in start)
     assert 0 < moved < 0.1  # from the encoder's own weights, at a rate of their own
@@ -251,6 +255,13 @@ class TestRefusals:
         shutil.rmtree(lake.path("runs"))
         with pytest.raises(ModelError, match=r"refer to \d+ texts and there is no finished embed run: run embed first"):
             train.run(settings_for(tmp_path))
+
+    def test_vectors_of_another_encoder_than_the_one_that_is_learned_along(self, tmp_path):
+        small_lake(tmp_path)
+        settings = settings_for(tmp_path)
+        model = settings.model.model_copy(update={"finetune": FinetuneSettings(layers=1, longest=16)})
+        with pytest.raises(ModelError, match=f"the newest vectors are of {ENCODER}, expected those of the encoder"):
+            train.run(settings.model_copy(update={"model": model}))
 
     def test_a_task_without_labels(self, tmp_path):
         small_lake(tmp_path, sentiment=False)

@@ -1,6 +1,8 @@
 """An encoder cut in two: together the halves are the encoder; the upper one learns, in parallel too."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +14,16 @@ from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake
 from tandemrec.learn import Data, fit, load_examples, load_features, sizes_of
+from tandemrec.learn.checkpoint import Metadata, models_folder, save_model
 from tandemrec.learn.feeds import batch_at
 from tandemrec.learn.loop import parameter_groups
 from tandemrec.learn.reviews import review_states
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.finetuning import UpperLayers
+from tandemrec.rank.trained import Trained
 from tandemrec.text.encoder import Encoder
 from tandemrec.text.layers import Cut, lower_states, upper_shape, upper_weights
+from tandemrec.text.sources import model_folder
 
 TEXTS = ["a good book", "", "not a good book, it is bad and I hate it", "bad", " ", "good " * 40]
 SENTIMENT = Task(name="sentiment", kind="binary", reads=["review"])
@@ -118,6 +123,32 @@ def test_upper_layers_learn_what_a_frozen_encoder_does_not_tell(lake):
     rest, own = parameter_groups(model)
     assert own["lr"] == 0.003 and "lr" not in rest
     assert len(rest["params"]) + len(own["params"]) == len(list(model.parameters()))
+
+
+def test_a_model_stays_with_the_encoder_below_its_layers(lake, tmp_path):
+    folder = tmp_path / "encoder"
+    shutil.copytree(model_folder("tiny:3"), folder)
+    cut = cut_of(model=str(folder))
+    model, _ = learning(lake, [SENTIMENT])
+    trained = Trained(
+        root=lake.root,
+        run_id="r",
+        inputs={"examples": lake.version("examples")},
+        version="r/1",
+        tasks=model.tasks,
+        encoder=ENCODER,
+        encoding=cut.encoder,
+        refit=False,
+    )
+    name = cut.name
+    metadata = Metadata(run_id="r", encoder=ENCODER, cut=name, versions={}, epoch=1, metrics={})
+    save_model(Path(models_folder(lake.root, "r")) / "best", model, metadata)
+    assert trained.model()[1].states is not None
+    shutil.copy(model_folder("tiny:0") / "model.safetensors", folder)
+    with pytest.raises(ModelError, match=rf"learned the last layers of encoder {name}, and .* run train again"):
+        trained.model()
+    save_model(Path(models_folder(lake.root, "r")) / "best", model, replace(metadata, cut=None))  # one of before
+    trained.model()
 
 
 def test_the_row_s_own_review_reaches_text_tasks_alone(lake):

@@ -45,6 +45,7 @@ class Metadata:
     versions: dict[str, int]  # of the tables it was trained on
     epoch: int  # the best, from 1
     metrics: dict[str, float]  # of the validation split at that epoch, by TASK/METRIC
+    cut: str | None = None  # Cut.name of the encoder whose last layers it learned; None: of none, or a model of before
     refit: bool = False  # whether it then learned from training and validation rows together
 
 

@@ -33,9 +33,18 @@ class Trained:
     refit: bool
 
     def model(self) -> tuple[MultiTaskModel, Features]:
-        """The best checkpoint and what it reads of items and texts."""
-        model, _ = load_model(_best(self.root, self.run_id))
+        """The best checkpoint and what it reads of items and texts.
+
+        Raises:
+            ModelError: the encoder below the layers that it learned is another one now.
+        """
+        model, metadata = load_model(_best(self.root, self.run_id))
         words, cut = model.settings.words_of(model.tasks), Cut.of(model.settings, model.tasks, self.encoding)
+        if cut is not None and metadata.cut not in (None, cut.name):
+            raise ModelError(
+                f"model {self.run_id} learned the last layers of encoder {metadata.cut}, and {cut.encoder.model} is "
+                f"{cut.name} now: put the files back that it was trained with, or run train again"
+            )
         terms = model.settings.interest is not None
         features = load_features(
             Lake(self.root), encoder=self.encoder, words=words, cut=cut, terms=terms, versions=self.inputs

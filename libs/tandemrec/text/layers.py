@@ -48,8 +48,11 @@ class Cut:
 
     @property
     def name(self) -> str:
-        """What changes the lower layers' answers."""
-        return f"{encoder_identity(self.encoder)}-{self.layers}-{self.longest}"
+        """What changes the lower layers' answers; the same on every machine, for they are computed in float32 whatever
+        the encoder's dtype is.
+        """
+        encoder = self.encoder.model_copy(update={"dtype": "float32"})
+        return f"{encoder_identity(encoder)}-{self.layers}-{self.longest}"
 
 
 def upper_shape(cut: Cut) -> dict[str, Any]:
