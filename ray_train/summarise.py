@@ -1,7 +1,8 @@
 """Stage summarise: a paragraph on each user by a language model that generates; nothing where profiles.summary is null.
 
-A summary is known by the hash of model, prompt and length. A run writes those that the table has under no such hash, in
-commits of `profiles.summary.commit_every`, and drops those of users who are to have none.
+A summary is known by the hash of model, prompt and length. A run drops those of another hash first, and all where there
+are to be none, so that none stays beside a profile that it was not written from; then it writes what is not there, in
+commits of `profiles.summary.commit_every`.
 """
 
 import hashlib
@@ -28,6 +29,9 @@ from tandemrec.text.identity import encoder_identity
 from tandemrec.text.made import file_digest
 from tandemrec.text.sources import model_folder
 
+KEYS = ["user_id", "summary_key"]
+ASKED = pa.schema(dict.fromkeys((*KEYS, "prompt"), pa.string()))
+
 
 def depends_on(settings: Settings) -> str | None:
     """The model's files are outside the lake."""
@@ -36,18 +40,17 @@ def depends_on(settings: Settings) -> str | None:
 
 
 def run(settings: Settings) -> Figures:
-    """Write the summaries that are not there yet: users who have one, and how many of these were written now."""
+    """Drop the summaries that nothing asks for and write those that are not there yet: users who have one, and how many
+    of these were written now.
+    """
     lake, summary = Lake.of(settings.lake), settings.profiles.summary
-    if summary is None:
-        return {"users": 0, "written": 0}
-    asked = prompts(lake, summary)
-    former = lake.read("user_summaries") if lake.exists("user_summaries") else asked.slice(0, 0)
-    known = dict(zip(*(former[name].to_pylist() for name in ("user_id", "summary_key")), strict=True))
-    users, keys = (asked[name].to_pylist() for name in ("user_id", "summary_key"))
-    pending = asked.filter(pa.array([known.get(u) != k for u, k in zip(users, keys, strict=True)], pa.bool_()))
-    if known.keys() - set(users):
-        lake.overwrite("user_summaries", former.filter(pc.is_in(former["user_id"], asked["user_id"].combine_chunks())))
-    if pending.num_rows:
+    asked = ASKED.empty_table() if summary is None else prompts(lake, summary)
+    former = lake.read("user_summaries") if lake.exists("user_summaries") else ASKED.empty_table()
+    stays = former.join(asked, KEYS, join_type="left semi")
+    pending = asked.join(former, KEYS, join_type="left anti")
+    if stays.num_rows < former.num_rows:
+        lake.overwrite("user_summaries", stays)
+    if summary is not None and pending.num_rows:
         _write(lake, summary, pending)
     return {"users": asked.num_rows, "written": pending.num_rows}
 
@@ -88,7 +91,7 @@ def prompts(lake: Lake, summary: SummarySettings) -> pa.Table:
         )
         key = hashlib.sha256(json.dumps([model, prompt, summary.max_tokens]).encode()).hexdigest()
         asked.append({"user_id": row["user_id"], "summary_key": key, "prompt": prompt})
-    return pa.Table.from_pylist(asked, pa.schema(dict.fromkeys(("user_id", "summary_key", "prompt"), pa.string())))
+    return pa.Table.from_pylist(asked, ASKED)
 
 
 def _last_reviews(

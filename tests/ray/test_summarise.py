@@ -9,6 +9,7 @@ from tiny_decoder import tiny_decoder
 from ray_train import summarise
 from tandemrec.config import SummarySettings, parse_settings
 from tandemrec.lake.types import arrow_schema
+from tandemrec.report.interest import profiles
 from tandemrec.text.generator import Generator
 
 pytestmark = pytest.mark.usefixtures("ray_local")
@@ -33,17 +34,41 @@ def review(user, number, text):
     return same | origin | {"review_id": f"{user}{number}", "user_id": user, "review_time": START + timedelta(number)}
 
 
+def settings_of(lake, summary=None):
+    source = {"name": "b", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}
+    raw = {"data": {"root": "x"}, "lake": {"root": lake.root}, "sources": [source]}
+    return parse_settings(raw | {"profiles": {"summary": summary}})
+
+
+def test_no_summary_stays_beside_a_profile_that_it_was_not_written_from(lake, tmp_path, monkeypatch):
+    """Of 2024, while the profile is of before: neither while others are written nor where none are asked for."""
+    summary = {"model": str(tiny_decoder(tmp_path / "decoder"))}
+    fill(lake, "user_profiles", [profile("a", 1) | {"as_of": START - timedelta(1000)}])
+    fill(lake, "reviews", [review("a", 1, "bad")])
+    former = [{"user_id": "a", "summary_key": "of 2024", "model": "m", "summary": "written from reviews of 2024"}]
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    fill(lake, "user_summaries", former)
+    monkeypatch.setattr(summarise, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        summarise.run(settings_of(lake, summary))
+    assert profiles(lake, ["a"])["a"].summary is None
+    fill(lake, "user_summaries", former)
+    assert summarise.run(settings_of(lake)) == {"users": 0, "written": 0}
+    assert profiles(lake, ["a"])["a"].summary is None
+
+
 @pytest.mark.slow
 def test_each_summary_is_written_once(lake, tmp_path):
     model = str(tiny_decoder(tmp_path / "decoder"))
-    source = {"name": "b", "table": "events", "kind": "pairs", "path": "x", "constants": {"event_type": "click"}}
-    raw = {"data": {"root": "x"}, "lake": {"root": lake.root}, "sources": [source]}
 
     def run(**summary):
         asked = {"model": model, "template": TEMPLATE, "max_tokens": 4, "reviews": 1, "characters": 12, **summary}
-        return summarise.run(parse_settings({**raw, "profiles": {"summary": asked}}))
+        return summarise.run(settings_of(lake, asked))
 
-    assert summarise.run(parse_settings(raw)) == {"users": 0, "written": 0}
+    assert summarise.run(settings_of(lake)) == {"users": 0, "written": 0}
     assert not lake.exists("user_summaries")
     fill(lake, "user_profiles", [profile("a", 2, "guitar", "price"), profile("b", 1), profile("c", 1)])
     fill(lake, "reviews", [review("a", 1, "bad"), review("a", 2, "good strings always"), review("b", 3, "nice {x}")])
