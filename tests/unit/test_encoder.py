@@ -262,7 +262,7 @@ def test_e5_from_four_bits_brings_english_and_chinese_together():
     assert np.sum(engine.query(list(pairs)) * encoder.encode(list(pairs)), axis=1).min() > 0.999
 
 
-def test_what_cannot_be_loaded_is_named(tmp_path):
+def test_what_cannot_be_loaded_is_named(tmp_path, monkeypatch):
     for model, error, message in (
         (str(tmp_path), ModelError, "no config.json in"),
         ("package:no_such_weights", MissingDependencyError, "no-such-weights, which is not installed"),
@@ -277,6 +277,10 @@ def test_what_cannot_be_loaded_is_named(tmp_path):
         Encoder(EncoderSettings(model="tiny:0", max_length=1024))
     with pytest.raises(ModelError, match="dimension is 33, expected at most 32"):
         Encoder(EncoderSettings(model="tiny:0", dimension=33))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: False)
+    for dtype in ("auto", "bfloat16"):
+        with pytest.raises(ModelError, match=f"is {dtype}, and this GPU does not multiply bfloat16, which auto is"):
+            Encoder(EncoderSettings(model="tiny:0", dtype=dtype), device="cuda")
     (tmp_path / "weights.gguf").write_bytes(b"GGUF of nothing")
     with pytest.raises((ModelError, MissingDependencyError), match=r"weights\.gguf"):
         Encoder(EncoderSettings(model=str(tmp_path / "weights.gguf")))

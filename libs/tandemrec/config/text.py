@@ -46,7 +46,8 @@ class EncoderSettings(Section):
     normalise: bool = Field(default=True, description="to length one, after `dimension`")
     prefix: str = Field(default="", description="before each text: `query: ` or `passage: ` for models of the E5 kind")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
-        default="auto", description="auto: bfloat16 where the processor or GPU multiplies it natively, else float32"
+        default="auto",
+        description="auto: bfloat16 on a GPU, which must multiply it, and a processor that does natively, else float32",
     )
 
 

@@ -48,7 +48,10 @@ class Encoder:
         self.identity = encoder_identity(settings, device=device)
         self.dtype: torch.dtype = getattr(torch, resolved_dtype(settings, device))
         if device == "cuda" and self.dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported(False):
-            raise ModelError("encoder.dtype is bfloat16, which this GPU does not multiply: set it to float32")
+            raise ModelError(
+                f"encoder.dtype is {settings.dtype}, and this GPU does not multiply bfloat16, which auto is on any GPU: "
+                "set it to float32"
+            )
         self._tokenizer, self._model = self._load(transformers)
         config = self._model.config
         self._family = FAMILIES.get(config.model_type)

@@ -60,7 +60,9 @@ def weight_files(folder: Path) -> list[Path]:
 
 
 def resolved_dtype(settings: EncoderSettings, device: Device) -> Literal["float32", "bfloat16"]:
-    """The dtype that `auto` stands for: bfloat16 on a GPU and on a processor that multiplies it natively."""
+    """The dtype that `auto` stands for: bfloat16 on a processor that multiplies it natively, and on a GPU. That may
+    be of another node, so it is not asked here; the encoder refuses one that does not multiply it.
+    """
     if settings.dtype != "auto":
         return settings.dtype
     return "bfloat16" if device == "cuda" or _processor_multiplies_bfloat16() else "float32"
