@@ -15,13 +15,14 @@ import pyarrow.compute as pc
 
 from tandemrec import console
 from tandemrec.config import EncoderSettings, Settings
-from tandemrec.errors import TableError
+from tandemrec.errors import ModelError, TableError
 from tandemrec.evaluate.encoders import Candidate, advice, probe, retrieval
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.pipeline.operations import operation_main
-from tandemrec.report.encoders import grid, render
+from tandemrec.report.encoders import Lost, grid, render
 from tandemrec.text.alone import encoded_alone
+from tandemrec.text.families import refuse_misfit
 from tandemrec.text.identity import embedding_identity
 
 OF_AN_ITEM = 10  # reviews at most: one best seller would be all there is to retrieve
@@ -39,7 +40,8 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
 
     Raises:
         TableError: there is no review to measure on.
-        ModelError: a candidate cannot be loaded.
+        ModelError: a candidate is not there or its settings do not fit it; or, once all others are measured and told,
+            it could not be loaded.
         MissingDependencyError: its package is not installed.
     """
     lake, compared, of_embed = Lake.of(settings.lake), settings.encoders, settings.embed.encoder
@@ -48,13 +50,20 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
         chosen = [EncoderSettings(**of_embed.model_dump() | {"model": name}) for name in model]
     embeds = [settings.embed.model_copy(update={"encoder": one}) for one in chosen]
     identities = [embedding_identity(embed) for embed in embeds]  # before hours of work: each of them is there
+    for one in chosen:
+        refuse_misfit(one)
     reviews = _labelled(lake, sample(_batches(lake), compared.reviews, settings.seed))
     threads = settings.embed.threads_per_actor or os.cpu_count() or 1
-    candidates = []
+    candidates, lost = [], []
     with console.meter("encoders", len(embeds)) as meter:
         for embed, identity in zip(embeds, identities, strict=True):
             meter.note(embed.encoder.model)
-            got = encoded_alone(embed, reviews["clean_text"].tolist(), threads=threads)
+            try:
+                got = encoded_alone(embed, reviews["clean_text"].tolist(), threads=threads)
+            except ModelError as error:
+                lost.append(Lost(model=embed.encoder.model, reason=str(error)))
+                meter.advance()
+                continue
             options = {"folds": compared.folds, "seed": settings.seed}
             users = reviews["user_id"].tolist()
             candidates.append(
@@ -74,13 +83,15 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
             )
             meter.advance()
     found = advice(candidates, tolerance=compared.tolerance)
-    console.table(grid(candidates))
-    for one in found:
-        console.line(f"{one.use}: {one.model or 'none'} ({one.because})")
+    console.table(grid(candidates, lost))
+    for advised in found:
+        console.line(f"{advised.use}: {advised.model or 'none'} ({advised.because})")
     path = Path(compared.path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(candidates, found, reviews=len(reviews), threads=threads), encoding="utf-8")
+    path.write_text(render(candidates, lost, found, reviews=len(reviews), threads=threads), encoding="utf-8")
     console.line(f"  {path}")
+    if lost:
+        raise ModelError("; ".join(one.reason for one in lost))
     return {"candidates": [asdict(one) for one in candidates], "advice": [asdict(one) for one in found]}
 
 

@@ -1,6 +1,7 @@
 """encoders compare: probes that nobody leaks into, retrieval against a plain loop, the rule, and the command itself."""
 
 import itertools
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +10,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from jobs import compare_encoders
 from jobs.compare_encoders import OF_AN_ITEM, sample
 from tandemrec.cli import main
-from tandemrec.config import parse_settings
+from tandemrec.config import EncoderSettings, parse_settings
+from tandemrec.errors import ModelError
 from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
 from tandemrec.lake import Lake
+from tandemrec.text.alone import _encode
+from tandemrec.text.sources import model_folder
 
 
 def test_a_probe_finds_what_is_there_and_nothing_else():
@@ -113,7 +118,7 @@ def test_the_sample_is_the_same_in_any_order_and_no_item_fills_it():
     assert set(sample(batches, 100, 1)["item_id"]) != set(first["item_id"])
 
 
-def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_path, capsys):
+def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_path, capsys, monkeypatch):
     words = [("good great best perfect", 5.0), ("bad poor worst broken", 1.0)]
     same = {"language": "en", "source": "s", "file": "f", "part": 0, "review_time": datetime(2024, 1, 1, tzinfo=UTC)}
     rows = []
@@ -135,6 +140,20 @@ def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_p
     asked = ["encoders", "compare", "--config", str(path)]
     assert main([*asked, "--model", "tiny:0", "--model", "package:no_such_weights"]) == 1
     assert "no-such-weights" in capsys.readouterr().err
+    long = settings.model_copy(update={"embed": settings.embed.model_copy(
+        update={"encoder": EncoderSettings(model="tiny:0", max_length=1024)})})  # fmt: skip
+    with pytest.raises(ModelError, match="max_length is 1024, expected at most 512"):
+        compare_encoders.run(long)
+    broken = tmp_path / "<broken>"
+    shutil.copytree(model_folder("tiny:0"), broken)
+    (broken / "model.safetensors").write_bytes(b"no weights")
+    with monkeypatch.context() as here:
+        here.setattr(compare_encoders, "encoded_alone", lambda embed, texts, threads: _encode(embed, texts, threads))
+        assert main([*asked, "--model", str(broken), "--model", "tiny:1"]) == 1
+    said = capsys.readouterr()
+    assert "not measured" in said.out and "understanding: tiny:1" in said.out and str(broken) in said.err
+    html = Path(settings.encoders.path).read_text(encoding="utf-8")
+    assert "tiny:1" in html and "&lt;broken&gt;: " in html and "<broken>" not in html
     assert main([*asked, "--model", "tiny:0", "--model", "tiny:1"]) == 0
     said = capsys.readouterr().out
     assert "understanding: tiny:" in said and "generation: none" in said

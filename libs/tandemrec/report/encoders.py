@@ -1,6 +1,7 @@
 """Encoders side by side: a table for the terminal, and one HTML file with the same table and a plot."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import cycle
 
 from markupsafe import Markup
@@ -15,6 +16,14 @@ from tandemrec.report.page import template
 HEADINGS = (
     "encoder", "family", "width", "texts/s", "peak memory", "sentiment", "category", f"recall@{CUTOFF}", "MRR", "score",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lost:
+    """An encoder that could not be measured, and why."""
+
+    model: str
+    reason: str
 
 
 def cells(one: Candidate) -> list[str]:
@@ -34,22 +43,27 @@ def cells(one: Candidate) -> list[str]:
     ]
 
 
-def grid(candidates: Sequence[Candidate]) -> Grid:
+def grid(candidates: Sequence[Candidate], lost: Sequence[Lost]) -> Grid:
     table = Grid(box=None, pad_edge=False, header_style="bold")
     for place, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="left" if place < 2 else "right")
     for one in candidates:
         table.add_row(*cells(one))
+    for gone in lost:
+        table.add_row(gone.model, "not measured", *["-"] * (len(HEADINGS) - 2))
     return table
 
 
-def render(candidates: Sequence[Candidate], found: Sequence[Advice], *, reviews: int, threads: int) -> str:
+def render(
+    candidates: Sequence[Candidate], lost: Sequence[Lost], found: Sequence[Advice], *, reviews: int, threads: int
+) -> str:
     """The page as text."""
     return template("encoders.html").render(
         code_version=tandemrec.__version__,
         headings=HEADINGS,
         rows=[cells(one) for one in candidates],
         candidates=candidates,
+        lost=lost,
         advice=found,
         plot=_plot(candidates) if any(one.score is not None for one in candidates) else None,
         reviews=reviews,

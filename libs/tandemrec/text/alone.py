@@ -5,12 +5,14 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 
 import numpy as np
 
 from tandemrec.config import EmbedSettings
+from tandemrec.errors import ModelError
 
 BLOCK = 512  # texts at a time, as the stage embed hands them to an actor
 WARM_UP = 32
@@ -35,10 +37,15 @@ def encoded_alone(embed: EmbedSettings, texts: Sequence[str], *, threads: int) -
     """Encode in a new process.
 
     Raises:
-        ModelError: the model cannot be loaded.
+        ModelError: the model cannot be loaded, or its process was ended, as for lack of memory.
     """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(_encode, embed, list(texts), threads).result()
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            return process.submit(_encode, embed, list(texts), threads).result()
+    except BrokenProcessPool as error:
+        raise ModelError(
+            f"encoder {embed.encoder.model}: its process was ended from outside, most likely for lack of memory"
+        ) from error
 
 
 def _encode(embed: EmbedSettings, texts: list[str], threads: int) -> Encoded:

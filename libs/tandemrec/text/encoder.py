@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tandemrec.config import EncoderSettings
 from tandemrec.errors import ModelError
-from tandemrec.text.families import FAMILIES
+from tandemrec.text.families import FAMILIES, checked_dimension
 from tandemrec.text.identity import Device, encoder_identity, resolved_dtype, weight_files
 from tandemrec.text.packing import ATTENTION, batches, packed_attention, runs
 from tandemrec.text.pooling import POOLINGS
@@ -49,7 +49,7 @@ class Encoder:
         self.dtype: torch.dtype = getattr(torch, resolved_dtype(settings, device))
         if device == "cuda" and self.dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported(False):
             raise ModelError(
-                f"encoder.dtype is {settings.dtype}, and this GPU does not multiply bfloat16, which auto is on any GPU: "
+                f"encoder.dtype is {settings.dtype}, and this GPU does not multiply bfloat16, which auto is on any: "
                 "set it to float32"
             )
         self._tokenizer, self._model = self._load(transformers)
@@ -63,8 +63,7 @@ class Encoder:
         if device == "cpu" and self.dtype is torch.bfloat16 and can_prepack():
             prepack(self._model, tokens_per_batch)
         self._first_position = self._family.first_position(config) if self._family else 0
-        self.dimension = self._checked_dimension(int(config.hidden_size))
-        self._check_length(getattr(config, "max_position_embeddings", None))
+        self.dimension = checked_dimension(settings, config)
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The vectors of texts, shape (len(texts), D), float32, in the order of the texts.
@@ -125,22 +124,6 @@ class Encoder:
 
     def _is_causal(self) -> bool:
         return any(getattr(layer, "is_causal", False) for layer in self._model.modules())
-
-    def _checked_dimension(self, width: int) -> int:
-        dimension = self.settings.dimension or width
-        if dimension > width:
-            raise ModelError(
-                f"encoder.dimension is {dimension}, expected at most {width}, the width of {self.settings.model}"
-            )
-        return dimension
-
-    def _check_length(self, positions: int | None) -> None:
-        room = positions - self._first_position if positions else None
-        if room is not None and self.settings.max_length > room:
-            raise ModelError(
-                f"encoder.max_length is {self.settings.max_length}, expected at most {room}, "
-                f"the positions that {self.settings.model} has"
-            )
 
     def _forward(self, tokens: list[list[int]]) -> Tensor:
         """Shape (B, H), float32, of windows that come sorted by length."""

@@ -7,6 +7,10 @@ padded on the right, with a mask, on whichever side its tokeniser would pad.
 from dataclasses import dataclass
 from typing import Any
 
+from tandemrec.config import EncoderSettings
+from tandemrec.errors import ModelError
+from tandemrec.text.sources import model_folder
+
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
@@ -40,3 +44,33 @@ FAMILIES: dict[str, Family] = {
     "qwen2": GPT,
     "qwen3": GPT,
 }
+
+
+def refuse_misfit(settings: EncoderSettings) -> None:
+    """Raise a ModelError where the model's configuration, the one file that is read, tells that settings do not fit."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(model_folder(settings.model), local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"encoder {settings.model}: {' '.join(str(error).split())}") from error
+    checked_dimension(settings, config)
+
+
+def checked_dimension(settings: EncoderSettings, config: Any) -> int:
+    """The width of the vectors that a model of this configuration makes.
+
+    Raises:
+        ModelError: it has not so many values or positions as the settings ask for.
+    """
+    width, positions = int(config.hidden_size), getattr(config, "max_position_embeddings", None)
+    dimension, family = settings.dimension or width, FAMILIES.get(config.model_type)
+    if dimension > width:
+        raise ModelError(f"encoder.dimension is {dimension}, expected at most {width}, the width of {settings.model}")
+    room = positions - (family.first_position(config) if family else 0) if positions else None
+    if room is not None and settings.max_length > room:
+        raise ModelError(
+            f"encoder.max_length is {settings.max_length}, expected at most {room}, the positions that "
+            f"{settings.model} has"
+        )
+    return dimension
