@@ -147,6 +147,16 @@ class TestEveryEncoder:
         alone = np.concatenate([encoder.encode([text]) for text in TEXTS])
         assert np.sum(alone * encoder.encode(TEXTS), axis=1).min() > 0.9999
 
+    def test_no_forward_pass_has_more_tokens_than_it_may(self, encoder):
+        """Padding counts; 100 are more than the longest text has."""
+        seen: list[int] = []
+        hook = encoder._model.register_forward_pre_hook(
+            lambda _, __, named: seen.append(named["input_ids"].numel()), with_kwargs=True
+        )
+        encoder.encode(["broken"] * 30 + TEXTS)
+        hook.remove()
+        assert len(seen) > 1 and max(seen) <= encoder.tokens_per_batch == 100
+
     def test_order_does_not_matter(self, encoder):
         order = np.random.default_rng(0).permutation(len(TEXTS))
         shuffled = encoder.encode([TEXTS[i] for i in order])

@@ -21,6 +21,7 @@ from tandemrec.learn.reviews import review_states
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.finetuning import UpperLayers
 from tandemrec.rank.trained import Trained
+from tandemrec.text import layers
 from tandemrec.text.encoder import Encoder
 from tandemrec.text.layers import Cut, lower_states, upper_shape, upper_weights
 from tandemrec.text.sources import model_folder
@@ -72,6 +73,12 @@ def test_padding_and_the_rest_of_a_batch_change_nothing():
     torch.testing.assert_close(upper(states[:4, :20], known[:4, :20]), whole[:4])
     for row in range(len(TEXTS)):
         torch.testing.assert_close(upper(states[row : row + 1], known[row : row + 1])[0], whole[row])
+
+
+def test_no_batch_of_the_lower_layers_is_larger_than_it_may_be(monkeypatch):
+    monkeypatch.setattr(layers, "TOKENS_AT_ONCE", 50)
+    found = [[len(states) for states in each] for _, each in lower_states(cut_of(), ["bad"] * 30 + TEXTS)]
+    assert max(len(lengths) * max(lengths) for lengths in found) <= 50
 
 
 def test_what_cannot_be_cut_is_refused(tmp_path):

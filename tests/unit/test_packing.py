@@ -1,10 +1,13 @@
 """Attention within the texts of a packed row, against torch's own on each text alone."""
 
+from itertools import pairwise
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
-from tandemrec.text.packing import packed_attention, runs
+from tandemrec.text.packing import batches, packed_attention, padded_batches, runs
 
 HEADS, WIDTH, LENGTHS = 3, 8, [1, 4, 4, 9]
 
@@ -29,3 +32,15 @@ def test_attention_in_a_packed_row_is_that_of_each_text_alone(dtype, far):
         alone = F.scaled_dot_product_attention(*(part[:, :, text].float() for part in (query, key, value)))
         torch.testing.assert_close(packed[:, text].transpose(1, 2).float(), alone, rtol=near, atol=near)
         start += length
+
+
+@pytest.mark.parametrize(
+    ("fitting", "room"), [(batches, sum), (padded_batches, lambda lengths: len(lengths) * max(lengths))]
+)
+def test_a_batch_holds_as_many_texts_as_fit(fitting, room):
+    lengths = np.array([7, 3, 3, 40, 3, 9, 12, 3, 3, 3])
+    found = list(fitting(lengths, 21))
+    assert np.concatenate(found).tolist() == np.argsort(lengths, kind="stable").tolist()
+    told = [lengths[batch].tolist() for batch in found]
+    assert all(room(batch) <= 21 or len(batch) == 1 for batch in told)
+    assert all(room([*batch, after[0]]) > 21 for batch, after in pairwise(told))

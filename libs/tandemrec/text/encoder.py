@@ -16,7 +16,7 @@ from tandemrec.config import EncoderSettings
 from tandemrec.errors import ModelError
 from tandemrec.text.families import FAMILIES, checked_dimension
 from tandemrec.text.identity import Device, encoder_identity, resolved_dtype, weight_files
-from tandemrec.text.packing import ATTENTION, batches, packed_attention, runs
+from tandemrec.text.packing import ATTENTION, batches, packed_attention, padded_batches, runs
 from tandemrec.text.pooling import POOLINGS
 from tandemrec.text.prepacked import can_prepack, prepack
 from tandemrec.text.sources import model_folder, needs_network
@@ -81,7 +81,8 @@ class Encoder:
         lengths_W = np.array([len(ids) for ids in windows])
         pooled_WH = np.empty((len(windows), self._model.config.hidden_size), np.float32)
         with torch.inference_mode():
-            for chosen in batches(lengths_W, self.tokens_per_batch):
+            fitting = batches if self._family else padded_batches
+            for chosen in fitting(lengths_W, self.tokens_per_batch):
                 pooled_WH[chosen] = self._forward([windows[i] for i in chosen]).cpu().numpy()
         owners, starts = np.unique(owner_W, return_index=True)
         sums = np.add.reduceat(pooled_WH * lengths_W[:, None].astype(np.float32), starts)

@@ -18,7 +18,7 @@ from torch import Tensor
 from tandemrec.config import EncoderSettings, ModelSettings, Task
 from tandemrec.errors import ModelError
 from tandemrec.text.identity import encoder_identity
-from tandemrec.text.packing import batches
+from tandemrec.text.packing import padded_batches
 from tandemrec.text.sources import model_folder
 
 CUT = ("bert", "roberta", "xlm-roberta", "camembert")
@@ -117,7 +117,7 @@ def lower_states(
     longest = min(cut.longest, settings.max_length)
     encoded = tokeniser([settings.prefix + texts[place] for place in told], truncation=True, max_length=longest)
     lengths = np.array([len(ids) for ids in encoded["input_ids"]])
-    for chosen in batches(lengths, TOKENS_AT_ONCE):
+    for chosen in padded_batches(lengths, TOKENS_AT_ONCE):
         padded = tokeniser.pad({"input_ids": [encoded["input_ids"][i] for i in chosen]}, return_tensors="pt")
         states_BLW = model(**padded).last_hidden_state.half().numpy()
         yield told[chosen], [states_BLW[row, : lengths[i]] for row, i in enumerate(chosen)]

@@ -8,7 +8,7 @@ Shapes: N tokens in the row, B texts of a run, L tokens of each, H heads, K key-
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -34,14 +34,21 @@ class Run:
 
 def batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
     """Indices of the texts of each batch, shortest first: as many as fit into `budget` tokens, at least one."""
-    order = np.argsort(lengths, kind="stable")
-    ends = np.cumsum(lengths[order])
-    start = 0
+    return _as_many_as_fit(lengths, budget, np.cumsum)
+
+
+def padded_batches(lengths: np.ndarray, budget: int) -> Iterator[np.ndarray]:
+    """The same where each text takes the room of the longest of its batch."""
+    return _as_many_as_fit(lengths, budget, lambda longest: longest * np.arange(1, len(longest) + 1))
+
+
+def _as_many_as_fit(lengths: np.ndarray, budget: int, room: Callable[[np.ndarray], np.ndarray]) -> Iterator[np.ndarray]:
+    """By the room that the first one, two, ... of some rising lengths take."""
+    order, start = np.argsort(lengths, kind="stable"), 0
     while start < len(order):
-        before = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, before + budget, side="right")))
-        yield order[start:stop]
-        start = stop
+        count = max(1, int(np.searchsorted(room(lengths[order[start:]]), budget, side="right")))
+        yield order[start : start + count]
+        start += count
 
 
 def runs(lengths: Sequence[int]) -> list[Run]:
