@@ -12,6 +12,7 @@ from test_train import settings_for
 from ray_train import compare
 from ray_train.train import built, looked_at
 from tandemrec.config import ModelSettings
+from tandemrec.config.learning import INPUTS
 from tandemrec.errors import ConfigError
 from tandemrec.learn import score_examples
 from tandemrec.learn.scoring import Scores
@@ -67,7 +68,11 @@ def test_what_each_may_not_read_changes_nothing(made, inputs, blind_to):
     np.testing.assert_array_equal(changed.scores["rating"], before)
 
 
-def test_one_word_or_four_settings():
+def test_one_word_or_each_setting(made):
+    _, settings, _ = made
+    reading = settings.model_copy(update={"model": ModelSettings(interest={})})
+    read = {inputs: compare.with_inputs(reading, inputs).model.interest is not None for inputs in INPUTS}
+    assert read == {"collaborative": False, "content": True, "hybrid": True}
     content = ModelSettings(inputs="content")
     assert not content.user_id and not content.item_id and content.text and content.attributes
     assert ModelSettings(**content.model_dump()) == content

@@ -253,6 +253,12 @@ class TestInputs:
         model.load_state_dict(state)
         assert torch.equal(self.answers(model, batch, features), before) != reads_ids
 
+    def test_ids_alone_are_without_terms_of_reviews(self):
+        assert ModelSettings(inputs="collaborative").interest is None
+        assert ModelSettings(inputs="content", interest={}).interest is not None
+        with pytest.raises(ValidationError, match=r"inputs is collaborative and interest \{\}, expected one"):
+            ModelSettings(inputs="collaborative", interest={})
+
     @pytest.mark.parametrize(
         "nothing", [{"item_id": False, **COLLABORATIVE}, {"user_id": False, "text": False, "history": "none"}]
     )

@@ -149,8 +149,8 @@ class RowSettings(Section):
     )
 
 
-INPUTS: dict[str, dict[str, bool]] = {
-    "collaborative": {"user_id": True, "item_id": True, "text": False, "attributes": False},
+INPUTS: dict[str, dict[str, bool | None]] = {
+    "collaborative": {"user_id": True, "item_id": True, "text": False, "attributes": False, "interest": None},
     "content": {"user_id": False, "item_id": False, "text": True, "attributes": True},
     "hybrid": {"user_id": True, "item_id": True, "text": True, "attributes": True},
 }
@@ -161,8 +161,8 @@ class ModelSettings(Section):
 
     inputs: Literal["collaborative", "content", "hybrid"] | None = Field(
         default=None,
-        description="one word for user_id, item_id, text and attributes: ids alone, what is said and known of things "
-        "alone, or both; null: as each of them says",
+        description="one word for user_id, item_id, text and attributes: ids alone (which are without interest as "
+        "well), what is said and known of things alone, or both; null: as each of them says",
     )
     sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = Field(
         default="mmoe", description="what stands between the representations and the towers of the tasks"
