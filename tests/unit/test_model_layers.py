@@ -1,4 +1,4 @@
-"""One contract for every history encoder and every sharing layer."""
+"""One contract for every history encoder, sharing layer, tower and network over words."""
 
 import copy
 from itertools import pairwise
@@ -9,9 +9,11 @@ from safetensors.torch import load, save
 from torch import nn
 
 from tandemrec.config import ModelSettings, WordSettings
+from tandemrec.model.heads import HEADS
 from tandemrec.model.history import HISTORIES, ConvolutionalHistory
 from tandemrec.model.sharing import SHARINGS
 from tandemrec.model.text_networks import TEXT_NETWORKS
+from tandemrec.model.towers import tower
 
 WIDTH, LENGTH, ROWS = 8, 6, 9
 SETTINGS = ModelSettings(width=WIDTH, experts=3, own_experts=2, levels=2, dropout=0.5)
@@ -150,6 +152,21 @@ class TestTextNetworks(Contract):
     def test_the_order_of_words_matters(self, layer, rows):
         words, known = (part[5:7] for part in rows)  # 6 words, no padding
         assert not torch.allclose(layer(words.flip(1), known), layer(words, known))
+
+
+class TestTowers(Contract):
+    @pytest.fixture(params=[[], [WIDTH], [16, 4]], ids=str)
+    def layer(self, request):
+        torch.manual_seed(9)
+        return perturbed(tower(WIDTH, request.param, lambda width: HEADS["multiclass"].last(width, WIDTH), 0.5))
+
+    @pytest.fixture
+    def rows(self):
+        torch.manual_seed(10)
+        return (torch.randn(ROWS, WIDTH),)
+
+    def answer(self, layer, rows):
+        return layer(*rows)
 
 
 class TestSharings(Contract):

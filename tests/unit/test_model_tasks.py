@@ -267,6 +267,15 @@ class TestInputs:
             ModelSettings(**nothing)
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_next_item_shares_what_makes_vectors_and_nothing_above(sharing, batch, features):
+    model = small_model(sharing=sharing, history="rnn", **STEADY)
+    task_losses(model, batch, features)["next_item"].backward()
+    reached = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+    assert {"user.history.gru.weight_ih_l0", "item.id.own.weight", "text.net.0.weight"} <= reached
+    assert not [name for name in reached if name.startswith(("sharing", "towers", "pair"))]
+
+
 @pytest.mark.parametrize(
     "parts", [*({"history": h} for h in HISTORIES), *({"sharing": s, "levels": 2} for s in SHARINGS)], ids=str
 )

@@ -165,7 +165,10 @@ class ModelSettings(Section):
         "well), what is said and known of things alone, or both; null: as each of them says",
     )
     sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = Field(
-        default="mmoe", description="what stands between the representations and the towers of the tasks"
+        default="mmoe",
+        description="what stands between the representations and the towers of all tasks but next item, which is the "
+        "user's vector times the catalogue's: it shares the embeddings and encoders that make these, and has no part in "
+        "experts, gates and towers",
     )
     experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
     own_experts: int = Field(default=1, ge=1, le=64, description="of each task; of ple")
@@ -177,7 +180,9 @@ class ModelSettings(Section):
     )
     tower: list[int] = Field(default=[64], description="hidden widths of each task's tower")
     history: Literal["none", "mean", "mlp", "cnn", "rnn", "attention"] = Field(
-        default="mean", description="what reads the items of a user's history; mean: a weight a place"
+        default="mean",
+        description="what reads the items of a user's history; mean: a weight a place; cnn: Caser's horizontal filters "
+        "alone",
     )
     dropout: float = Field(
         default=0.1, ge=0, lt=1, description="in training: share of hidden values left out, and of items of histories"
