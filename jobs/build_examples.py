@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec import console, examples
-from tandemrec.config import ExamplesSettings, Settings, TabularSettings
+from tandemrec.config import ExamplesSettings, Settings, TabularSettings, without_labels
 from tandemrec.config.sources import SPLITS
 from tandemrec.errors import ConfigError
 from tandemrec.examples import vocabularies
@@ -51,6 +51,9 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
             merge(spark, lake, name, rows, replace=True)
         figures = {"vocabularies": sizes, **_count(tables["examples"], named), "cuts": cuts}
     _say(figures)
+    # A warning: `tasks` are settings of train, which refuses them; the tables are as good without.
+    if said := without_labels(settings.tasks, figures["labels"].get("train", {})):
+        console.warn(f"train will refuse the tasks: {said}")
     return figures
 
 

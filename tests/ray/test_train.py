@@ -265,7 +265,7 @@ class TestRefusals:
 
     def test_a_task_without_labels(self, tmp_path):
         small_lake(tmp_path, sentiment=False)
-        with pytest.raises(ModelError, match="task sentiment: no training row has the label sentiment"):
+        with pytest.raises(ModelError, match="no training row has a label of sentiment: leave it out of `tasks`"):
             train.run(settings_for(tmp_path))
 
     def test_more_workers_than_cores(self, tmp_path):

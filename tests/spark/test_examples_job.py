@@ -81,3 +81,13 @@ def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
     assert added["attributes_vocabulary", "colour", "green"] == 3
     [of_thing] = [row for row in lake.read("item_features").to_pylist() if row["item_index"] == 11]
     assert of_thing["attributes"] == [("colour", [0, 0, 1]), ("size", [0]), ("nowhere", [])]
+
+
+def test_tasks_that_no_training_row_has_a_label_of_are_told_before_training(spark, lake, capsys):
+    """Clicks and purchases, but no view: nothing tells what was shown."""
+    log = [event(f"u{n % 3}", f"i{n % 4}", ("click", "purchase")[n % 2], hour=n) for n in range(30)]
+    fill(lake, log, [], [])
+    build_examples.run(spark, settings_of(lake.root))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "no training row has a label of click, purchase, rating, sentiment, category: leave them out" in said
+    assert "; click, purchase: told by what was chosen of what was shown, which takes view events" in said

@@ -165,10 +165,19 @@ class TestLoop:
 
 
 class TestRefusals:
-    def test_a_task_without_a_training_label(self, data, sizes):
-        train = replace(data.train, labels=data.train.labels | {"click": np.full(len(data.train), np.nan, np.float32)})
-        with pytest.raises(ModelError, match=r"task click: no training row has the label click; leave the task out"):
-            Training(model_of(sizes), replace(data, train=train), loop(), seed=5)
+    def test_all_tasks_without_a_training_label_at_once(self, data, sizes):
+        nothing = np.full(len(data.train), np.nan, np.float32)
+
+        def said(*columns):
+            train = replace(data.train, labels=data.train.labels | dict.fromkeys(columns, nothing))
+            with pytest.raises(ModelError) as error:
+                Training(model_of(sizes), replace(data, train=train), loop(), seed=5)
+            return str(error.value)
+
+        assert said("rating") == "no training row has a label of rating: leave it out of `tasks`"
+        several = said("purchase", "click", "rating")
+        assert several.startswith("no training row has a label of click, purchase, rating: leave them out of `tasks`; ")
+        assert "click, purchase: told by what was chosen of what was shown, which takes view events" in several
 
     def test_an_unknown_label_column(self, data, sizes):
         tasks = [*DEFAULT_TASKS, Task(name="helpful", kind="regression", label="votes")]

@@ -11,6 +11,7 @@ from tandemrec.config.learning import (
     Task,
     TrainSettings,
     WordSettings,
+    without_labels,
 )
 from tandemrec.config.load import load_settings, parse_settings
 from tandemrec.config.preparing import CleanSettings, ExamplesSettings
@@ -49,4 +50,5 @@ __all__ = [
     "WordSettings",
     "load_settings",
     "parse_settings",
+    "without_labels",
 ]

@@ -1,12 +1,13 @@
 """Settings of the model, its tasks and the training loop."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from tandemrec.config.base import Section
 from tandemrec.config.interest import InterestSettings
+from tandemrec.config.preparing import Choice
 
 Kind = Literal["binary", "multiclass", "regression", "next_item"]
 Reads = Literal["user", "item", "review", "row"]
@@ -111,6 +112,26 @@ def check_given(tasks: Sequence[Task]) -> None:
                 raise ValueError(f"tasks.{task.name}.given leads back to {before.name}, expected an order")
             passed.add(before.name)
             before = by_name.get(before.given)
+
+
+def without_labels(tasks: Sequence[Task], labelled: Mapping[str, int]) -> str | None:
+    """What is to be said of the tasks that no training row has a label of, and what to do; None where there is none.
+
+    Args:
+        labelled: how many training rows have a label, by the column that holds it.
+    """
+    missing = [task for task in tasks if not labelled.get(task.column)]
+    if not missing:
+        return None
+    names = ", ".join(task.name for task in missing)
+    said = f"no training row has a label of {names}: leave {'it' if len(missing) == 1 else 'them'} out of `tasks`"
+    if choices := ", ".join(task.name for task in missing if task.column in get_args(Choice)):
+        said += (
+            f"; {choices}: told by what was chosen of what was shown, which takes view events (map an event type to "
+            "view in sources.NAME.event_types) or examples.negatives in their place, and events of the choice itself, "
+            "with its name in examples.choices"
+        )
+    return said
 
 
 class WordSettings(Section):

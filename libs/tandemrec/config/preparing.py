@@ -8,6 +8,9 @@ from pydantic import Field, field_validator, model_validator
 from tandemrec.config.base import Section
 from tandemrec.config.behaviour import BehaviourSettings
 
+Choice = Literal["click", "favourite", "cart", "purchase"]
+"""What answers an exposure and has a column of labels of its own in the examples; others stand in `labels`."""
+
 
 class NearDuplicateSettings(Section):
     """When two reviews of one item count as copies of each other, and how surely copies are found.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tandemrec.config import Task
+from tandemrec.config import Task, without_labels
 from tandemrec.errors import ModelError
 from tandemrec.learn import workers
 from tandemrec.learn.feeds import Array, Examples
@@ -59,7 +59,7 @@ def refuse_missing_labels(
     """Refuse what training could not learn from or could not stop on.
 
     Raises:
-        ModelError: names the task, the column and what to do.
+        ModelError: names the task, the column and what to do; of labels that no row has, all tasks at once.
     """
     for task in tasks:
         if task.column not in train.labels:
@@ -67,11 +67,11 @@ def refuse_missing_labels(
                 f"task {task.name}: the examples have no label column {task.column!r}, "
                 f"expected one of {sorted(train.labels)}"
             )
+    labelled = {task.column: int((~np.isnan(train.labels[task.column])).sum()) for task in tasks}
+    if said := without_labels(tasks, labelled):
+        raise ModelError(said)
+    for task in tasks:
         known = ~np.isnan(train.labels[task.column])
-        if not known.any():
-            raise ModelError(
-                f"task {task.name}: no training row has the label {task.column}; leave the task out of `tasks`"
-            )
         found = train.labels[task.column][known]
         if task.counts_classes and ((found < 0) | (found != np.floor(found))).any():
             odd = found[(found < 0) | (found != np.floor(found))][0]
