@@ -2,6 +2,7 @@
 
 import sys
 import types
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tandemrec.lake import Lake, runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import STAGES, Stage, run_stage, stage
 from tandemrec.pipeline.as_of import pinned
+from tandemrec.pipeline.harness import sections
 from tandemrec.rank.trained import newest
 
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
@@ -53,11 +55,12 @@ def add(lake, table, *names):
     return lake.version(table)
 
 
-def record(lake, run_id, stage, inputs, outputs=(), *, started=0):
+def record(lake, run_id, stage, inputs, outputs=(), *, started=0, settings=None):
     started_at = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(days=started)
     run = runs.Run(
         run_id=run_id, stage=stage, status="done", started_at=started_at,
         seconds=60.0, inputs=inputs, outputs=dict(outputs), config_hash="", code_version="",
+        settings=settings or {},
     )  # fmt: skip
     runs.record(lake, run)
 
@@ -178,6 +181,39 @@ def test_only_what_changes_a_lake_reads_it_past_its_pins():
         if "Lake(settings.lake.root)" in file.read_text()
     }
     assert unpinned == {"maintain.py", "migrate.py", "drop_vectors.py", "forget_user.py"}
+
+
+def test_a_model_is_read_with_the_settings_it_was_trained_with(lake, settings, seen, capsys):
+    """What is evaluated and recorded, baselines too, is of these; whoever asks for others without a name is told so."""
+    inputs = {"users_vocabulary": add(lake, "users_vocabulary", "a")}
+    for number, (run_id, width) in enumerate((("aaaaaaaaaaaa", 32), ("bbbbbbbbbbbb", settings.model.width))):
+        trained = settings.model_copy(update={"model": settings.model.model_copy(update={"width": width})})
+        record(lake, run_id, "train", inputs, started=number, settings=sections(trained, stage("train")))
+    chosen = replace(COUNTS, settings=("seed", "model", "evaluate"), reads_model=True)
+    seen.read = []
+    seen.run = lambda settings: seen.read.append(settings) or {}
+
+    def asked(width, as_of=(), model=None, **evaluate):
+        raw = settings.model_dump(mode="json") | {"evaluate": evaluate}
+        raw["model"]["width"], raw["lake"]["model"] = width, model
+        capsys.readouterr()
+        run_stage(parse_settings(raw), chosen, as_of=as_of, force=True)
+        recorded = runs.latest(lake, "report").settings["model"]["width"]
+        assert recorded == seen.read[-1].model.width
+        return recorded, seen.read[-1].lake.model, " ".join(capsys.readouterr().err.split())
+
+    ours = settings.model.width
+    assert asked(ours, resamples=7) == (ours, "bbbbbbbbbbbb", "")
+    assert seen.read[-1].evaluate.resamples == 7
+    width, model, said = asked(32)
+    assert (width, model) == (ours, "bbbbbbbbbbbb")
+    assert (
+        "the newest model, run bbbbbbbbbbbb, was trained with other settings (model.width), and is read with its own"
+        in said
+    )
+    assert "run train first, or name it: lake.model=bbbbbbbbbbbb" in said
+    assert asked(32, model="bbbbbbbbbbbb") == (ours, "bbbbbbbbbbbb", "")  # named, so meant
+    assert asked(ours, as_of=["aaaaaaaaaaaa"]) == (32, "aaaaaaaaaaaa", "")
 
 
 def test_no_stage_opens_the_lake_past_its_pins_or_writes_what_it_reads():

@@ -1,16 +1,17 @@
 """Which versions a stage reads: looked up once for all of its tables, at their newest or as `--as-of` says.
 
-What is read is then what is recorded, whatever is committed to the tables while the stage runs.
+What is read is then what is recorded, whatever is committed to the tables while the stage runs. Of a stage that reads a
+model this holds for the settings of the training too.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from tandemrec.config import Settings
+from tandemrec.config import Settings, parse_settings
 from tandemrec.errors import ConfigError
 from tandemrec.lake import Lake, runs
-from tandemrec.pipeline.stages import Stage
+from tandemrec.pipeline.stages import Stage, stage
 
 Versions = Mapping[str, int | None]
 
@@ -19,7 +20,8 @@ _OF_TABLE = re.compile(r"(\w+)=(\d+)")
 
 
 def pinned(settings: Settings, chosen: Stage, as_of: Sequence[str] = ()) -> Settings:
-    """The settings with `lake.versions` of every table that the stage reads and, where it reads one, `lake.model`.
+    """The settings with `lake.versions` of every table that the stage reads and, where it reads a model, `lake.model`
+    and what this model was trained with.
 
     Args:
         as_of: TABLE=VERSION, RUN_ID (what that run read or wrote of the stage's tables; of a stage that reads a model,
@@ -27,7 +29,8 @@ def pinned(settings: Settings, chosen: Stage, as_of: Sequence[str] = ()) -> Sett
             Later ones go before earlier ones; tables that none of them names are read at their newest version.
 
     Raises:
-        ConfigError: `as_of` is none of these or names what the stage does not read.
+        ConfigError: `as_of` is none of these or names what the stage does not read, or the settings of the training do
+            not fit the others.
         TableError: a version never was, was vacuumed, or there is no such run.
     """
     lake = Lake.of(settings.lake)
@@ -35,6 +38,7 @@ def pinned(settings: Settings, chosen: Stage, as_of: Sequence[str] = ()) -> Sett
         run = _trained(lake, chosen, as_of)
         asked: Versions = {} if run is None else {name: run.inputs.get(name) for name in chosen.reads}
         model = None if run is None else run.run_id
+        settings = settings if run is None else _as_trained(settings, run)
     else:
         asked, model = _asked(lake, chosen, as_of), lake.model
     newest = {name: lake.data_version(name) for name in chosen.reads}
@@ -100,6 +104,14 @@ def _trained(lake: Lake, chosen: Stage, as_of: Sequence[str]) -> runs.Run | None
                 "training run is of that; expected the run_id of one, a TABLE=VERSION it read, or a later time"
             )
     return found[0]
+
+
+def _as_trained(settings: Settings, run: runs.Run) -> Settings:
+    """With the settings that a training run recorded: what is said of its model, and of baselines beside it, is said of
+    these.
+    """
+    recorded = {name: run.settings[name] for name in stage("train").settings if name in run.settings}
+    return parse_settings(settings.model_dump(mode="json") | recorded, where=f"settings, and those of run {run.run_id}")
 
 
 def _read(chosen: Stage, text: str, table: str) -> str:

@@ -4,7 +4,7 @@ import argparse
 import importlib
 import resource
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -46,7 +46,10 @@ def run_stage(
         console.line(f"{chosen.name}: nothing to do for tabular data")
         return None
     with locked(Lake.of(settings.lake), chosen.name, wait_s=settings.lake.wait_s):
-        return _run_stage(pinned(settings, chosen, as_of), chosen, force, spark, engines)
+        read = pinned(settings, chosen, as_of)
+        if chosen.reads_model and not as_of and settings.lake.model is None:
+            _warn_of_other_settings(settings, read)
+        return _run_stage(read, chosen, force, spark, engines)
 
 
 def _run_stage(
@@ -173,6 +176,26 @@ def sections(settings: Settings, chosen: Stage) -> dict[str, Any]:
     """The settings that a stage depends on, as plain values."""
     every = settings.model_dump(mode="json")
     return {section: every[section] for section in chosen.settings}
+
+
+def _warn_of_other_settings(settings: Settings, read: Settings) -> None:
+    """Say that the newest model, which nobody has named, is not that of the settings."""
+    ours, its = (dict(_leaves(without_secrets(sections(one, stage("train"))))) for one in (settings, read))
+    other = [key for key in sorted(ours.keys() | its.keys()) if ours.get(key) != its.get(key)]
+    if other:
+        console.warn(
+            f"the newest model, run {read.lake.model}, was trained with other settings ({', '.join(other)}), and "
+            f"is read with its own: run train first, or name it: lake.model={read.lake.model}"
+        )
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Path with dots and value of what is no mapping, at any depth."""
+    if not isinstance(value, dict):
+        yield path, value
+        return
+    for key, inner in value.items():
+        yield from _leaves(inner, f"{path}.{key}" if path else key)
 
 
 def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
