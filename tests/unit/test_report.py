@@ -1,8 +1,10 @@
 """The report on a small lake made by hand: what was put in stands on the page, and nothing else acts."""
 
 import io
+import json
 import re
 from collections import Counter
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -13,14 +15,15 @@ from rich.console import Console
 
 from jobs import report as job
 from tandemrec import console
+from tandemrec.cli import main
 from tandemrec.config import Settings, parse_settings
 from tandemrec.errors import TandemRecError
 from tandemrec.lake import TABLES, Lake, runs
 from tandemrec.lake.types import arrow_schema
-from tandemrec.report import render
+from tandemrec.report import recommendations, render
 from tandemrec.report.people import people, recommending_run, spread
 from tandemrec.report.scores import comparisons, curves, expectations
-from tandemrec.report.show import print_recommendations
+from tandemrec.report.show import print_picks_as_json, print_recommendations
 from tandemrec.report.summary import summary_lines
 from tandemrec.report.tables import listed, print_tables
 from tandemrec.report.traffic import traffic
@@ -345,9 +348,23 @@ def test_show_prints_history_and_recommendations(full, printed):
     assert "2.8571" in first and first.endswith(f"close to {HOSTILE}")  # a pipe cuts nothing
 
 
+def test_recommendations_in_python_and_as_json(full, tmp_path, printed):
+    picks = recommendations(full[1], "u9", k=3)
+    assert [(pick.rank, pick.item_id) for pick in picks] == [(1, "i10"), (2, "i11"), (3, "i12")]
+    assert (picks[0].title, picks[0].category) == ("Item [bold]number 10[/bold]", "Music › 蓝牙耳机")
+    assert picks[0].score == pytest.approx(3 - 1 / 7) and picks[0].reason == f"close to {HOSTILE}"
+    assert len(recommendations(full[1], "u9")) == 7  # of 10 asked for
+    path = tmp_path / "settings.yaml"
+    path.write_text(full[1].model_dump_json())  # JSON is YAML
+    assert recommendations(path, "u9", k=3) == picks
+    assert main(["show", "recommendations", "--config", str(path), "--user", "u9", "--k", "3", "--json"]) == 0
+    assert json.loads(printed.getvalue()) == [asdict(pick) for pick in picks]
+
+
 def test_show_says_who_is_unknown_and_what_to_run(full, lake, tmp_path):
-    with pytest.raises(TandemRecError, match=r"no user 'nobody' in the lake; .* for example u\d+, u\d+, u\d+$"):
-        print_recommendations(full[1], "nobody", 3)
+    for ask in (print_recommendations, print_picks_as_json, recommendations):
+        with pytest.raises(TandemRecError, match=r"no user 'nobody' in the lake; .* for example u\d+, u\d+, u\d+$"):
+            ask(full[1], "nobody", 3)
     lake.ensure("items")
     with pytest.raises(TandemRecError, match="run stages predict and publish"):
         print_recommendations(settings_for(lake, tmp_path), "u1", 3)

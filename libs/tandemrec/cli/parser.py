@@ -75,6 +75,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_config_arguments(recommendations)
     recommendations.add_argument("--user", required=True, metavar="USER", help="user_id")
     recommendations.add_argument("--k", type=count, default=10, metavar="K", help="how many; default: %(default)s")
+    recommendations.add_argument("--json", action="store_true", help="a list of objects for other programs")
     recommendations.set_defaults(run=_show_recommendations)
 
     user = kinds.add_parser("user", help="what a user did and is interested in")
@@ -151,9 +152,10 @@ def _tables(arguments: argparse.Namespace) -> None:
 
 
 def _show_recommendations(arguments: argparse.Namespace) -> None:
-    from tandemrec.report.show import print_recommendations
+    from tandemrec.report.show import print_picks_as_json, print_recommendations
 
-    print_recommendations(_settings(arguments), arguments.user, arguments.k)
+    show = print_picks_as_json if arguments.json else print_recommendations
+    show(_settings(arguments), arguments.user, arguments.k)
 
 
 def _show_user(arguments: argparse.Namespace) -> None:

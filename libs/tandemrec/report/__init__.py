@@ -4,5 +4,7 @@ Reads the lake through delta-rs and Arrow only; big tables are scanned in batche
 """
 
 from tandemrec.report.page import render
+from tandemrec.report.people import Pick
+from tandemrec.report.picks import recommendations
 
-__all__ = ["render"]
+__all__ = ["Pick", "recommendations", "render"]

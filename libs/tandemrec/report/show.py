@@ -2,9 +2,10 @@
 is interested in.
 """
 
+import json
+from dataclasses import asdict
 from datetime import datetime
 
-import pyarrow.compute as pc
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -12,10 +13,10 @@ from tandemrec import console
 from tandemrec.config import Settings
 from tandemrec.errors import TandemRecError
 from tandemrec.lake import Lake
-from tandemrec.lake.pseudonyms import known_as
 from tandemrec.report import words
 from tandemrec.report.interest import Profile
-from tandemrec.report.people import Person, people, recommending_run
+from tandemrec.report.people import Person, people
+from tandemrec.report.picks import recommendations, recommended
 
 CONTACTS = 10
 
@@ -25,25 +26,23 @@ def print_recommendations(settings: Settings, user: str, k: int) -> None:
 
     Raises:
         TableError: the lake holds no table.
-        TandemRecError: nothing is published yet, or the user is not among those who have recommendations.
+        TandemRecError: as `recommendations`.
     """
-    if k < 1:
-        raise TandemRecError(f"k is {k}, expected 1 or more")
-    lake, user = Lake.of(settings.lake), known_as(user, settings)
-    lake.refuse_empty()
-    run_id = recommending_run(lake)
-    if run_id is None:
-        staged = lake.exists("recommendations_staging") and lake.info("recommendations_staging").rows > 0
-        needed = "stage publish" if staged else "stages predict and publish (or all: `tandemrec run`)"
-        raise TandemRecError(f"the lake at {settings.lake.root} holds no recommendations yet: run {needed}")
-    person = people(lake, [user], run_id, positives=settings.examples.positives, contacts=CONTACTS, picks=k)[0]
-    if not person.picks:
-        known = lake.exists("users_vocabulary") and lake.read("users_vocabulary", where=pc.field("user_id") == user)
-        what = f"user {user!r} has no recommendations in run {run_id}" if known else f"no user {user!r} in the lake"
-        raise TandemRecError(f"{what}; users who have recommendations are for example {_others(lake, run_id)}")
+    run_id, person = recommended(settings, user, k, contacts=CONTACTS)
     _print(person, run_id)
     if len(person.picks) < k:
         console.line(f"\nno more than these {len(person.picks)} were predicted (setting predict.k)")
+
+
+def print_picks_as_json(settings: Settings, user: str, k: int) -> None:
+    """Print what `recommendations` returns as a JSON list of objects, for other programs.
+
+    Raises:
+        TandemRecError: as `recommendations`.
+    """
+    console.line(
+        json.dumps([asdict(pick) for pick in recommendations(settings, user, k)], ensure_ascii=False, indent=2)
+    )
 
 
 def print_user(
@@ -84,12 +83,6 @@ def print_user(
     console.table(grid)
     if profile.summary:
         console.line(f"\nsummary: {words.visible(profile.summary, 2000)}")
-
-
-def _others(lake: Lake, run_id: str) -> str:
-    where = (pc.field("run_id") == run_id) & (pc.field("rank") == 1)
-    names = lake.read("recommendations", ["user_id"], where=where, limit=3)["user_id"].to_pylist()
-    return ", ".join(sorted(names))
 
 
 def _known(lake: Lake) -> list[str]:
