@@ -29,10 +29,12 @@ from tandemrec.learn import neighbours as learned
 from tandemrec.learn.feeds import seen_at
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.neighbours import Neighbours
+from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.recommend import recommend
 from tandemrec.rank.retrieval import nearest_own_items
 from tandemrec.rank.scorers import PairScorer, RankScorer
 
+NOTHING = Disliked.of([])
 LOOP = TrainSettings(max_epochs=2, batch_size=64, learning_rate=0.02)
 
 
@@ -171,7 +173,7 @@ def test_recommendations_see_them(trained):
         users = model.users(batch, features, catalogue)
         scores = model.candidate_logits(batch, features, catalogue, users) + model.neighbours(had)
     for left_out in (True, False):
-        best = recommend(model, features, catalogue, batch, had, 4, left_out=left_out)
+        best = recommend(model, features, catalogue, batch, had, 4, disliked=NOTHING, left_out=left_out)
         for row in range(5):
             allowed = features.candidates.clone()
             allowed[had[0][2 * row : 2 * row + 2]] = not left_out
@@ -188,7 +190,7 @@ def test_a_reason_is_the_neighbour_that_makes_the_odds_twice_as_high(trained):
     batch = batch_at(splits["test"], np.arange(5))
     batch = replace(batch, item=torch.zeros_like(batch.item), review=torch.zeros_like(batch.review))
     had = torch.tensor([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]), torch.full((5,), 2)
-    best = recommend(model, features, model.catalogue(features), batch, had, 20)
+    best = recommend(model, features, model.catalogue(features), batch, had, 20, disliked=NOTHING)
     strongest = model.neighbours.strongest(best.item, had, math.log(2))
     nearest = nearest_own_items(model.catalogue(features).vectors, batch.history, best.item)
     told = (strongest > 0) & (nearest != best.item)
@@ -202,10 +204,21 @@ def test_a_reason_is_the_neighbour_that_makes_the_odds_twice_as_high(trained):
         batch,
         (batch.history[:, -1], torch.ones(5).long()),
         20,
+        disliked=NOTHING,
         left_out=False,
     )
     own = known.item == batch.history[:, -1:]
     assert own.any() and torch.equal(known.because[own], known.item[own])  # known already is the plainest reason
+
+    low = {(user, item) for row, user in enumerate(batch.user.tolist()) for item in best.because[row, ::9].tolist()}
+    user, item = np.array(sorted(pair for pair in low if pair[1])).T
+    labels = {"rating": np.ones(len(user))}
+    low = Disliked.of([replace(splits["test"], user=user, item=item, event_time=np.zeros(len(user)), labels=labels)])
+    liked = recommend(model, features, model.catalogue(features), batch, had, 20, disliked=low)
+    assert torch.equal(liked.item, best.item) and torch.equal(liked.score, best.score)
+    assert not low.holds(batch.user.unsqueeze(1), liked.because).any()
+    named = ~low.holds(batch.user.unsqueeze(1), best.because)
+    assert named.any() and torch.equal(liked.because[named], best.because[named])  # what was liked speaks as before
 
 
 def test_what_is_learned_by_gradients_is_the_same_with_neighbours_and_without(lake):

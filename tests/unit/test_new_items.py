@@ -26,6 +26,7 @@ from tandemrec.learn.feeds import seen_at
 from tandemrec.learn.losses import task_losses
 from tandemrec.learn.new_items import OFFSETS, weigh_new_items
 from tandemrec.model import MultiTaskModel
+from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.recommend import recommend
 from tandemrec.rank.scorers import PairScorer, RankScorer
 
@@ -126,10 +127,10 @@ def test_all_who_score_rank_them_alike(trained, tmp_path):
     asked = batch_at(test, rows[:5])
     had = torch.tensor([1, 2, 4, 6, 7]), torch.ones(5, dtype=torch.int64)
     again.new_items.fill_(1000.0)
-    best = recommend(again, features, again.catalogue(features), asked, had, len(NEW) + 1)
+    best = recommend(again, features, again.catalogue(features), asked, had, len(NEW) + 1, disliked=Disliked.of([]))
     assert all(set(items[:-1]) == set(NEW) for items in best.item.tolist())
     again.new_items.fill_(-torch.inf)
-    best = recommend(again, features, again.catalogue(features), asked, had, len(features))
+    best = recommend(again, features, again.catalogue(features), asked, had, len(features), disliked=Disliked.of([]))
     assert not set(best.item.flatten().tolist()) & {*NEW, *UNKNOWN}
 
 

@@ -1,7 +1,10 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import torch
 
+from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.retrieval import mask_seen_, nearest_own_items, top_items
 from tandemrec.rank.rows import identifiers, latest_of_each_pair, prediction_rows, recommendation_rows
 
@@ -61,6 +64,19 @@ def test_the_reason_is_the_own_item_of_the_smallest_angle_and_nothing_without_hi
         for place, item in enumerate(items[row]):
             angles = torch.cosine_similarity(vectors[own], vectors[item][None])
             assert got[row, place] == own[angles.argmax()]
+
+
+def test_the_last_rating_of_a_pair_in_any_split_says_whether_it_is_disliked():
+    def rated(*rows):
+        user, item, time, rating = (np.array(column) for column in zip(*rows, strict=True))
+        return SimpleNamespace(user=user, item=item, event_time=time, labels={"rating": rating})
+
+    nan = float("nan")
+    train = rated((1, 4, 10, 2.0), (1, 5, 10, 3.0), (2, 4, 10, 1.0), (3, 4, 10, nan), (1, 7, 30, 1.0), (1, 7, 20, 5.0))
+    test = rated((2, 4, 50, 4.0), (3, 6, 50, 1.0), (1, 4, 60, nan))
+    found = Disliked.of([train, test]).holds(torch.arange(5).unsqueeze(1), torch.arange(9))
+    assert found.nonzero().tolist() == [[1, 4], [1, 7], [3, 6]]
+    assert not Disliked.of([]).holds(torch.arange(5), torch.arange(5)).any()
 
 
 USERS = pa.array([None, "ann", "bo", "cy"])

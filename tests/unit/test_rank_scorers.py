@@ -14,6 +14,7 @@ from tandemrec.model.batch import Features, Sizes
 from tandemrec.model.multitask import MultiTaskModel
 from tandemrec.rank import recommend as recommending
 from tandemrec.rank import scorers
+from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.scorers import PairScorer, RankScorer, UserScorer
 
 USERS, ITEMS, TEXTS, ROWS, LENGTH = 12, 25, 30, 40, 5
@@ -137,6 +138,7 @@ def identifiers(letter, count):
 
 def recommended(loaded, *, k, exclude_seen):
     names = {"users": identifiers("u", USERS), "items": identifiers("i", ITEMS)}
+    names |= {"load_disliked": lambda: Disliked.of([])}
     actor = UserScorer(lambda: (loaded.model, loaded.features), threads=1, k=k, exclude_seen=exclude_seen, **names)
     return actor(user_features()).to_pylist()
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from tandemrec.model.batch import Batch, Features
 from tandemrec.model.multitask import MultiTaskModel
 from tandemrec.model.recommender import Catalogue
+from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.retrieval import mask_seen_, nearest_own_items, top_items
 
 TWICE = math.log(2)  # added to a logit
@@ -19,7 +20,9 @@ SCORES_AT_ONCE = 32_000_000  # users times items held in memory, 128 MB
 
 
 class Recommended(NamedTuple):
-    """Best first. `item` is 0 where a user has fewer candidates; `because` is 0 for a user without history."""
+    """Best first. `item` is 0 where a user has fewer candidates; `because` is 0 for a user without history, or with
+    none but what the user rated low.
+    """
 
     item: Tensor  # (B, K)
     score: Tensor  # (B, K)
@@ -35,12 +38,13 @@ def recommend(
     seen: tuple[Tensor, Tensor],
     k: int,
     *,
+    disliked: Disliked,
     left_out: bool = True,
 ) -> Recommended:
     """The k best candidates of each user.
 
     What speaks for an item is the own item that adds most to it as a neighbour, if it makes its odds twice as high or
-    more, else the one of the history whose vector is nearest.
+    more, else the one of the history whose vector is nearest: never one that the user disliked.
 
     Args:
         model: in evaluation mode.
@@ -49,6 +53,7 @@ def recommend(
         users: their histories and reviews as of now; item and review are 0.
         seen: items (S,), one user's after the other's, and how many each user has (B,).
         k: items for each user, at most.
+        disliked: own items that speak for none.
         left_out: whether seen items are no candidates.
     """
     seen_S, counts_B = seen
@@ -63,9 +68,23 @@ def recommend(
         had = seen_S[first:last], counts_B[rows]
         logits_BI = model.ranking_logits(chunk, features, catalogue, queries_BD, had)
         item_BK, score_BK = top_items(mask_seen_(logits_BI, *had) if left_out else logits_BI, k)
-        because_BK = nearest_own_items(catalogue.vectors, chunk.history, item_BK)
-        if model.neighbours is not None and model.neighbours.strength:
-            strongest_BK = model.neighbours.strongest(item_BK, had, TWICE)
-            because_BK = strongest_BK.where((strongest_BK > 0) & (because_BK != item_BK), because_BK)
-        parts.append(Recommended(item_BK, score_BK, because_BK))
+        parts.append(Recommended(item_BK, score_BK, _reasons(model, catalogue, chunk, had, item_BK, disliked)))
     return Recommended(*(torch.cat(columns) for columns in zip(*parts, strict=True)))
+
+
+def _reasons(
+    model: MultiTaskModel,
+    catalogue: Catalogue,
+    users: Batch,
+    had: tuple[Tensor, Tensor],
+    item_BK: Tensor,
+    disliked: Disliked,
+) -> Tensor:
+    user_B1 = users.user.unsqueeze(1)
+    liked_BL = users.history.masked_fill(disliked.holds(user_B1, users.history), 0)
+    because_BK = nearest_own_items(catalogue.vectors, liked_BL, item_BK)
+    if model.neighbours is None or not model.neighbours.strength:
+        return because_BK
+    strongest_BK = model.neighbours.strongest(item_BK, had, TWICE)
+    speaks_BK = (strongest_BK > 0) & ~disliked.holds(user_B1, strongest_BK) & (because_BK != item_BK)
+    return strongest_BK.where(speaks_BK, because_BK)

@@ -18,6 +18,7 @@ from tandemrec.learn.ranking import target_ranks
 from tandemrec.model.batch import Batch, Features
 from tandemrec.model.heads import HEADS
 from tandemrec.model.multitask import MultiTaskModel
+from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.recommend import SCORES_AT_ONCE, recommend
 from tandemrec.rank.rows import recommendation_rows
 from tandemrec.rank.users import user_batch
@@ -28,6 +29,7 @@ Columns = dict[str, Array]
 
 LoadModel = Callable[[], tuple[MultiTaskModel, Features]]
 LoadExamples = Callable[[], Examples]
+LoadDisliked = Callable[[], Disliked]
 
 
 class PairScorer:
@@ -83,11 +85,20 @@ class UserScorer:
     """Rows of user_features -> rows of recommendations, without the run and the model's version."""
 
     def __init__(
-        self, load_model: LoadModel, threads: int, *, users: pa.Array, items: pa.Array, k: int, exclude_seen: bool
+        self,
+        load_model: LoadModel,
+        load_disliked: LoadDisliked,
+        threads: int,
+        *,
+        users: pa.Array,
+        items: pa.Array,
+        k: int,
+        exclude_seen: bool,
     ) -> None:
         torch.set_num_threads(threads)
         self.model, self.features = load_model()
         self.model.eval()
+        self.disliked = load_disliked()
         self.users, self.items, self.k, self.exclude_seen = users, items, k, exclude_seen
         with torch.inference_mode():
             self.catalogue = self.model.catalogue(self.features)
@@ -97,8 +108,16 @@ class UserScorer:
         seen = rows["seen"].combine_chunks()
         counts = torch.from_numpy(seen.value_lengths().to_numpy().astype(np.int64))
         items = torch.from_numpy(seen.flatten().to_numpy().astype(np.int64))
-        left_out = self.exclude_seen
-        best = recommend(self.model, self.features, self.catalogue, batch, (items, counts), self.k, left_out=left_out)
+        best = recommend(
+            self.model,
+            self.features,
+            self.catalogue,
+            batch,
+            (items, counts),
+            self.k,
+            disliked=self.disliked,
+            left_out=self.exclude_seen,
+        )
         return recommendation_rows(
             batch.user.numpy(), best.item.numpy(), best.score.numpy(), best.because.numpy(), self.users, self.items
         )

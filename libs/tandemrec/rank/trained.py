@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tandemrec.config import EmbedSettings, EncoderSettings, Task
+from tandemrec.config.sources import SPLITS
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake, runs
 from tandemrec.learn.checkpoint import load_model, models_folder
@@ -11,6 +12,7 @@ from tandemrec.learn.features import after_validation, load_features
 from tandemrec.learn.feeds import Examples, load_examples
 from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
+from tandemrec.rank.disliked import Disliked
 from tandemrec.text.layers import Cut
 
 
@@ -54,6 +56,10 @@ class Trained:
     def examples(self, split: str) -> Examples:
         """The rows of a split, or of TRAIN_VALID."""
         return load_examples(Lake(self.root), version=self.inputs["examples"], parts=[split])[split]
+
+    def disliked(self) -> Disliked:
+        """What users rated low, in all splits: as of now."""
+        return Disliked.of(self.examples(split) for split in SPLITS)
 
 
 def newest_run_id(lake: Lake) -> str | None:

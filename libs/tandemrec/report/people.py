@@ -190,7 +190,7 @@ def _title(titles: Mapping[str, str], item_id: str, limit: int = TITLE_LENGTH) -
 
 
 def _reason(row: dict[str, Any], done: Mapping[str, tuple[list[str], datetime]], titles: Mapping[str, str]) -> str:
-    """In words. What the user did with the item that is the reason is told, since it need not have been liked."""
+    """In words, with what the user did with the item that is the reason."""
     because = _because(row["reason"])
     if not because:
         return "popular with everybody"

@@ -275,7 +275,7 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             rank        int!        from 1
             item_id     string!     what
             score       double!     u . v + b_i
-            reason      string!     because:ITEM (the user's own item that speaks most for it) or popular
+            reason      string!     because:ITEM (the user's own that speaks most for it, none rated low) or popular
             model_version string!   checkpoint that gave them
             """
         ),
