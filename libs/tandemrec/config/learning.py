@@ -188,8 +188,8 @@ class ModelSettings(Section):
     sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = Field(
         default="mmoe",
         description="what stands between the representations and the towers of all tasks but next item, which is the "
-        "user's vector times the catalogue's: it shares the embeddings and encoders that make these, and has no part in "
-        "experts, gates and towers",
+        "user's vector times the catalogue's: it shares the embeddings and encoders that make these, and has no part "
+        "in experts, gates and towers",
     )
     experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
     own_experts: int = Field(default=1, ge=1, le=64, description="of each task; of ple")
