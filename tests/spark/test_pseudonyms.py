@@ -1,6 +1,7 @@
 """With data.pseudonymise no file of the lake holds a plain id, whatever the kind of source."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,6 +9,7 @@ import pytest
 
 from jobs import ingest
 from tandemrec.clean.parse import parse
+from tandemrec.clean.relations import judge_relations, settle_relations
 from tandemrec.config import parse_settings
 from tandemrec.errors import ConfigError
 from tandemrec.lake import Lake
@@ -29,6 +31,9 @@ def test_no_bronze_file_holds_a_plain_id(spark, tmp_path, monkeypatch):
     (data / "nested.json").write_text("\n".join(map(json.dumps, lines)))
     (data / "table.csv").write_text("u,i,t,at\n" + "\n".join(map(",".join, rows)) + "\nperson-1,too few\n")
     (data / "pairs").write_text("".join(f"{user} 7\n" for user in IDS) + "person-1 1 2\n")
+    friends = [{"u": one, "r": "friend", "k": "user", "t": other} for one, other in (IDS[:2], IDS[1::-1])]
+    relations = [*friends, {"u": IDS[2], "r": "tag", "k": "topic", "t": "jazz"}]
+    (data / "net.json").write_text("\n".join(map(json.dumps, relations)))
     spark.createDataFrame(rows, "u string, i string, t string, at string").coalesce(1).write.parquet(str(data / "pq"))
     nested = {"user_id": "^u", "item_id": "i", "text": "s", "review_time": "at"}
     sources = [
@@ -40,6 +45,8 @@ def test_no_bronze_file_holds_a_plain_id(spark, tmp_path, monkeypatch):
          "explode": ["past"]},
         {"name": "products", "table": "items", "kind": "json", "path": "nested.json", "columns": {"item_id": "i"},
          "explode": ["past"]},
+        {"name": "net", "table": "relations", "kind": "json", "path": "net.json",
+         "columns": {"user_id": "u", "relation": "r", "target_kind": "k", "target_id": "t"}},
     ]  # fmt: skip
     root = {"data": {"root": str(data), "pseudonymise": {}}, "lake": {"root": str(tmp_path / "lake")}}
     settings = parse_settings({**root, "sources": sources})
@@ -51,7 +58,7 @@ def test_no_bronze_file_holds_a_plain_id(spark, tmp_path, monkeypatch):
     monkeypatch.setenv("TANDEMREC_PSEUDONYM_KEY", KEY)
     figures = ingest.run(spark, settings)
     assert {name: one["rows"] for name, one in figures.items()} == {
-        "flat": 6, "csv": 4, "pq": 3, "pairs": 4, "nested": 3, "products": 3,
+        "flat": 6, "csv": 4, "pq": 3, "pairs": 4, "nested": 3, "products": 3, "net": 3,
     }  # fmt: skip
     for path in Path(settings.lake.root).rglob("*"):
         if path.is_file():
@@ -65,3 +72,10 @@ def test_no_bronze_file_holds_a_plain_id(spark, tmp_path, monkeypatch):
         found = [row["user_id"] for row in parse(bronze, source).where("user_id IS NOT NULL").collect()]
         assert set(found) == expected
         assert len(found) == len(IDS)
+    *_, net = settings.sources
+    bronze, now = lake_spark.read(spark, lake, "relations_raw"), datetime(2026, 1, 1, tzinfo=UTC)
+    settled = settle_relations(judge_relations(bronze, [net], settings.clean, now=now, items=None)).collect()
+    one, other, third = (pseudonym(user, KEY.encode()) for user in IDS)
+    kept = {(row.user_id, row.target_id) for row in settled if row.verdict == "kept"}
+    assert kept == {(min(one, other), max(one, other)), (third, "jazz")}
+    assert [row.verdict for row in settled].count("merged") == 1  # a friendship that both tell of

@@ -6,7 +6,7 @@ Lines are read by Python's JSON here: Spark has no function that changes one fie
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -14,24 +14,31 @@ from pyspark.sql import Column
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StringType
 
-from tandemrec.clean.parse import AROUND, mapped_columns
+from tandemrec.clean.parse import AROUND, constants, mapped_columns
 from tandemrec.config import Source
+from tandemrec.config.sources import TARGET_KINDS
 from tandemrec.lake.pseudonyms import SPACES, pseudonym
 
+THINGS = tuple(kind for kind in TARGET_KINDS if kind != "user")  # kinds of targets that are no people
 _SEPARATORS = (",", ":")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """A field that holds a person's id: its path in the line or, with `records`, in each record of that field."""
+    """A field that holds a person's id: its path in the line or, with `records`, in each record of that field.
+
+    `target`: the person is a relation's target, unless the line says at `kind` that this is one of THINGS.
+    """
 
     records: tuple[str, ...] = ()
     path: tuple[str, ...]
+    target: bool = False
+    kind: "Place | None" = None
 
 
 def places(source: Source, sources: Sequence[Source], also: Sequence[str] = ()) -> list[Place]:
     """The fields of a source's lines that hold ids of people: what it or another source of the same files maps to
-    user_id, and the fields of `also`.
+    user_id or, where the target of a relation may be a person, to target_id, and the fields of `also`.
     """
     found: dict[Place, None] = {}
     for one in sources:
@@ -39,6 +46,7 @@ def places(source: Source, sources: Sequence[Source], also: Sequence[str] = ()) 
             mapped = mapped_columns(one).get("user_id")
             for name in (*([mapped] if mapped else []), *also):
                 found |= dict.fromkeys(_places(one, name))
+            found |= dict.fromkeys(_targets(one))
     return list(found)
 
 
@@ -52,26 +60,32 @@ def pseudonymised(raw: str, where: Sequence[Place], key: bytes) -> str:
         line = _object(raw, where)
     except (ValueError, RecursionError):
         return pseudonym(raw, key)
-    for place in where:
-        for holder, name in _holders(line, place):
-            holder[name] = pseudonym(_text(holder[name]), key)
+    # All are found before one is changed: two places may be one field, which becomes the pseudonym of the id once.
+    found = {(id(holder), name): holder for place in where for holder, name in _holders(line, place)}
+    for (_, name), holder in found.items():
+        holder[name] = pseudonym(_text(holder[name]), key)
     return _written(line)
 
 
 def without(raw: str, where: Sequence[Place], user: str) -> str | None:
-    """A line without the records of a person; None where the line names that person itself, or cannot be read."""
+    """A line without the records of a person, or without the field in which it names that person as a target; None
+    where the line itself is the person's, or cannot be read.
+    """
     try:
         line = _object(raw, where)
     except (ValueError, RecursionError):
         return None
+    if any(_names(line, line, place, user) for place in where if not place.records and not place.target):
+        return None
     for place in where:
         if not place.records:
-            if _names(line, place.path, user):
-                return None
+            for mine, name in [*_held(line, line, place)]:
+                if _is(mine[name], user):
+                    del mine[name]
             continue
         holder, last = _reach(line, place.records[:-1]), place.records[-1]
         if holder is not None and last in holder:
-            kept = [one for one in _listed(holder[last]) if not _names(one, place.path, user)]
+            kept = [one for one in _listed(holder[last]) if not _names(line, one, place, user)]
             holder[last] = kept if isinstance(holder[last], list) else next(iter(kept), None)
     return _written(line)
 
@@ -111,6 +125,19 @@ def _places(source: Source, name: str) -> Iterator[Place]:
         yield Place(path=path)
 
 
+def _targets(source: Source) -> Iterator[Place]:
+    """The fields of relations' targets that may be people."""
+    columns = mapped_columns(source)
+    target, kind = columns.get("target_id"), columns.get("target_kind")
+    if target is None or _is_thing(constants(source).get("target_kind", "")):
+        return
+    kinds: list[Place | None] = [None] if kind is None else [*_places(source, kind)]
+    for place in _places(source, target):
+        for told in kinds:
+            if told is None or () in (told.records, place.records) or told.records == place.records:
+                yield replace(place, target=True, kind=told)
+
+
 def _object(raw: str, where: Sequence[Place]) -> dict[str, Any]:
     """The object that a line is. Records that stand in it as a text of JSON, which Spark reads too, become objects.
 
@@ -129,16 +156,34 @@ def _object(raw: str, where: Sequence[Place]) -> dict[str, Any]:
 
 
 def _holders(line: dict[str, Any], place: Place) -> Iterator[tuple[dict[str, Any], str]]:
-    """The objects that hold the place's field with a value, and the field's name."""
-    starts = [line]
-    if place.records:
-        holder = _reach(line, place.records[:-1])
-        starts = [] if holder is None else [one for one in _listed(holder.get(place.records[-1])) if one]
-    *above, last = place.path
-    for start in starts:
-        holder = _reach(start, above)
-        if holder is not None and holder.get(last) is not None and _text(holder[last]).strip(SPACES):
-            yield holder, last
+    """The objects that hold the place's field with a value that may be a person's id, and the field's name."""
+    for start in _starts(line, place):
+        yield from _held(line, start, place)
+
+
+def _starts(line: dict[str, Any], place: Place) -> list[Any]:
+    """Where the place's path begins: the line, or the records of one of its fields."""
+    if not place.records:
+        return [line]
+    holder = _reach(line, place.records[:-1])
+    return [] if holder is None else [one for one in _listed(holder.get(place.records[-1])) if one]
+
+
+def _held(line: dict[str, Any], start: Any, place: Place) -> Iterator[tuple[dict[str, Any], str]]:
+    """The object that holds the place's field, on its path from the line or one of its records."""
+    kinds = []
+    if place.kind is not None:
+        starts = [start] if place.kind.records == place.records else _starts(line, place.kind)
+        kinds = [_text(holder[name]) for one in starts for holder, name in _filled(one, place.kind.path)]
+    if not kinds or not all(map(_is_thing, kinds)):
+        yield from _filled(start, place.path)
+
+
+def _filled(start: Any, path: Sequence[str]) -> Iterator[tuple[dict[str, Any], str]]:
+    *above, last = path
+    holder = _reach(start, above)
+    if holder is not None and holder.get(last) is not None and _text(holder[last]).strip(SPACES):
+        yield holder, last
 
 
 def _reach(start: Any, path: Sequence[str]) -> dict[str, Any] | None:
@@ -151,10 +196,12 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _names(record: Any, path: tuple[str, ...], user: str) -> bool:
-    if not isinstance(record, dict):
-        return False
-    return any(_is(holder[name], user) for holder, name in _holders(record, Place(path=path)))
+def _names(line: dict[str, Any], start: Any, place: Place, user: str) -> bool:
+    return any(_is(holder[name], user) for holder, name in _held(line, start, place))
+
+
+def _is_thing(kind: str) -> bool:
+    return kind.strip(SPACES).lower() in THINGS
 
 
 def _is(value: Any, user: str) -> bool:

@@ -38,7 +38,9 @@ class PseudonymSettings(Section):
         description="environment variable that holds the key",
     )
     also: list[str] = Field(
-        default=[], description="fields of the files that hold ids of people beside those mapped to user_id"
+        default=[],
+        description="fields of the files that hold ids of people beside those mapped to user_id and, of relations to "
+        "people, to target_id",
     )
 
 
