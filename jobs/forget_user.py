@@ -29,7 +29,7 @@ from tandemrec.learn.checkpoint import forget_user
 from tandemrec.pipeline.operations import operation_main
 from tandemrec.report import words
 
-RAW = ("events_raw", "reviews_raw", "items_raw")
+RAW = ("events_raw", "reviews_raw", "relations_raw", "items_raw")
 
 
 def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False) -> Figures:

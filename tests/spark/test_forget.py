@@ -197,6 +197,43 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     assert GONE not in lake.read("events")["user_id"].to_pylist()
 
 
+def test_a_person_leaves_both_ends_of_relations(spark, tmp_path):
+    columns = {"user_id": "u", "relation": "r", "target_kind": "k", "target_id": "t"}
+    sources = [
+        {"name": "net", "table": "relations", "kind": "json", "path": "net", "columns": columns},
+        {"name": "lists", "table": "relations", "kind": "json", "path": "lists", "explode": ["friends"],
+         "columns": {"user_id": "^u", "target_id": "t"}, "constants": {"relation": "friend", "target_kind": "user"}},
+    ]  # fmt: skip
+    data, root = tmp_path / "data", tmp_path / "lake"
+    report = {"path": str(tmp_path / "report.html")}
+    raw = {"data": {"root": str(data)}, "lake": {"root": str(root)}, "report": report, "sources": sources}
+    settings = parse_settings(raw)
+    stay = [
+        {"u": STAYS, "r": "follow", "k": "topic", "t": GONE},  # a topic that is named as the person is
+        {"u": STAYS, "r": "follow", "k": "user", "t": "user-1"},
+    ]
+    go = [
+        {"u": GONE, "r": "friend", "k": "user", "t": STAYS},
+        {"u": STAYS, "r": "follow", "k": "User", "t": f" {GONE}"},
+        {"u": GONE, "r": "tag", "k": "topic", "t": "jazz"},
+        {"u": STAYS, "r": "dance", "k": "user", "t": GONE},  # quarantined
+    ]
+    write(settings, "net/a", *go, *stay)
+    listed = {"u": STAYS, "friends": [{"t": GONE}, {"t": "user-1"}]}
+    write(settings, "lists/a", listed, {"u": "user-1", "friends": GONE})  # the second is unreadable
+    ingest.run(spark, settings)
+    clean.run(spark, settings)
+    figures = forget_user.run(spark, settings, user=GONE, yes=True)
+    assert figures["rows"] == {"relations_raw": 6, "relations": 3, "quarantine": 2}
+    lake = Lake(settings.lake.root)
+    left = {(r["user_id"], r["relation"], r["target_id"]) for r in lake.read("relations").to_pylist()}
+    assert left == {(STAYS, "follow", GONE), (STAYS, "follow", "user-1"), ("user-1", "friend", STAYS)}
+    lines = [json.loads(one) for one in lake.read("relations_raw")["raw"].to_pylist()]
+    assert sorted(lines, key=str) == sorted([*stay, listed | {"friends": listed["friends"][1:]}], key=str)
+    assert lake.read("quarantine").num_rows == 0
+    assert scan(lake.root, Person(user="user-1"), settings.sources).found != []
+
+
 def test_the_scan_finds_what_delta_no_longer_shows(lake):
     contract = TABLES["recommendations"]
     row = {"run_id": "r", "rank": 1, "item_id": "i", "score": 1.0, "reason": "popular", "model_version": "m"}

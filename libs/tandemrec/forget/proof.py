@@ -83,6 +83,10 @@ def _look(opened: pa.NativeFile, place: str, person: Person, sources: Sequence[S
                 if it
             ):
                 proof.found.append(f"{place}: raw")
+        if {"target_kind", "target_id"} <= set(batch.schema.names):
+            people = batch.filter(pc.equal(batch["target_kind"].cast(pa.string()), "user"))
+            if pc.any(pc.equal(people["target_id"].cast(pa.string()), person.user)).as_py():
+                proof.found.append(f"{place}: target_id")
         for column, values in _columns(batch):
             if _holds(table, column, values, person):
                 proof.found.append(f"{place}: {column}")

@@ -76,6 +76,8 @@ def changes(person: Person, text_indices: Sequence[int], reviews: Sequence[str] 
         tombstone = {"text_hash": F.concat(F.lit(FORGOTTEN), "text_index", F.lit("]"))}
         found += [Change(table=table, rows=of_texts) for table in ("text_vectors", "texts_failed")]
         found.append(Change(table="texts_vocabulary", rows=of_texts, values=tombstone))
+    at_an_end = theirs | ((F.col("target_kind") == "user") & (F.col("target_id") == person.user))
+    found.append(Change(table="relations", rows=at_an_end))
     found += [Change(table="events", rows=theirs), Change(table="reviews", rows=theirs)]
     tombstone = {"user_id": F.concat(F.lit(FORGOTTEN), "user_index", F.lit("]"))}
     found.append(Change(table="users_vocabulary", rows=theirs, values=tombstone))
