@@ -112,9 +112,10 @@ class _Cleaning:
         return "items" not in self.settled or self.settings.clean.unknown_items == "keep"
 
     def _new_lines(self, table: str) -> DataFrame:
-        """Bronze rows of the sources of a table; of the files that are not cleaned yet where a run is continued."""
+        """Lines in bronze of the sources of a table; of the files that are not cleaned yet where a run is continued."""
         name, sources = f"{table}_raw", self.sources(table)
         rows = read(self.spark, self.lake, name, version=self.lake.version(name)).where(in_sources(sources))
+        rows = rows.where("raw IS NOT NULL")  # without lines of people who were forgotten
         if self.last:
             cleaned = read(self.spark, self.lake, name, version=self.last.inputs[name])
             rows = rows.join(cleaned.select("source", "file").distinct(), ["source", "file"], "left_anti")

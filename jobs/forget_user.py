@@ -80,8 +80,9 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
 
 def _lines(spark: SparkSession, lake: Lake, settings: Settings, user: str) -> dict[str, DataFrame]:
     """By raw table and quarantine, the key of each row that names the person and what is left of its line."""
-    bronze = {name: read(spark, lake, f"{name}_raw") for name in NAMING if lake.exists(f"{name}_raw")}
-    bronze = {name: rows for name, rows in bronze.items() if any(one.table == name for one in settings.sources)}
+    used: set[str] = {one.table for one in settings.sources}
+    tables = [name for name in NAMING if name in used and lake.exists(f"{name}_raw")]
+    bronze = {name: read(spark, lake, f"{name}_raw").where("raw IS NOT NULL") for name in tables}
     if not bronze:
         return {}
     records = records_of(bronze, settings.sources, user).where("line IS NOT NULL")
@@ -134,7 +135,9 @@ def _count(spark: SparkSession, lake: Lake, todo: Iterable[Change], lines: dict[
 def _merge(spark: SparkSession, lake: Lake, table: str, rows: DataFrame) -> None:
     on = " AND ".join(f"t.{key} = s.{key}" for key in lake.table(table).key)
     merger = DeltaTable.forPath(spark, lake.path(table)).alias("t").merge(rows.alias("s"), on)
-    merger.whenMatchedDelete("s.raw IS NULL").whenMatchedUpdate(set={"raw": "s.raw"}).execute()
+    if table == "quarantine":  # bronze keeps the row: by it the file is known, and not read again
+        merger = merger.whenMatchedDelete("s.raw IS NULL")
+    merger.whenMatchedUpdate(set={"raw": "s.raw"}).execute()
 
 
 def _change(spark: SparkSession, lake: Lake, change: Change) -> None:

@@ -21,6 +21,7 @@ from tandemrec.forget.proof import Person, scan
 from tandemrec.lake import TABLES, Lake, runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.lake.upkeep import shorten_log, vacuum
+from tandemrec.pipeline import run_stage, stage
 
 GONE, STAYS = "user-7", "user-77"
 OWN, SHARED, OTHER = "Quite an unusual lamp, I say", "Works as it should, thank you", "Nothing to say about it really"
@@ -164,7 +165,8 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
         others = [row for row in before[name] if GONE not in row.values() and row.get("user_index") != 2]
         assert sorted(map(str, lake.read(name).to_pylist())) == sorted(map(str, others))
         assert spark.read.format("delta").load(lake.path(name)).count() == len(others)
-    raw = [row["raw"] for row in lake.read("events_raw").to_pylist()]
+    assert lake.read("events_raw").num_rows == len(before["events_raw"])
+    raw = [row["raw"] for row in lake.read("events_raw").to_pylist() if row["raw"]]
     assert sorted(raw) == sorted(r["raw"] for r in before["events_raw"] if STAYS in r["raw"])
     product = next(row for row in lake.read("reviews_raw").to_pylist() if row["source"] == "products")
     opinions = json.loads(product["raw"])["opinions"]
@@ -228,10 +230,34 @@ def test_a_person_leaves_both_ends_of_relations(spark, tmp_path):
     lake = Lake(settings.lake.root)
     left = {(r["user_id"], r["relation"], r["target_id"]) for r in lake.read("relations").to_pylist()}
     assert left == {(STAYS, "follow", GONE), (STAYS, "follow", "user-1"), ("user-1", "friend", STAYS)}
-    lines = [json.loads(one) for one in lake.read("relations_raw")["raw"].to_pylist()]
+    lines = [json.loads(one) for one in lake.read("relations_raw")["raw"].drop_null().to_pylist()]
     assert sorted(lines, key=str) == sorted([*stay, listed | {"friends": listed["friends"][1:]}], key=str)
     assert lake.read("quarantine").num_rows == 0
     assert scan(lake.root, Person(user="user-1"), settings.sources).found != []
+
+
+def test_a_file_that_is_empty_without_the_person_is_not_read_again(spark, settings):
+    settings = settings.model_copy(update={"sources": settings.sources[:1]})
+    line = {"sku": "lamp", "what": "click", "at": "2024-05-01"}
+    write(settings, "logs/1", {"uid": GONE, **line}, f'{{"uid": "{GONE}", ')
+    write(settings, "logs/2", {"uid": STAYS, **line})
+
+    def ingest_and_clean():
+        run_stage(settings, stage("ingest"), spark=spark)
+        run_stage(settings, stage("clean"), spark=spark)
+        ingested, cleaned = (runs.latest(lake, name).figures for name in ("ingest", "clean"))
+        return ingested["logs"], cleaned["events"], set(lake.read("events")["user_id"].to_pylist())
+
+    lake = Lake(settings.lake.root)
+    ingest_and_clean()
+    forget_user.run(spark, settings, user=GONE, yes=True)
+    for number, new in ((3, False), (4, True)):  # everything anew, and going on
+        write(settings, f"logs/{number}", {"uid": f"user-{number}", **line})
+        ingested, cleaned, users = ingest_and_clean()
+        assert ingested == {"files": 1, "rows": 1, "known_files": number - 1}
+        assert (cleaned["in"], cleaned["kept"], cleaned["rejected"]) == (number - 1, number - 1, {})
+        assert ("new" in cleaned) == new
+        assert GONE not in users
 
 
 def test_the_scan_finds_what_delta_no_longer_shows(lake):

@@ -13,7 +13,7 @@ def _raw(name: str, what: str) -> Table:
             source      string!     name of the source in the settings
             file        string!     file below data.root, with !member for a file inside an archive
             line        bigint!     line or record of the file, from 1
-            raw         string      the line as it came; csv, parquet and pairs as a JSON object of strings
+            raw         string      line as it came; of csv, parquet and pairs a JSON object of strings; null: forgotten
             file_size   bigint!     bytes of the file when it was ingested
             ingest_run  string!     run that ingested the file
             ingested_at timestamp!  when that run started
