@@ -67,7 +67,10 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
         since = first[0] if first else None  # null: nothing moves, and no user is among those who do
         silver = silver.where(F.col("last_time") >= F.lit(since))
     else:
-        others = silver.join(users, "user_id", "left_anti").agg(F.sum("count")).first()
+        # Shares are of all events, those of minutes that hold too many among them.
+        too_fast = fresh.where((F.col("verdict") == KEPT) & asleep).select("user_id", F.lit(1).alias("count"))
+        events = silver.select("user_id", "count").union(too_fast)
+        others = events.join(users, "user_id", "left_anti").agg(F.sum("count")).first()
         elsewhere = int(others[0] or 0) if others else 0
     held = silver.join(users, "user_id", "left_semi")
     near = F.lit(True) if since is None else F.col("event_time") >= F.lit(since)
