@@ -3,6 +3,7 @@
 import random
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 
 import pytest
 from pyspark.sql import functions as F
@@ -124,23 +125,12 @@ def test_events_without_a_time_have_no_session_and_are_never_too_fast(spark):
     assert {(row.verdict, row.session_start, row["count"]) for row in settled} == {(KEPT, None, 1)}
 
 
-@pytest.mark.parametrize(("share", "seed"), [(0.09, 5), (None, 6)])
-def test_batches_in_any_order_give_what_one_batch_gives(spark, share, seed):
-    """Late files, files in another order than their times, rows of earlier batches that lose or gain, and machines that
-    come once.
-    """
-    rules = RULES.model_copy(update={"max_user_share": share})
-    draw = random.Random(seed)
-    events = some_events(draw, 300)
-    files = sorted(events[:60]), events[60:130], sorted(events[130:], key=lambda e: e[3])
-    once = [[(f"{name}{n}", "1", "view", second) for name in "xyz" for second in range(5)] for n in range(3)]
-    files = [[*file, *machines] for file, machines in zip(files, once, strict=True)]
-    rows = [[((f"f{n}", line), event) for line, event in enumerate(file, 1)] for n, file in enumerate(files)]
-    draw.shuffle(rows)
+def in_batches(spark, files, rules):
+    """Rows of silver, and by origin the reason of what machines have done, after one file of rows upon the other."""
     silver = spark.createDataFrame([], ddl(TABLES["events"]))
     rejected = {}
-    everything = dict(row for file in rows for row in file)
-    for file in rows:
+    everything = dict(row for file in files for row in file)
+    for file in files:
         fresh = judged(spark, file)
         if rejected:
             back = judged(spark, [(origin, everything[origin]) for origin in rejected])
@@ -159,10 +149,41 @@ def test_batches_in_any_order_give_what_one_batch_gives(spark, share, seed):
             rejected.pop(origin, None)
             if row.verdict in ("too_fast", "user_outlier"):
                 rejected[origin] = row.verdict
+    return silver.withColumn("verdict", F.lit(KEPT)).collect(), rejected
+
+
+@pytest.mark.parametrize(("share", "seed"), [(0.09, 5), (None, 6)])
+def test_batches_in_any_order_give_what_one_batch_gives(spark, share, seed):
+    """Late files, files in another order than their times, rows of earlier batches that lose or gain, and machines that
+    come once.
+    """
+    rules = RULES.model_copy(update={"max_user_share": share})
+    draw = random.Random(seed)
+    events = some_events(draw, 300)
+    files = sorted(events[:60]), events[60:130], sorted(events[130:], key=lambda e: e[3])
+    once = [[(f"{name}{n}", "1", "view", second) for name in "xyz" for second in range(5)] for n in range(3)]
+    files = [[*file, *machines] for file, machines in zip(files, once, strict=True)]
+    rows = [[((f"f{n}", line), event) for line, event in enumerate(file, 1)] for n, file in enumerate(files)]
+    draw.shuffle(rows)
+    settled, rejected = in_batches(spark, rows, rules)
     verdict, found = accounted([row for file in rows for row in file], rules)
-    settled = silver.withColumn("verdict", F.lit(KEPT)).collect()
     assert read(settled)[1] == found
     assert rejected == {o: v for o, v in verdict.items() if v in ("too_fast", "user_outlier")}
     assert set(rejected.values()) == ({"too_fast", "user_outlier"} if share else {"too_fast"})
     repeats = {(r.file, r.line) for row in settled for r in row.repeats or []}
     assert repeats == {o for o, v in verdict.items() if v == "repeated"}
+
+
+@pytest.mark.parametrize("window", [3600, 1200])
+def test_late_events_go_on_with_sessions_that_repeats_keep_open(spark, window):
+    """Windows longer and shorter than the gap: an event of long ago is settled again for its last repeat's sake."""
+    rules = BehaviourSettings(session_gap_minutes=30, repeat_seconds={"view": window}, max_events_per_minute=4)
+    draw, events = random.Random(1), []
+    for user in "abc":
+        times = accumulate(draw.choice([600, 1200, 1500, 2000]) for _ in range(40))
+        events += [(user, draw.choice("123456"), "view", second) for second in times]
+    events.sort(key=lambda event: event[3])
+    files = events[:70] + events[72:80], events[85:], events[70:72] + events[80:85]
+    rows = [[((f"f{n}", line), event) for line, event in enumerate(file, 1)] for n, file in enumerate(files)]
+    settled, _ = in_batches(spark, rows, rules)
+    assert read(settled)[1] == accounted([row for file in rows for row in file], rules)[1]

@@ -51,7 +51,8 @@ def again(judged: DataFrame, quarantine: DataFrame) -> DataFrame:
 
 
 def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -> Batch:
-    """With the events of the users who did something new, back to where a session or a minute may reach them.
+    """With the events of the users who did something new, back to where a session or a minute may reach them; with all
+    of these where shares are asked for, or where repeats may be further apart than what ends a session.
 
     Args:
         fresh: new rows and those judged again.
@@ -61,17 +62,19 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
     moving = fresh.where((F.col("verdict") == KEPT) & ~asleep)
     users = moving.select("user_id").distinct()
     since, elsewhere = None, 0
-    if rules.max_user_share is None:
-        reach = max([rules.session_gap_minutes * 60, *rules.repeat_seconds.values()]) + 120  # two whole minutes
-        first = moving.agg(F.min("event_time") - F.make_dt_interval(secs=F.lit(reach))).first()
-        since = first[0] if first else None  # null: nothing moves, and no user is among those who do
-        silver = silver.where(F.col("last_time") >= F.lit(since))
-    else:
+    gap = rules.session_gap_minutes * 60
+    if rules.max_user_share is not None:
         # Shares are of all events, those of minutes that hold too many among them.
         too_fast = fresh.where((F.col("verdict") == KEPT) & asleep).select("user_id", F.lit(1).alias("count"))
         events = silver.select("user_id", "count").union(too_fast)
         others = events.join(users, "user_id", "left_anti").agg(F.sum("count")).first()
         elsewhere = int(others[0] or 0) if others else 0
+    elif max(rules.repeat_seconds.values(), default=0) <= gap:
+        # An event and its repeats lie in one session, so what is held from before `since` leaves no pauses that were
+        # not there. Repeats that are further apart than the gap would: their users come with all their events.
+        first = moving.agg(F.min("event_time") - F.make_dt_interval(secs=F.lit(gap + 120))).first()  # two whole minutes
+        since = first[0] if first else None  # null: nothing moves, and no user is among those who do
+        silver = silver.where(F.col("last_time") >= F.lit(since))
     held = silver.join(users, "user_id", "left_semi")
     near = F.lit(True) if since is None else F.col("event_time") >= F.lit(since)
     woken = fresh.where(asleep & near).join(users, "user_id", "left_semi")
