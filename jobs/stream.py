@@ -40,8 +40,9 @@ def run(
     Args:
         follow: go on until interrupted, looking for more every stream.interval_seconds; otherwise end when what is
             there now is in bronze.
-        clean: run the stage clean when a batch has brought rows.
-        after_batch: called then, too.
+        clean: run the stage clean after each batch and, unless it goes on, at the end, where it is not up to date: a
+            batch that is run again brings nothing, and may be the one whose cleaning failed.
+        after_batch: called after each batch, too.
 
     Returns:
         By source: files (of a Delta table: none) and rows appended.
@@ -71,6 +72,8 @@ def run(
     finally:
         for query in started:
             query.stop()
+    if clean and not follow:
+        _clean(spark, settings)
     for stream in streams:
         console.line(
             f"  {stream.source.name}: {stream.figures['rows']:,} rows of {stream.figures['files']:,} new files"
@@ -90,7 +93,6 @@ class _Stream:
         self.named = namer(settings)
         self.figures = {"files": 0, "rows": 0}
         self.failure: Exception | None = None
-        self.brought = False
 
     def start(self, *, follow: bool) -> StreamingQuery:
         root, options = self.settings.data.root, self.settings.stream
@@ -120,7 +122,7 @@ class _Stream:
                 # `ingest` looks at which files are in bronze, too: one of both at a time.
                 with locked(self.lake, "ingest", wait_s=self.settings.lake.wait_s):
                     self._append(batch, number)
-                for call in self.calls if self.brought else ():
+                for call in self.calls:
                     call(self.spark, self.settings)
         except Exception as error:
             self.failure = error  # the query ends with it, as a text of fifty lines
@@ -146,9 +148,7 @@ class _Stream:
             if fresh:
                 append_files(self.spark, self.lake, self.source, root, fresh, commit, self.named)
             self.figures["files"] += len(fresh)
-        appended = self.lake.info(table).rows - before
-        self.figures["rows"] += appended
-        self.brought = appended > 0
+        self.figures["rows"] += self.lake.info(table).rows - before
 
     def _known(self, names: Sequence[str]) -> dict[str, int]:
         """Size by name of those of the files that are in bronze, members of archives included."""

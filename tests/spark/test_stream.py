@@ -85,6 +85,27 @@ def test_a_batch_that_was_appended_but_not_checkpointed_comes_once(spark, tmp_pa
     assert len(rows) == 3 and set(appended) < set(rows)
 
 
+def test_a_clean_that_failed_is_made_up_for_without_a_new_file(spark, tmp_path, monkeypatch):
+    chosen = settings(tmp_path, "lake", clean={"now": "2026-01-01"})
+    lake, clean = Lake(chosen.lake.root), stream._clean
+    write(tmp_path, "logs/a.json", lines(1, 2))
+
+    def fail(*_):
+        raise KeyError("no memory, a lock, a gate")
+
+    monkeypatch.setattr(stream, "_clean", fail)
+    with pytest.raises(KeyError):
+        stream.run(spark, chosen, clean=True)
+    assert len(bronze(chosen)) == 2 and not lake.exists("events")
+    monkeypatch.setattr(stream, "_clean", clean)
+    assert stream.run(spark, chosen, clean=True)["logs"] == {"files": 0, "rows": 0}
+    assert lake.info("events").rows == 2
+    write(tmp_path, "logs/b.json", lines(3))
+    stream.run(spark, chosen)  # cleans nothing
+    stream.run(spark, chosen, clean=True)  # has no batch
+    assert lake.info("events").rows == 3
+
+
 def test_a_bad_file_stops_the_stream_with_one_line_until_it_is_mended(spark, tmp_path):
     chosen = settings(tmp_path, "lake", {"kind": "csv"})
     write(tmp_path, "logs/a.csv", "u,i,t\n1,2,3\n")

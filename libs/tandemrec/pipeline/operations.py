@@ -51,7 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
         does="what arrives in the sources, files and changes of Delta tables, into bronze tables, exactly once",
         options={
             "--follow": {"action": "store_true", "help": "go on until interrupted"},
-            "--clean": {"action": "store_true", "help": "clean what a batch has brought"},
+            "--clean": {"action": "store_true", "help": "clean what is in bronze and not clean yet"},
         },
     ),
     Operation(
