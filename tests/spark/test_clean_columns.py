@@ -6,7 +6,7 @@ from decimal import Decimal
 from pyspark.sql import functions as F
 
 from tandemrec.clean.items import category
-from tandemrec.clean.prices import amount, currency
+from tandemrec.clean.prices import amount, currency, priced
 from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, trimmed
 from tandemrec.clean.times import parse_time, shape
 from tandemrec.clean.words import language, with_tokens
@@ -126,10 +126,9 @@ def test_prices_and_categories(spark):
         "": None,
         None: None,
     }
-    text = F.col("text")
-    frame = values(spark, list(prices)).select(
-        "n", amount(text).alias("a"), currency(text, F.lit(None), "GBP").alias("c")
-    )
+    price = F.col("text")
+    frame = values(spark, list(prices)).withColumn("text", priced(price))
+    frame = frame.select("n", amount(price).alias("a"), currency(price, F.lit(None), "GBP").alias("c"))
     for (written, wanted), row in zip(prices.items(), frame.orderBy("n").collect(), strict=True):
         assert row.a == (Decimal(wanted[0]) if wanted else None), written
         assert not wanted or row.c == wanted[1], written
@@ -142,7 +141,7 @@ def test_prices_and_categories(spark):
         " > ": None,
         None: None,
     }
-    found = values(spark, list(paths)).select("n", category(text).alias("path")).orderBy("n").collect()
+    found = values(spark, list(paths)).select("n", category(F.col("text")).alias("path")).orderBy("n").collect()
     assert {written: row.path for written, row in zip(paths, found, strict=True)} == paths
 
 
@@ -151,7 +150,7 @@ def test_texts_of_any_length_are_matched(spark):
     long = values(spark, ["1" + " 000" * 50_000, "a" + "'a" * 50_000, "May" + " May" * 50_000])
     worded = with_tokens(long.withColumns({"clean_text": F.col("text"), "language": F.lit("other")}), [])
     cells = [
-        amount(F.col("text")).isNull(),
+        amount(priced(F.col("text"))).isNull(),
         F.length(F.get("tokens", 0)),
         parse_time(F.col("text"), ["MMM d, yyyy", "iso"]).isNull(),
     ]

@@ -10,7 +10,7 @@ from tandemrec.clean.brands import one_spelling
 from tandemrec.clean.categories import category_code
 from tandemrec.clean.history import versions
 from tandemrec.clean.parse import parse
-from tandemrec.clean.prices import amount, currency
+from tandemrec.clean.prices import amount, currency, priced
 from tandemrec.clean.texts import joined, normalised_each, plain, text_hash, trimmed
 from tandemrec.clean.times import parse_time
 from tandemrec.clean.units import in_base_unit
@@ -66,6 +66,7 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
     parsed = parse(rows.where(F.col("source") == source.name), source)
     parsed = plain(parsed, ["title", "brand", "category", "price", "description"])
     parsed = parsed.withColumns({name: trimmed(F.col(name)) for name in ("item_id", "currency", "updated_at")})
+    parsed = parsed.withColumn("price", priced(F.col("price")))
     price = amount(F.col("price"))
     converted = parsed.select(
         *ORIGIN,

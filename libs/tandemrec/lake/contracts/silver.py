@@ -9,7 +9,7 @@ _ITEM = """
     category    array<string>   path from the root, as the tree of categories spells it
     category_code string        categories: code of the path
     price       decimal(12,2)   in currency
-    currency    string          ISO 4217
+    currency    string          ISO 4217; null where what the source names is not known
     description string          plain text
     attributes  map<string,string>  what else the source says; quantities in one unit a dimension
     text        string          title and description as the language model reads them
