@@ -11,12 +11,15 @@ import pytest
 from pyspark.sql import functions as F
 
 from jobs import clean, ingest
+from tandemrec.clean.batches import again
 from tandemrec.clean.brands import brand_key
 from tandemrec.clean.categories import as_in_tree, category_tree
+from tandemrec.clean.cleaners import CLEANERS
 from tandemrec.clean.history import as_of, history, records
 from tandemrec.clean.items import judge_items, settle_items
 from tandemrec.clean.prices import amount, currency, priced
 from tandemrec.clean.units import in_base_unit
+from tandemrec.clean.verdicts import quarantined
 from tandemrec.config import CleanSettings, Source, parse_settings
 from tandemrec.lake import TABLES, Lake
 from tandemrec.lake.spark import conform
@@ -26,13 +29,14 @@ COLUMNS = {"item_id": "sku", "title": "name", "brand": "by", "price": "p", "cate
 COLUMNS |= {"updated_at": "at"}
 SHOP = Source(name="shop", table="items", kind="json", path="x", columns=COLUMNS)
 UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def judged(spark, lines):
     """Judged records of lines (file, line, text)."""
     rows = [("shop", file, line, text) for file, line, text in lines]
     bronze = spark.createDataFrame(rows, "source string, file string, line long, raw string")
-    return judge_items(bronze, [SHOP], CleanSettings())
+    return judge_items(bronze, [SHOP], CleanSettings(), now=NOW)
 
 
 def settled_history(settled):
@@ -87,6 +91,25 @@ def test_former_versions_stay_readable(spark):
         as_of(rows, datetime(2025, 1, 1))
     settled.unpersist()
     rows.unpersist()
+
+
+def test_a_description_ahead_of_the_clock_counts_when_the_clock_is_there(spark):
+    settings = parse_settings({"data": {"root": "d"}, "lake": {"root": "l"}, "sources": [SHOP.model_dump()]})
+    cleaner = CLEANERS["items"]
+    lines = [("shop", "f", n, json.dumps({"sku": "1", "p": n, "at": f"2025-01-0{n}"})) for n in (1, 2, 3)]
+    bronze = spark.createDataFrame(lines, "source string, file string, line long, raw string").persist()
+    first = settle_items(cleaner.judge(bronze, [SHOP], settings, day(2), None)).persist()
+    assert {row.line: row.verdict for row in first.collect()} == {1: "former", 2: "kept", 3: "time_in_future"}
+    assert "time_in_future" in cleaner.revisable
+    revised = again(cleaner.judge(bronze, [SHOP], settings, day(3), None), quarantined(first, "items"))
+    rows = settle_items(cleaner.batch(revised, history(first), settings.clean).rows).collect()
+    assert {row.line: (row.was, row.verdict) for row in rows} == {
+        1: ("former", "former"),
+        2: ("kept", "former"),
+        3: ("time_in_future", "kept"),
+    }
+    bronze.unpersist()
+    first.unpersist()
 
 
 NAMES, BRANDS = ["Amp", "Pedal"], ["ACME", "Acme Inc.", "acme", "Bolt", None]
@@ -284,7 +307,7 @@ def test_quantities_are_in_one_unit_a_dimension(spark):
         [("shop", *line) for line in lines], "source string, file string, line long, raw string"
     )
     for units, width in ((True, "30.48 cm"), (False, "12 in")):
-        first, second = judge_items(bronze, [SHOP], CleanSettings(units=units)).orderBy("line").collect()
+        first, second = judge_items(bronze, [SHOP], CleanSettings(units=units), now=NOW).orderBy("line").collect()
         assert first.attributes == {"width": width, "note": "as new", "none": None, "size": "XL"}
         assert second.attributes is None
 

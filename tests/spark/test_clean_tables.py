@@ -164,10 +164,15 @@ def test_the_newest_description_of_an_item_wins(spark):
         {"sku": "3", "name": "last", "by": "ACME"},
         {"sku": "  "},
         "{",
+        {"sku": "1", "name": "Wrong clock", "at": "2199-01-01"},
+        {"sku": "1", "name": "Which day", "at": "03.12.2025"},
+        {"sku": "1", "name": "Never set", "at": "1970-01-01"},
+        {"sku": "4", "name": "Blank", "at": " "},
     ]
     asked = source(table="items", columns=columns)
-    rows = by_line(settle_items(judge_items(bronze(spark, lines), [asked], CleanSettings())))
+    rows = by_line(settle_items(judge_items(bronze(spark, lines), [asked], CleanSettings(), now=NOW)))
     verdicts = ["former", "kept", "former", "kept", "merged", "kept", "item_id_missing", "broken_json"]
+    verdicts += ["time_in_future", "time_unreadable", "time_too_early", "kept"]
     assert [rows[line].verdict for line in sorted(rows)] == verdicts
     assert (rows[2].title, rows[2].brand, rows[2].category, str(rows[2].price)) == (
         "New & bold",

@@ -49,11 +49,11 @@ def of_rows(settings: Settings) -> TabularSettings:
 
 CLEANERS = {  # items first: the others ask which are known
     "items": Cleaner(
-        judge=lambda rows, sources, settings, now, items: judge_items(rows, sources, settings.clean),
+        judge=lambda rows, sources, settings, now, items: judge_items(rows, sources, settings.clean, now=now),
         batch=lambda fresh, cleaned, clean: item_batch(fresh, cleaned),
         settle=lambda batch, clean: settle_items(batch.rows),
         cleaned="items_history",
-        revisable=(),
+        revisable=("time_in_future",),
     ),
     "events": Cleaner(
         judge=lambda rows, sources, settings, now, items: judge_events(

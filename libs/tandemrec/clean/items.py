@@ -1,6 +1,7 @@
 """Items: bronze lines into judged, standardised items; the newest description of an item wins, former ones are kept."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -12,24 +13,28 @@ from tandemrec.clean.history import versions
 from tandemrec.clean.parse import parse
 from tandemrec.clean.prices import amount, currency, priced
 from tandemrec.clean.texts import joined, normalised_each, plain, text_hash, trimmed
-from tandemrec.clean.times import parse_time
+from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.units import in_base_unit
-from tandemrec.clean.verdicts import ORIGIN, Rule, judge
+from tandemrec.clean.verdicts import ORIGIN, Rule, judge, time_rules, where_given
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import Source
 from tandemrec.lake.contracts import TABLES
 
 
-def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings) -> DataFrame:
+def judge_items(rows: DataFrame, sources: Sequence[Source], clean: CleanSettings, *, now: datetime) -> DataFrame:
     """Columns of silver.items, part, raw and verdict: one row for each record of bronze rows, each judged by itself.
+
+    The latest description wins, so its time has to be a plausible one where it is given.
 
     Args:
         rows: of items_raw, of these sources at least.
     """
     items = reduce(DataFrame.unionByName, [_convert(rows, source, clean) for source in sources])
+    times = time_rules("updated_at", F.lit(True), F.lit(now), F.lit(moment(clean.earliest)))
     rules = [
         Rule(name="broken_json", holds=F.col("is_record")),
         Rule(name="item_id_missing", holds=F.col("item_id").isNotNull()),
+        *where_given(F.col("given_updated_at"), times),
     ]
     return judge(items, rules).select(*TABLES["items"].column_names, "part", "raw", "verdict")
 
@@ -80,6 +85,7 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
         F.when(price.isNotNull(), currency(F.col("price"), F.col("currency"), clean.currency)).alias("currency"),
         "description",
         _attributes(F.col("attributes"), clean).alias("attributes"),
+        F.col("updated_at").alias("given_updated_at"),
         parse_time(F.col("updated_at"), source.time_formats).alias("updated_at"),
     )
     text = joined(F.col("title"), F.col("description"))

@@ -11,7 +11,7 @@ from tandemrec.clean.events import renamed
 from tandemrec.clean.parse import parse
 from tandemrec.clean.texts import trimmed
 from tandemrec.clean.times import moment, parse_time
-from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
+from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules, where_given
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import RELATIONS, TARGET_COLUMNS, TARGET_KINDS, Source
 from tandemrec.lake.contracts import TABLES
@@ -35,7 +35,6 @@ def judge_relations(
         relations = relations.join(known, "target_id", "left")
     fits = [(F.col("relation") == relation) & kind.isin(*sorted(kinds)) for relation, kinds in RELATIONS.items()]
     is_number = F.col("weight").isNotNull() & ~F.isnan("weight")
-    is_undated = F.col("given_since").isNull()
     times = time_rules("since", F.lit(True), F.lit(now), F.lit(moment(clean.earliest)))
     rules = [
         Rule(name="broken_json", holds=F.col("is_record")),
@@ -45,7 +44,7 @@ def judge_relations(
         Rule(name="target_kind_unfit", holds=reduce(Column.__or__, fits)),
         Rule(name="target_id_missing", holds=F.col("target_id").isNotNull()),
         Rule(name="self_relation", holds=(kind != "user") | (F.col("user_id") != F.col("target_id"))),
-        *[Rule(name=rule.name, holds=is_undated | rule.holds) for rule in times],
+        *where_given(F.col("given_since"), times),
         Rule(name="weight_unreadable", holds=F.col("given_weight").isNull() | is_number),
         *([Rule(name="item_unknown", holds=~is_to_item | F.col("item_known"))] if items is not None else []),
     ]

@@ -68,6 +68,11 @@ def time_rules(time: str, has_time: Column, now: Column, earliest: Column) -> li
     ]
 
 
+def where_given(given: Column, rules: Sequence[Rule]) -> list[Rule]:
+    """The same rules, of which a row that lacks the value breaks none."""
+    return [Rule(name=rule.name, holds=given.isNull() | rule.holds) for rule in rules]
+
+
 def in_sources(sources: Sequence[Source]) -> Column:
     """Whether a row is of one of these sources."""
     return F.col("source").isin([source.name for source in sources])
