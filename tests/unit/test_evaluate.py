@@ -1,10 +1,10 @@
 import io
-from dataclasses import dataclass, replace
-from itertools import chain
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
 import pytest
+from evaluated_rows import by_name, rows
 from rich.console import Console
 from sklearn.linear_model import Ridge
 
@@ -14,14 +14,12 @@ from tandemrec.evaluate import (
     BASELINES,
     Predictions,
     Problem,
-    baselines,
     by_experience,
     comparison_tables,
     measure,
 )
 from tandemrec.evaluate.ease import ease_ranks
 from tandemrec.evaluate.experience import BANDS
-from tandemrec.metrics import class_weights
 
 NAN = float("nan")
 NEXT = Task(name="next_item", kind="next_item", reads=["user"])
@@ -30,41 +28,6 @@ CLICK = Task(name="click", kind="binary")
 SENTIMENT = Task(name="sentiment", kind="binary", reads=["review"])
 CATEGORY = Task(name="category", kind="multiclass", reads=["review"])
 SETTINGS = EvaluateSettings(cutoffs=[1, 3], resamples=100)
-
-
-@dataclass
-class Rows:
-    """The columns of a split, as an evaluation reads them."""
-
-    user: np.ndarray
-    item: np.ndarray
-    labels: dict[str, np.ndarray]
-    seen: tuple[np.ndarray, np.ndarray]
-    timeless: bool = False
-
-    @property
-    def query(self) -> np.ndarray:
-        """Each row is one, or each user."""
-        return self.user if self.timeless else np.arange(len(self.user))
-
-    @property
-    def review(self) -> np.ndarray:
-        """Each row's own text."""
-        return np.arange(len(self.user))
-
-
-def rows(users, items, seen=None, **labels):
-    lists = seen or [[] for _ in users]
-    return Rows(
-        user=np.array(users),
-        item=np.array(items),
-        labels={name: np.array(label, dtype=np.float32) for name, label in labels.items()},
-        seen=(np.array(list(chain(*lists)), dtype=np.int32), np.cumsum([0, *map(len, lists)])),
-    )
-
-
-def by_name(figures):
-    return {(figure.task, figure.metric): figure for figure in figures}
 
 
 def test_each_row_is_a_query_where_time_orders_them_and_each_user_where_there_is_none():
@@ -141,22 +104,6 @@ def test_intervals_end_where_the_metric_does():
     assert {f.metric for f in figures if f.high == 1.0} >= {"precision", "recall", "f1"}
     assert all(0 <= f.low <= f.value <= f.high for f in figures)
     assert max(f.high for f in figures if f.metric != "log_loss") == 1.0
-
-
-def test_rows_of_one_person_are_drawn_together_and_those_of_nobody_each_by_itself():
-    """Three people who are right in everything or in nothing, and as many rows of a table."""
-    right = np.repeat([1.0, 0.0, 1.0], 40)
-    answers = Predictions(scores={"click": right * 0.9}, ranks={"next_item": right.astype(int)})
-
-    def width(users, task, metric):
-        test = rows(users, np.ones(120), click=np.ones(120), next_item=np.ones(120))
-        figures = by_name(measure("m", answers, test, [task], settings=SETTINGS, seed=1))
-        return figures[task.name, metric].high - figures[task.name, metric].low
-
-    people, nobody = np.repeat([1, 2, 3], 40), np.zeros(120, np.int64)
-    for task, metric in ((CLICK, "accuracy"), (NEXT, "hr@1")):
-        assert width(people, task, metric) == 1 and width(np.arange(1, 121), task, metric) < 0.2
-        assert width(nobody, task, metric) < 0.2
 
 
 def test_popularity_ranks_are_those_of_a_brute_force_count():
@@ -261,32 +208,6 @@ def test_biases_are_never_certain():
     test = rows([1, 2, 1], [1, 2, 2], click=[1, 0, 1])
     problem = Problem(tasks=[CLICK], train=train, test=test, interactions=np.array([0, 20, 20]))
     assert BASELINES["bias"](problem).scores["click"] == pytest.approx([41 / 42, 1 / 42, 0.5 - 0.4 + 0.08])
-
-
-def test_a_baseline_tells_classes_by_weights_that_are_best_in_validation():
-    """Users click once in three, or hardly ever: at one half nobody is told to."""
-    random = np.random.default_rng(7)
-    user = np.tile(np.arange(60), 60)
-    clicks = (random.random(len(user)) < np.where(user < 20, 0.35, 0.03)).astype(float)
-    one = np.ones(len(user), np.int64)
-    train, valid, test, both = (
-        rows(user[part], one[part], click=clicks[part])
-        for part in (slice(1200), slice(1200, 2400), slice(2400, None), slice(2400))
-    )
-    problem = Problem(tasks=[CLICK], train=train, valid=valid, test=test, interactions=np.array([0, 1]))
-    before = baselines.bias(replace(problem, test=valid)).scores["click"]
-    weights = class_weights(valid.labels["click"], before)
-    answers = BASELINES["bias"](problem)
-    np.testing.assert_allclose(answers.weights["click"], weights)
-    again = BASELINES["bias"](replace(problem, refit=both))  # chosen where nothing of validation was learned
-    np.testing.assert_allclose(again.weights["click"], weights)
-    assert (again.scores["click"] != answers.scores["click"]).any()
-    figures = by_name(measure("b", answers, test, [CLICK], settings=SETTINGS, seed=1))
-    plain = by_name(measure("b", replace(answers, weights={}), test, [CLICK], settings=SETTINGS, seed=1))
-    assert figures["click", "recall"].value > 0.5 > 0.1 > plain["click", "recall"].value
-    assert figures["click", "f1_macro"].value > plain["click", "f1_macro"].value + 0.1
-    part = by_experience("b", answers, problem, settings=SETTINGS, seed=1)
-    assert {figure.metric for figure in part} == {"auc"}  # what is drawn by experience asks for no weights
 
 
 def test_words_in_a_row_tell_what_single_ones_do_not():
