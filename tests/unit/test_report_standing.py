@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 from html_page import Page
-from test_report import START, fill, metric, origin, record, settings_for
+from reported_lake import START, fill, metric, origin, record, settings_for
 
 from tandemrec.config.root import counted_from
 from tandemrec.errors import SourceError, TableError
