@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tandemrec.config import Settings
 from tandemrec.errors import TableError
 from tandemrec.forget.lines import NAMING, changed_lines, records_of, whole_lines
 from tandemrec.forget.proof import Person, Proof, scan
-from tandemrec.forget.rows import Change, changes, own_texts, spellings, with_made_texts
+from tandemrec.forget.rows import Change, changes, of_no_row, own_texts, spellings, with_made_texts
 from tandemrec.lake import Lake
 from tandemrec.lake.pseudonyms import known_as
 from tandemrec.lake.runs import Figures
@@ -30,6 +30,7 @@ from tandemrec.pipeline.operations import operation_main
 from tandemrec.report import words
 
 RAW = ("events_raw", "reviews_raw", "relations_raw", "items_raw")
+HASHED = ("text_vectors", "texts_failed", "texts_vocabulary")
 
 
 def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False) -> Figures:
@@ -49,9 +50,10 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
     # As it is, whatever versions the settings read: the person has to leave what is there now.
     lake, user = Lake(settings.lake.root), known_as(user, settings)
     lines = _lines(spark, lake, settings, user)
-    person, todo = _person(spark, lake, user)
+    of_texts = _of_texts(spark, lake, user)
+    person, todo = _person(spark, lake, user, of_texts)
     counts = _count(spark, lake, todo, lines)
-    if not counts:  # a run that was cut short may have left old files
+    if not counts.keys() - of_texts.keys():  # a run that was cut short may have left old files
         proof = scan(lake.root, person, settings.sources)
         if not proof.found:
             raise TableError(f"no table of the lake at {lake.root} knows user {user!r}, and no file either")
@@ -69,7 +71,7 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
     models = forget_user(lake.root, person.index) if person.index is not None else []
     _forget_copies(settings, user)
     remove_scratch(spark, lake)  # packed rows, in which the proof would not find anybody
-    proof = _purge(spark, lake, settings, person, counts)
+    proof = _purge(spark, lake, settings, person, counts, of_texts)
     console.line(f"read {proof.files:,} files, {words.size(proof.size)}: user {user!r} is in none of them")
     if proof.mentions:
         console.warn(f"the id stands as a word in {proof.mentions:,} other cells, the first in {proof.mentioned}")
@@ -101,35 +103,72 @@ def _lines(spark: SparkSession, lake: Lake, settings: Settings, user: str) -> di
     return {name: rows.localCheckpoint() for name, rows in found.items()}
 
 
-def _person(spark: SparkSession, lake: Lake, user: str) -> tuple[Person, list[Change]]:
+def _of_texts(spark: SparkSession, lake: Lake, user: str) -> dict[str, DataFrame]:
+    """By table, the keys of rows that go because no row has their text without the person."""
+    if not lake.exists("reviews"):
+        return {}
+    found, others = {}, read(spark, lake, "reviews").where(F.col("user_id") != user)
+    rows = [others, *_items(spark, lake)]
+    if lake.exists("synthetic_texts"):
+        made = read(spark, lake, "synthetic_texts")
+        rows.append(made.join(others, "review_id", "left_semi"))
+        found["synthetic_texts"] = made.join(others, "review_id", "left_anti").select("synthetic_id")
+    if lake.exists("synthetic_tried"):
+        tried = read(spark, lake, "synthetic_tried")
+        found["synthetic_tried"] = tried.join(others, "review_id", "left_anti").select("review_id")
+    if names := [name for name in HASHED if lake.exists(name)]:
+        hashes = of_no_row([_in_files(spark, lake, name) for name in names], rows).localCheckpoint()
+        found |= dict.fromkeys(names, hashes)
+        if lake.exists("text_terms") and "texts_vocabulary" in names:
+            numbered = read(spark, lake, "texts_vocabulary").join(hashes, "text_hash", "left_semi")
+            found["text_terms"] = numbered.select("text_index")
+    return found
+
+
+def _items(spark: SparkSession, lake: Lake) -> list[DataFrame]:
+    return [read(spark, lake, name) for name in ("items", "items_history") if lake.exists(name)]
+
+
+def _in_files(spark: SparkSession, lake: Lake, name: str) -> DataFrame:
+    """The hashes in the files of a table, past Delta."""
+    return spark.read.option("recursiveFileLookup", "true").schema("text_hash string").parquet(lake.path(name))
+
+
+def _person(
+    spark: SparkSession, lake: Lake, user: str, of_texts: Mapping[str, DataFrame]
+) -> tuple[Person, list[Change]]:
     """Who it is to the tables, and what becomes of rows."""
-    index, hashes, texts, numbers, written = None, [], [], [], []
+    index, hashes, texts, numbers = None, [], [], []
     if lake.exists("users_vocabulary"):
         known = read(spark, lake, "users_vocabulary").where(F.col("user_id") == user).first()
         index = None if known is None else known["user_index"]
     if lake.exists("reviews"):
-        items = read(spark, lake, "items") if lake.exists("items") else None
         reviews = read(spark, lake, "reviews")
         if lake.exists("synthetic_texts"):
-            mine = reviews.where(F.col("user_id") == user).select("review_id")
-            written = [row["review_id"] for row in mine.collect()]  # of one person
             reviews = with_made_texts(reviews, read(spark, lake, "synthetic_texts"))
-        rows = own_texts(reviews, items, user).collect()  # of one person
+        rows = own_texts(reviews, _items(spark, lake), user).collect()  # of one person
         hashes = sorted({row["text_hash"] for row in rows})
         texts = spellings([row[name] for row in rows for name in ("text", "clean_text")])
     if hashes and lake.exists("texts_vocabulary"):
         numbered = lake.read("texts_vocabulary", ["text_index"], where=pc.field("text_hash").isin(hashes))
         numbers = numbered["text_index"].to_pylist()
     person = Person(user=user, index=index, hashes=hashes, texts=texts)
-    return person, [change for change in changes(person, numbers, written) if lake.exists(change.table)]
+    return person, [change for change in changes(person, numbers, of_texts) if lake.exists(change.table)]
 
 
 def _count(spark: SparkSession, lake: Lake, todo: Iterable[Change], lines: dict[str, DataFrame]) -> dict[str, int]:
     """Rows to remove or change by table, in the order of the tables; one pass over all."""
-    parts = [read(spark, lake, one.table).where(one.rows).select(F.lit(one.table).alias("name")) for one in todo]
+    parts = [_meant(spark, lake, one).select(F.lit(one.table).alias("name")) for one in todo]
     parts += [rows.select(F.lit(table).alias("name")) for table, rows in lines.items()]
     counted: dict[str, int] = dict(reduce(DataFrame.union, parts).groupBy("name").count().collect()) if parts else {}
     return {name: counted[name] for name in lake.names() if name in counted}
+
+
+def _meant(spark: SparkSession, lake: Lake, change: Change) -> DataFrame:
+    rows = read(spark, lake, change.table)
+    if isinstance(change.rows, DataFrame):
+        return rows.join(change.rows, change.rows.columns, "left_semi")
+    return rows.where(change.rows)
 
 
 def _merge(spark: SparkSession, lake: Lake, table: str, rows: DataFrame) -> None:
@@ -142,29 +181,54 @@ def _merge(spark: SparkSession, lake: Lake, table: str, rows: DataFrame) -> None
 
 def _change(spark: SparkSession, lake: Lake, change: Change) -> None:
     table = DeltaTable.forPath(spark, lake.path(change.table))
-    if change.values is None:
+    if isinstance(change.rows, DataFrame):
+        on = " AND ".join(f"t.{name} = s.{name}" for name in change.rows.columns)
+        merger = table.alias("t").merge(change.rows.alias("s"), on)
+        if change.values is None:
+            merger.whenMatchedDelete().execute()
+        else:
+            merger.whenMatchedUpdate(set=dict(change.values)).execute()
+    elif change.values is None:
         table.delete(change.rows)
     else:
         table.update(change.rows, dict(change.values))
 
 
-def _purge(spark: SparkSession, lake: Lake, settings: Settings, person: Person, names: Iterable[str]) -> Proof:
+def _purge(
+    spark: SparkSession,
+    lake: Lake,
+    settings: Settings,
+    person: Person,
+    names: Iterable[str],
+    of_texts: Mapping[str, DataFrame],
+) -> Proof:
     """Remove the files and logs of older versions of these tables, and of those in which the scan finds the person."""
     for name in names:
         _clear(spark, lake, name)
-    proof = scan(lake.root, person, settings.sources)
+    proof = _proof(spark, lake, settings, person, of_texts)
     left = [
         name for name in lake.names() if any(place.startswith(f"{lake.table(name).path}/") for place in proof.found)
     ]
     if left:
         for name in left:
             _clear(spark, lake, name)
-        proof = scan(lake.root, person, settings.sources)
+        proof = _proof(spark, lake, settings, person, of_texts)
     if proof.found:
         raise TableError(
             f"user {person.user!r} is still in {len(proof.found)} places, the first is {proof.found[0]}; expected "
             "none: was something else writing to the lake, or does a source map user_id otherwise now?"
         )
+    return proof
+
+
+def _proof(
+    spark: SparkSession, lake: Lake, settings: Settings, person: Person, of_texts: Mapping[str, DataFrame]
+) -> Proof:
+    """The scan of all files, and of those that hold hashes for hashes of texts that no row has: Spark compares them."""
+    proof = scan(lake.root, person, settings.sources)
+    for name in HASHED:
+        if name in of_texts and not _in_files(spark, lake, name).join(of_texts[name], "text_hash").isEmpty():
+            proof.found.append(f"{lake.table(name).path}/: text_hash")
     return proof
 
 

@@ -260,6 +260,47 @@ def test_a_file_that_is_empty_without_the_person_is_not_read_again(spark, settin
         assert GONE not in users
 
 
+def test_what_gold_keeps_of_former_texts_goes_too(spark, settings):
+    lake, names = Lake(settings.lake.root), ("own", "other", "described", "made", "former", "made of none")
+    text = {name: sha256(name.encode()).hexdigest() for name in (*names, "in an older file")}
+
+    def hold(name, *rows):
+        schema = arrow_schema(lake.table(name))
+        lake.overwrite(name, pa.Table.from_pylist([{f: row.get(f) for f in schema.names} for row in rows], schema))
+
+    at = {"source": "s", "file": "f", "line": 1, "part": 0}
+    review = at | {"item_id": "lamp", "review_time": runs.now(), "text": "x", "clean_text": "x", "language": "en"}
+    wrote = {GONE: "own", STAYS: "other"}
+    hold("reviews", *[review | {"review_id": u, "user_id": u, "text_hash": text[t]} for u, t in wrote.items()])
+    version = at | {"item_id": "lamp", "confirmed": [], "valid_from": runs.now()}
+    hold("items_history", version | {"text_hash": text["described"]})
+    made = {"text": "x", "method": "crop_shuffle", "similarity": 0.9, "recipe": "r", "run_id": "x", "text_index": 4}
+    sources = {"made": STAYS, "made of none": "an id of before"}
+    hold("synthetic_texts", *[
+        made | {"synthetic_id": t, "review_id": r, "text_hash": text[t]} for t, r in sources.items()
+    ])  # fmt: skip
+    for known in (text, names):
+        hold("text_vectors", *[{"text_hash": text[t], "encoder": e, "vector": [1.0]} for t in known for e in "ef"])
+    hold("texts_failed", *[{"text_hash": text[t], "encoder": "g", "error": "no"} for t in names])
+    hold("texts_vocabulary", *[{"text_hash": text[t], "text_index": n} for n, t in enumerate(names, 1)])
+    hold("text_terms", *[{"text_index": n, "terms": [1]} for n in range(1, 7)])
+    with pytest.raises(TableError, match="knows user 'user-5', and no file either"):
+        forget_user.run(spark, settings, user="user-5", yes=True)
+    figures = forget_user.run(spark, settings, user=GONE, yes=True)
+    assert figures["rows"] == {
+        "reviews": 1, "texts_vocabulary": 3, "text_terms": 3, "text_vectors": 6, "texts_failed": 3,
+        "synthetic_texts": 1,
+    }  # fmt: skip
+    stay = [text[name] for name in ("other", "described", "made")]
+    assert sorted(lake.read("text_vectors")["text_hash"].to_pylist()) == sorted(2 * stay)
+    assert sorted(lake.read("texts_failed")["text_hash"].to_pylist()) == sorted(stay)
+    hashes = {row["text_index"]: row["text_hash"] for row in lake.read("texts_vocabulary").to_pylist()}
+    assert hashes == {n: f"[forgotten {n}]" for n in (1, 5, 6)} | dict(enumerate(stay, 2))
+    assert sorted(lake.read("text_terms")["text_index"].to_pylist()) == [2, 3, 4]
+    assert lake.read("synthetic_texts")["synthetic_id"].to_pylist() == ["made"]
+    assert mentions(lake.root, *text.values()) == [text[name] for name in names if text[name] in stay]
+
+
 def test_the_scan_finds_what_delta_no_longer_shows(lake):
     contract = TABLES["recommendations"]
     row = {"run_id": "r", "rank": 1, "item_id": "i", "score": 1.0, "reason": "popular", "model_version": "m"}

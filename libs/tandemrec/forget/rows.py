@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -13,10 +14,12 @@ from tandemrec.lake.contracts import FORGOTTEN
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
-    """Of a table: rows that are deleted where `values` is None, else rows that get other values."""
+    """Of a table: rows that are deleted where `values` is None, else rows that get other values. `rows` is a condition
+    or holds some of their columns.
+    """
 
     table: str
-    rows: Column
+    rows: Column | DataFrame
     values: Mapping[str, Column] | None = None
 
 
@@ -29,13 +32,19 @@ def with_made_texts(reviews: DataFrame, synthetic: DataFrame) -> DataFrame:
     return reviews.select(*made.columns).unionByName(made)
 
 
-def own_texts(reviews: DataFrame, items: DataFrame | None, user: str) -> DataFrame:
-    """The texts that nobody else wrote and no item has: text_hash, text and clean_text, one row a review."""
+def own_texts(reviews: DataFrame, items: Sequence[DataFrame], user: str) -> DataFrame:
+    """The texts that nobody else wrote and no item has or had: text_hash, text and clean_text, one row a review."""
     mine = reviews.where(F.col("user_id") == user).select("text_hash", "text", "clean_text")
-    others = reviews.where(F.col("user_id") != user).select("text_hash")
-    if items is not None:
-        others = others.union(items.select("text_hash"))
-    return mine.join(others, "text_hash", "left_anti")
+    others = [reviews.where(F.col("user_id") != user), *items]
+    return mine.join(_hashes(others), "text_hash", "left_anti")
+
+
+def of_no_row(known: Sequence[DataFrame], rows: Sequence[DataFrame]) -> DataFrame:
+    """Hashes of texts that gold knows and no row has, each once: text_hash. A review that was edited, or is cleaned
+    otherwise now, leaves such behind, and nothing tells any more whose they are.
+    """
+    hashes = _hashes(known).distinct().where(~F.startswith("text_hash", F.lit(FORGOTTEN)))
+    return hashes.join(_hashes(rows), "text_hash", "left_anti")
 
 
 def spellings(texts: Sequence[str]) -> list[str]:
@@ -44,22 +53,23 @@ def spellings(texts: Sequence[str]) -> list[str]:
     return sorted(found | {json.dumps(text, ensure_ascii=ascii_)[1:-1] for text in found for ascii_ in (True, False)})
 
 
-def changes(person: Person, text_indices: Sequence[int], reviews: Sequence[str] = ()) -> list[Change]:
+def changes(person: Person, text_indices: Sequence[int], of_texts: Mapping[str, DataFrame]) -> list[Change]:
     """In an order that a run which was cut short can go on with: what tells of other rows changes last.
 
     Args:
         text_indices: of the person's own texts in texts_vocabulary.
-        reviews: their ids.
+        of_texts: by table, keys of the rows that go because of their texts.
     """
-    theirs, hashes = F.col("user_id") == person.user, list(person.hashes)
+    theirs = F.col("user_id") == person.user
     index = F.lit(person.index)
     found = [
         Change(table="examples", rows=F.col("user") == index),
         Change(table="user_features", rows=F.col("user_index") == index),
     ]
     found += [Change(table=table, rows=theirs) for table in ("user_summaries", "user_profiles")]
+    if "text_terms" in of_texts:
+        found.append(Change(table="text_terms", rows=of_texts["text_terms"]))
     if text_indices:
-        found.append(Change(table="text_terms", rows=F.col("text_index").isin(list(text_indices))))
         gone = F.array(*map(F.lit, text_indices))
         others = F.coalesce(F.col("user") != index, F.lit(True))
         for table, column, rows in (("examples", "item_reviews", others), ("item_features", "reviews", F.lit(True))):
@@ -68,20 +78,21 @@ def changes(person: Person, text_indices: Sequence[int], reviews: Sequence[str] 
     served = ("predictions_staging", "recommendations_staging", "predictions", "recommendations")
     found += [Change(table=table, rows=theirs) for table in served]
     found.append(Change(table="runs", rows=F.col("figures") != _unnamed(person), values={"figures": _unnamed(person)}))
-    if reviews:
-        made_of = F.col("review_id").isin(list(reviews))
-        found += [Change(table=table, rows=made_of) for table in ("synthetic_texts", "synthetic_tried")]
-    if hashes:
-        of_texts = F.col("text_hash").isin(hashes)
+    without = ("synthetic_texts", "synthetic_tried", "text_vectors", "texts_failed")
+    found += [Change(table=table, rows=of_texts[table]) for table in without if table in of_texts]
+    if "texts_vocabulary" in of_texts:
         tombstone = {"text_hash": F.concat(F.lit(FORGOTTEN), "text_index", F.lit("]"))}
-        found += [Change(table=table, rows=of_texts) for table in ("text_vectors", "texts_failed")]
-        found.append(Change(table="texts_vocabulary", rows=of_texts, values=tombstone))
+        found.append(Change(table="texts_vocabulary", rows=of_texts["texts_vocabulary"], values=tombstone))
     at_an_end = theirs | ((F.col("target_kind") == "user") & (F.col("target_id") == person.user))
     found.append(Change(table="relations", rows=at_an_end))
     found += [Change(table="events", rows=theirs), Change(table="reviews", rows=theirs)]
     tombstone = {"user_id": F.concat(F.lit(FORGOTTEN), "user_index", F.lit("]"))}
     found.append(Change(table="users_vocabulary", rows=theirs, values=tombstone))
     return found
+
+
+def _hashes(tables: Sequence[DataFrame]) -> DataFrame:
+    return reduce(DataFrame.union, [rows.select("text_hash") for rows in tables])
 
 
 def _unnamed(person: Person) -> Column:

@@ -35,7 +35,7 @@ GOLD = (
         comment="Integer index of each text: the row of its vector in memory",
         columns=columns_of(
             """
-            text_hash   string!     sha256 of the text; [forgotten N] where its writer was forgotten
+            text_hash   string!     sha256 of the text; [forgotten N] where forget-user removed it
             text_index  int!        from 1, contiguous; 0 stands for no text
             """
         ),
