@@ -135,7 +135,9 @@ def test_prices_and_categories(spark):
     paths = {
         '["Music", " Guitars ", ""]': ["Music", "Guitars"],
         '[["Music", "Guitars"], ["Gifts"]]': ["Music", "Guitars"],
-        "Music > Guitars/Electric | New": ["Music", "Guitars", "Electric", "New"],
+        "Home & Kitchen > Coffee/Tea > Mugs": ["Home & Kitchen", "Coffee/Tea", "Mugs"],
+        "Men's 3/4 Sleeve | Shirts": ["Men's 3/4 Sleeve", "Shirts"],
+        "Books/Fiction": ["Books", "Fiction"],
         "Movies & TV": ["Movies & TV"],
         "[]": None,
         " > ": None,

@@ -94,12 +94,13 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
 
 
 def category(text: Column) -> Column:
-    """The path from the root: a JSON array (of paths: the first of them), or a string with >, / or | between its steps;
-    null where nothing is left.
+    """The path from the root: a JSON array (of paths: the first of them), or a string with > between its steps, else |,
+    else /; null where nothing is left.
     """
     paths = F.when(text.startswith("[["), F.get(F.from_json(text, "array<array<string>>"), 0))
     listed = F.when(text.startswith("["), F.from_json(text, "array<string>"))
-    steps = F.coalesce(paths, listed, F.split(text, r"[>/|]"))
+    parted = F.when(text.contains(">"), F.split(text, ">")).when(text.contains("|"), F.split(text, r"\|"))
+    steps = F.coalesce(paths, listed, parted, F.split(text, "/"))
     clean_steps = F.filter(F.transform(steps, lambda step: F.trim(step)), lambda step: step.isNotNull() & (step != ""))
     return F.when(F.size(clean_steps) > 0, clean_steps)
 
