@@ -2,9 +2,13 @@
 
 import json
 import random
+from collections import Counter
 from datetime import UTC, datetime
 
+from pyspark.sql import functions as F
+
 from tandemrec.clean import behaviour
+from tandemrec.clean.batches import new_rows, review_batch
 from tandemrec.clean.events import judge_events
 from tandemrec.clean.items import judge_items, settle_items
 from tandemrec.clean.parse import absent_columns, parse
@@ -214,7 +218,56 @@ def test_reviews_that_say_the_same_are_one(spark):
     ]
     lines = bronze(spark, ids)
     rows = by_line(settle_reviews(judge_reviews(lines, [named], clean, now=NOW, items=None), clean))
-    assert [rows[line].verdict for line in (1, 2, 3)] == ["review_id_taken", "kept", "kept"]
+    assert [rows[line].verdict for line in (1, 2, 3)] == ["kept", "review_superseded", "kept"]
+
+
+def test_the_newest_version_of_a_review_stays_and_an_id_belongs_to_who_had_it_first(spark):
+    written = [  # id, user, item, text, day of March, verdict
+        ("r1", "a", "1", "Good", 2, "review_superseded"),
+        ("r1", "a", "1", "Bad", 9, "kept"),
+        ("r1", "a", "1", "Fair", 5, "review_superseded"),
+        ("r1", "b", "1", "Mine", 3, "review_id_taken"),
+        ("r1", "a", "2", "Elsewhere", 4, "review_id_taken"),
+        ("r2", "c", "1", "Good", 9, "kept"),
+        ("r3", "c", "2", "At once", 1, "review_superseded"),
+        ("r3", "c", "2", "And again", 1, "kept"),
+        ("r4", "c", "2", "and AGAIN.", 2, "merged"),
+    ]
+    lines = [{"id": i, "u": u, "i": item, "body": said, "at": f"2025-03-0{on}"} for i, u, item, said, on, _ in written]
+    columns = {"review_id": "id", "user_id": "u", "item_id": "i", "text": "body", "review_time": "at"}
+    asked, clean = source(table="reviews", columns=columns), CleanSettings()
+    rows = by_line(settle_reviews(judge_reviews(bronze(spark, lines), [asked], clean, now=NOW, items=None), clean))
+    assert [rows[line].verdict for line in sorted(rows)] == [verdict for *_, verdict in written]
+
+
+def test_reviews_settle_to_the_same_in_any_batches(spark):
+    """Versions, copies and ids of two people, late and early: what all at once leave, silver and quarantine alike."""
+    draw = random.Random(5)
+    lines = [
+        {"id": f"r{draw.randrange(6)}", "u": draw.choice("ab"), "i": draw.choice("123"), "body": draw.choice("xyz")}
+        | {"at": f"2025-03-0{draw.randrange(1, 6)}"}
+        for _ in range(60)
+    ]
+    columns = {"review_id": "id", "user_id": "u", "item_id": "i", "text": "body", "review_time": "at"}
+    asked, clean = source(table="reviews", columns=columns), CleanSettings()
+    judged = judge_reviews(bronze(spark, lines), [asked], clean, now=NOW, items=None).persist()
+    at_once = {row.line: row.verdict for row in settle_reviews(judged, clean).collect()}
+    expected = {line: verdict for line, verdict in at_once.items() if verdict != "merged"}
+    assert set(Counter(expected.values())) == {"kept", "review_superseded", "review_id_taken"}
+    for _ in range(3):
+        batch_of = {line: draw.randrange(4) for line in at_once}
+        held = {}
+        for batch in range(4):
+            new = [line for line in batch_of if batch_of[line] == batch]
+            fresh = new_rows(judged.where(F.col("line").isin(new)))
+            was = spark.createDataFrame([(line, v) for line, v in held.items() if v != "kept"], "line long, was string")
+            fresh = fresh.unionByName(judged.join(was, "line"))
+            silver = judged.where(F.col("line").isin([line for line, verdict in held.items() if verdict == "kept"]))
+            settled = settle_reviews(review_batch(fresh, silver.drop("raw", "verdict")).rows, clean).collect()
+            held |= {row.line: row.verdict for row in settled}
+            held = {line: verdict for line, verdict in held.items() if verdict != "merged"}
+        assert held == expected
+    judged.unpersist()
 
 
 def test_no_row_is_lost_or_comes_twice(spark):

@@ -5,6 +5,7 @@ Every row has a column `was`: null for a new row, else its verdict before this r
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -12,12 +13,12 @@ from pyspark.sql import functions as F
 from tandemrec.clean.behaviour import TOO_FAST, occurrences
 from tandemrec.clean.history import records
 from tandemrec.clean.near_duplicates import NEAR_DUPLICATE
-from tandemrec.clean.reviews import ID_TAKEN
+from tandemrec.clean.reviews import ID_TAKEN, SUPERSEDED
 from tandemrec.clean.verdicts import ACCEPTED, KEPT, ORIGIN, REPEATED
 from tandemrec.config.behaviour import BehaviourSettings
 from tandemrec.lake.contracts import TABLES
 
-DORMANT = (TOO_FAST, NEAR_DUPLICATE, ID_TAKEN)  # lifted only together with new rows close by
+DORMANT = (TOO_FAST, NEAR_DUPLICATE, ID_TAKEN, SUPERSEDED)  # lifted only together with new rows close by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,12 +87,13 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
 
 
 def review_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
-    """With the reviews of the items that were reviewed anew, those that have an id of the new ones, and those whose id
-    one of these has taken.
+    """With the reviews of the items that were reviewed anew, those that have an id of the new ones, and all others of
+    the ids that these have.
     """
     asleep = _asleep()
     moving = fresh.where((F.col("verdict") == KEPT) & ~asleep)
-    ids = _sharing(silver, moving, moving).select("review_id").union(moving.select("review_id"))
+    near = [_sharing(rows, moving, moving).select("review_id") for rows in (silver, fresh.where(asleep))]
+    ids = reduce(DataFrame.union, near, moving.select("review_id"))
     woken = _sharing(fresh.where(asleep), moving, ids)
     settled = moving.unionByName(woken)
     held = _sharing(silver, settled, settled)

@@ -12,7 +12,7 @@ from tandemrec.clean.events import judge_events
 from tandemrec.clean.items import judge_items, settle_items
 from tandemrec.clean.near_duplicates import NEAR_DUPLICATE
 from tandemrec.clean.relations import judge_relations, settle_relations
-from tandemrec.clean.reviews import ID_TAKEN, judge_reviews, settle_reviews
+from tandemrec.clean.reviews import ID_TAKEN, SUPERSEDED, judge_reviews, settle_reviews
 from tandemrec.clean.rows import judge_rows
 from tandemrec.config import Settings, TabularSettings
 from tandemrec.config.preparing import CleanSettings
@@ -73,7 +73,7 @@ CLEANERS = {  # items first: the others ask which are known
         batch=lambda fresh, cleaned, clean: review_batch(fresh, cleaned),
         settle=lambda batch, clean: settle_reviews(batch.rows, clean),
         cleaned="reviews",
-        revisable=("item_unknown", "time_in_future", NEAR_DUPLICATE, ID_TAKEN),
+        revisable=("item_unknown", "time_in_future", NEAR_DUPLICATE, ID_TAKEN, SUPERSEDED),
     ),
     "relations": Cleaner(
         judge=lambda rows, sources, settings, now, items: judge_relations(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tandemrec.clean.emoji import named, without_names
@@ -13,13 +13,13 @@ from tandemrec.clean.near_duplicates import reject_near_duplicates
 from tandemrec.clean.parse import ASPECTS, mapped_columns, parse
 from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
-from tandemrec.clean.verdicts import ORIGIN, Rule, judge, merge_duplicates, time_rules
+from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.clean.words import language, with_tokens
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import TARGET_COLUMNS, Source
 from tandemrec.lake.contracts import TABLES
 
-ID_TAKEN = "review_id_taken"
+ID_TAKEN, SUPERSEDED = "review_id_taken", "review_superseded"
 
 
 def judge_reviews(
@@ -63,17 +63,35 @@ def settle_reviews(judged: DataFrame, clean: CleanSettings) -> DataFrame:
     """The same rows with the verdicts that rows give each other.
 
     Two reviews are one where their user, item and text are the same but for case, space, punctuation and markup: the
-    earliest stays. Of others that have one id the earliest keeps it, and the others are rejected, not merged: the
-    earliest may turn out to be a copy of another review, and then they are accepted. Of near duplicates by whomever,
-    where the settings look for them, the earliest stays too and the others are rejected.
+    earliest stays. Others that have one id are versions of one review where their user and item are the same, and the
+    latest version stays. The id is theirs who had it first; what others write under it is rejected. The versions before
+    are rejected too, not merged, for all of them say whose the id is, and the first may turn out to be a copy of
+    another review. Of near duplicates by whomever, where the settings look for them, the earliest stays too and the
+    others are rejected.
     """
     order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
     spelled = judged.withColumn("spelling", F.md5(letters_and_digits(F.col("clean_text"))))
     merged = merge_duplicates(spelled, ["user_id", "item_id", "spelling"], order).drop("spelling")
-    merged = merge_duplicates(merged, ["review_id"], order, verdict=ID_TAKEN)
+    merged = _latest_of_each_id(merged, order)
     if clean.near_duplicates is None:
         return merged
     return reject_near_duplicates(merged, ["review_time"], clean.near_duplicates)
+
+
+def _latest_of_each_id(judged: DataFrame, order: Sequence[Column]) -> DataFrame:
+    """Of the kept rows of one id the last in `order` stays kept of those that share user and item with the first."""
+    is_kept = F.col("verdict") == KEPT
+    alone = F.when(~is_kept, F.struct(*ORIGIN))  # spreads rejected rows over the partitions
+    who = F.struct("user_id", "item_id")
+    first = F.first(who).over(Window.partitionBy("review_id", alone).orderBy(*order))
+    newest_first = Window.partitionBy("review_id", alone, who).orderBy(*[column.desc() for column in order])
+    ranked = judged.withColumns({"is_theirs": who == first, "age": F.row_number().over(newest_first)})
+    verdict = (
+        F.when(is_kept & ~F.col("is_theirs"), F.lit(ID_TAKEN))
+        .when(is_kept & (F.col("age") > 1), F.lit(SUPERSEDED))
+        .otherwise(F.col("verdict"))
+    )
+    return ranked.withColumn("verdict", verdict).drop("is_theirs", "age")
 
 
 def _length_rules(said: Column, clean: CleanSettings) -> list[Rule]:
