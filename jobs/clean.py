@@ -26,7 +26,7 @@ from tandemrec.clean.items import known_from_behaviour
 from tandemrec.clean.parse import absent_columns
 from tandemrec.clean.rows import columns_of
 from tandemrec.clean.times import NAMED, moment
-from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, in_sources, kept, quarantined
+from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, UNMAPPED, in_sources, kept, quarantined, unmapped
 from tandemrec.config import Settings, Source
 from tandemrec.errors import ConfigError, SourceError, TableError
 from tandemrec.lake import Lake, runs
@@ -219,6 +219,8 @@ class _Cleaning:
             for reason, count in sorted(balance.new.items()):
                 if reason not in ACCEPTED:
                     console.line(f"    {reason:<20} {count:>10,}")
+                if reason in UNMAPPED:
+                    self._say_unmapped(table, reason)
             described = self.lake.dataset(table).count_rows(filter=pc.field("source").is_valid())
             rejected = self.lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
             versions = self.lake.dataset("items_history").count_rows() if table == "items" else None
@@ -229,6 +231,11 @@ class _Cleaning:
             console.line(f"  items: {from_behaviour:,} known from behaviour only")
             figures.setdefault("items", {})["from_behaviour"] = from_behaviour
         return figures
+
+    def _say_unmapped(self, table: str, reason: str) -> None:
+        for row in unmapped(self.settled[table], reason).collect():
+            where = f"sources.{row['source']}.{UNMAPPED[reason][1]}"
+            console.line(f"      {row['value']!r} {row['rows']:,}: map it in {where}")
 
 
 def _continued(lake: Lake, settings: Settings) -> runs.Run | None:

@@ -45,22 +45,29 @@ def rows(folder, table):
 
 
 def test_a_run_balances_and_a_second_changes_no_row(spark, tmp_path, capsys):
-    write(tmp_path, [GOOD, GOOD, GOOD | {"i": "zzz"}, GOOD | {"u": None}, GOOD | {"i": "2"}])
+    unheard_of = [GOOD | {"t": name} for name in ("buy", "Buy", "pv", "a", "b", None, None)]
+    write(tmp_path, [GOOD, GOOD, GOOD | {"i": "zzz"}, GOOD | {"u": None}, GOOD | {"i": "2"}, *unheard_of])
     chosen = settings(tmp_path, clean={"now": "2026-01-01"})
     ingest.run(spark, chosen)
     figures = clean.run(spark, chosen)
     assert figures["events"] == {
-        "in": 5,
+        "in": 12,
         "kept": 2,
         "merged": 1,
-        "rejected": {"item_unknown": 1, "user_id_missing": 1},
+        "rejected": {"event_type_unknown": 7, "item_unknown": 1, "user_id_missing": 1},
     }
     assert figures["items"] == {"in": 2, "kept": 2, "merged": 0, "rejected": {}}
-    assert "events: 5 in = 2 kept + 1 merged + 2 rejected" in capsys.readouterr().out
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    assert "events: 12 in = 2 kept + 1 merged + 9 rejected" in said
+    place = "map it in sources.logs.event_types"
+    of_types = said[next(n for n, line in enumerate(said) if line.startswith("event_type_unknown")) + 1 :]
+    assert of_types[:3] == [f"'buy' 2: {place}", f"'a' 1: {place}", f"'b' 1: {place}"]
+    assert of_types[3].startswith("item_unknown")
     quarantine = rows(tmp_path, "quarantine")
     assert {(row["file"], row["line"], row["reason"]) for row in quarantine} == {
         ("logs.json", 3, "item_unknown"),
         ("logs.json", 4, "user_id_missing"),
+        *(("logs.json", line, "event_type_unknown") for line in range(6, 13)),
     }
     assert json.loads(next(row["raw"] for row in quarantine if row["line"] == 3)) == GOOD | {"i": "zzz"}
     before = {table: rows(tmp_path, table) for table in WRITTEN}

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from jobs import clean, ingest
+from tandemrec.clean.batches import new_rows
 from tandemrec.clean.relations import judge_relations, settle_relations
+from tandemrec.clean.verdicts import unmapped
 from tandemrec.config import CleanSettings, Source, parse_settings
 from tandemrec.lake import Lake
 
@@ -74,6 +76,8 @@ def test_relations_are_rejected_for_the_first_rule_they_break_and_merged_by_key(
     assert (rows[5].relation, rows[5].target_kind, rows[5].since) == ("follow", "group", None)
     assert (rows[8].user_id, rows[8].target_id, rows[8].since.year) == ("a", "b", 2024)
     assert rows[2].weight == 0.5
+    unknown = unmapped(new_rows(judged(spark, [line for _, line in flat], asked, items)), "relation_unknown")
+    assert [tuple(row) for row in unknown.collect()] == [(asked.name, "likes", 1)]
     assert all((row.raw is None) == (row.verdict in ("kept", "merged")) for row in rows.values())
     anything = judged(spark, [good | {"k": "item", "t": "zzz"}], asked, None).first()
     assert anything.verdict == "kept"

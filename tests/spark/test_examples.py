@@ -283,3 +283,5 @@ def test_a_log_without_any_target_is_refused(spark):
     log, *_ = log_of(spark, [event("u", "i", "view")], [])
     with pytest.raises(ConfigError, match=r"examples.targets is \['cart'\], found event types \['view'\]"):
         examples.look_at(log, settings_of(targets=["cart"]))
+    with pytest.raises(ConfigError, match=r"no event and no review .* what it rejected and why \(table quarantine\)"):
+        examples.look_at(log.where("false"), settings_of())

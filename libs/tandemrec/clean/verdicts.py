@@ -15,6 +15,8 @@ FORMER = "former"  # a good record that a later one of the same item supersedes:
 REPEATED = "repeated"  # merged into the event that it repeats, which counts it
 ACCEPTED = (KEPT, FORMER, MERGED, REPEATED)  # every other verdict is the reason of a rejection
 ORIGIN = ORIGIN_COLUMNS
+UNMAPPED = {"event_type_unknown": ("event_type", "event_types"), "relation_unknown": ("relation", "relations")}
+"""Reasons that a mapping of the source would lift: the column it is of, and the setting of the source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,20 @@ def quarantined(judged: DataFrame, table: str) -> DataFrame:
     """The rejected rows as rows of the table quarantine."""
     rejected = judged.where(~F.col("verdict").isin(*ACCEPTED))
     return rejected.select(F.lit(table).alias("table_name"), *ORIGIN, F.col("verdict").alias("reason"), "raw")
+
+
+def unmapped(judged: DataFrame, reason: str, *, most: int = 3) -> DataFrame:
+    """The values that new rows are rejected for most often, by source: `source`, `value` and `rows`.
+
+    Args:
+        judged: rows with `was`.
+        reason: one of UNMAPPED.
+        most: how many values.
+    """
+    value = F.substring(UNMAPPED[reason][0], 1, 40).alias("value")
+    rows = judged.where(F.col("was").isNull() & (F.col("verdict") == reason)).select("source", value)
+    counts = rows.where("value IS NOT NULL").groupBy("source", "value").agg(F.count("*").alias("rows"))
+    return counts.orderBy(F.desc("rows"), "source", "value").limit(most)
 
 
 def time_rules(time: str, has_time: Column, now: Column, earliest: Column) -> list[Rule]:

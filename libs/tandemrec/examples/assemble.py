@@ -35,10 +35,15 @@ def look_at(log: DataFrame, settings: Settings) -> Known:
     """One pass over the log for what decides how it is read.
 
     Raises:
-        ConfigError: nothing of the log counts as a target of next item.
+        ConfigError: nothing of the log counts as a target of next item, or there is nothing in it.
     """
     types = log.groupBy("event_type").agg(F.max(F.unix_micros("event_time")).alias("newest")).collect()
     newest = {row["event_type"]: row["newest"] for row in types}
+    if not newest:
+        raise ConfigError(
+            "found no event and no review to learn from, expected some: `clean` kept none of what came in, and says "
+            "what it rejected and why (table quarantine)"
+        )
     chosen = settings.examples.targets or settings.examples.positives
     if not newest.keys() & set(chosen):
         key = "targets" if settings.examples.targets else "positives"
