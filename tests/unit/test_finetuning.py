@@ -1,5 +1,6 @@
 """An encoder cut in two: together the halves are the encoder; the upper one learns, in parallel too."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_both_halves_are_the_encoder(layers, pooling):
     np.testing.assert_allclose(vectors, whole, atol=2e-3)
     assert (vectors[[1, 4]] == 0).all()
     assert np.abs(whole[0] - whole[2]).max() > 0.1  # other texts, other vectors
+
+
+def test_the_tokeniser_s_own_sides_do_not_matter(tmp_path):
+    folder = tmp_path / "left"
+    shutil.copytree(model_folder("tiny:3"), folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    sides = {"padding_side": "left", "truncation_side": "left"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config | sides))
+    (states, known), (expected, expected_known) = (states_of(cut_of(model=m), TEXTS) for m in (str(folder), "tiny:3"))
+    assert torch.equal(known, expected_known)
+    torch.testing.assert_close(states, expected)
 
 
 def test_padding_and_the_rest_of_a_batch_change_nothing():

@@ -108,7 +108,8 @@ def lower_states(
     from transformers import AutoTokenizer
 
     settings = cut.encoder
-    tokeniser = AutoTokenizer.from_pretrained(model_folder(settings.model), local_files_only=True)
+    right = {"padding_side": "right", "truncation_side": "right"}  # whatever the tokeniser would do
+    tokeniser = AutoTokenizer.from_pretrained(model_folder(settings.model), local_files_only=True, **right)
     model = _model(settings)
     del model.encoder.layer[len(model.encoder.layer) - cut.layers :]
     told = np.array([place for place, text in enumerate(texts) if text.strip()], np.int64)
