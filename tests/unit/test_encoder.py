@@ -50,6 +50,7 @@ def _models(vocabulary: int) -> dict[str, tuple[bool, transformers.PreTrainedMod
     sizes = {"vocab_size": vocabulary, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
     wide = {**SHAPE, **WIDTHS, **sizes}
     opt = {"word_embed_proj_dim": 32, "ffn_dim": 64, "hidden_size": 32, **SHAPE, **sizes}
+    sliding = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0, "num_key_value_heads": 2}
     gpt2 = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 128, "initializer_range": 0.2}
     return {
         "roberta": (True, transformers.RobertaModel(transformers.RobertaConfig(max_position_embeddings=130, **wide))),
@@ -57,6 +58,7 @@ def _models(vocabulary: int) -> dict[str, tuple[bool, transformers.PreTrainedMod
         "llama": (False, transformers.LlamaModel(transformers.LlamaConfig(num_key_value_heads=2, **wide))),
         # Types that are not packed: padded, with a mask.
         "opt": (False, transformers.OPTModel(transformers.OPTConfig(max_position_embeddings=128, **opt))),
+        "sliding": (False, transformers.Qwen2Model(transformers.Qwen2Config(**sliding, **wide))),
         "albert": (True, transformers.AlbertModel(transformers.AlbertConfig(embedding_size=16, **wide))),
     }
 
@@ -72,6 +74,7 @@ ENCODERS = {
     "llama_mean": ("llama", "mean"),
     "albert": ("albert", "mean"),
     "opt": ("opt", "last"),
+    "sliding": ("sliding", "last"),
 }
 # Trained weights of packages that the library does not ask for; float32 only, by their size.
 MORE = {
@@ -287,6 +290,10 @@ def test_what_cannot_be_loaded_is_named(tmp_path, monkeypatch):
         Encoder(EncoderSettings(model="tiny:0", max_length=1024))
     with pytest.raises(ModelError, match="dimension is 33, expected at most 32"):
         Encoder(EncoderSettings(model="tiny:0", dimension=33))
+    with monkeypatch.context() as here:
+        here.setattr(transformers.PreTrainedTokenizerFast, "is_fast", False)
+        with pytest.raises(ModelError, match="long_text is windows, which the tokeniser of tiny:0 cannot make"):
+            Encoder(EncoderSettings(model="tiny:0", long_text="windows"))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_: False)
     for dtype in ("auto", "bfloat16"):
         with pytest.raises(ModelError, match=f"is {dtype}, and this GPU does not multiply bfloat16, which auto is"):

@@ -54,9 +54,11 @@ class Encoder:
             )
         self._tokenizer, self._model = self._load(transformers)
         config = self._model.config
-        self._family = FAMILIES.get(config.model_type)
-        self.family = self._family.name if self._family else str(config.model_type)
-        self.generates = self._family.generates if self._family else self._is_causal()
+        family = FAMILIES.get(config.model_type)
+        self.family = family.name if family else str(config.model_type)
+        self.generates = family.generates if family else self._is_causal()
+        # Attention in a packed row sees the whole text, not a window of it.
+        self._family = None if getattr(config, "use_sliding_window", False) else family
         if self._family is not None:
             transformers.AttentionInterface.register(ATTENTION, packed_attention)
             self._model.set_attn_implementation(ATTENTION)
@@ -68,8 +70,9 @@ class Encoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The vectors of texts, shape (len(texts), D), float32, in the order of the texts.
 
-        A text of nothing but white space, or without a token, has the zero vector. One longer than max_length tokens is
-        cut, or averaged over windows, each with the weight of its tokens: with mean pooling, the mean of all tokens.
+        A text of nothing but white space, or without a token (those that frame a text count), has the zero vector. One
+        longer than max_length tokens is cut, or averaged over windows, each with the weight of its tokens: with mean
+        pooling, the mean of all tokens. The prefix is in the first window alone.
         """
         vectors = np.zeros((len(texts), self.dimension), np.float32)
         told = np.array([i for i, text in enumerate(texts) if text and not text.isspace()], dtype=np.int64)
@@ -119,6 +122,11 @@ class Encoder:
             raise ModelError(f"encoder {self.settings.model} in {folder}: {' '.join(str(error).split())}") from error
         if model.config.is_encoder_decoder:
             raise ModelError(f"encoder {self.settings.model} is an encoder-decoder, expected an encoder or a decoder")
+        if self.settings.long_text == "windows" and not tokenizer.is_fast:
+            raise ModelError(
+                f"encoder.long_text is windows, which the tokeniser of {self.settings.model} cannot make (it has no "
+                "tokenizer.json), expected cut"
+            )
         model.config.use_cache = False
         tokenizer.truncation_side = "right"
         return tokenizer, model.eval().to(self.device)
