@@ -18,16 +18,14 @@ import ray
 from ray.data import ActorPoolStrategy
 
 from tandemrec import console
-from tandemrec.config import EncoderSettings, Settings, SummarySettings
+from tandemrec.config import Settings, SummarySettings
 from tandemrec.engines.ray import cpus
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures
 from tandemrec.lake.types import arrow_schema
 from tandemrec.pipeline import stage_main
 from tandemrec.text.generator import Generator, filled
-from tandemrec.text.identity import encoder_identity
-from tandemrec.text.made import file_digest
-from tandemrec.text.sources import model_folder
+from tandemrec.text.identity import writer_identity
 
 KEYS = ["user_id", "summary_key"]
 ASKED = pa.schema(dict.fromkeys((*KEYS, "prompt"), pa.string()))
@@ -36,7 +34,7 @@ ASKED = pa.schema(dict.fromkeys((*KEYS, "prompt"), pa.string()))
 def depends_on(settings: Settings) -> str | None:
     """The model's files are outside the lake."""
     summary = settings.profiles.summary
-    return None if summary is None else _identity(summary.model)
+    return None if summary is None else writer_identity(summary.model)
 
 
 def run(settings: Settings) -> Figures:
@@ -80,7 +78,7 @@ def prompts(lake: Lake, summary: SummarySettings) -> pa.Table:
     columns = ["user_id", "as_of", "language", "keywords"]
     rows = lake.read("user_profiles", columns, where=pc.field("user_id").isin(users)).sort_by("user_id").to_pylist()
     quoted = _last_reviews(lake, users, summary, rows[0]["as_of"] if rows else None)
-    model = _identity(summary.model)
+    model = writer_identity(summary.model)
     asked = []
     for row in rows:
         prompt = filled(
@@ -124,13 +122,6 @@ def _write(lake: Lake, summary: SummarySettings, pending: pa.Table) -> None:
         for block in written.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1):
             lake.merge("user_summaries", block.select(schema.names).cast(schema))
             meter.advance(block.num_rows)
-
-
-def _identity(model: str) -> str:
-    """Hash of the files that decide what a model writes."""
-    identity = encoder_identity(EncoderSettings(model=model, dtype="float32"))
-    chat = model_folder(model) / "chat_template.jinja"
-    return f"{identity}-{file_digest(chat).hex()[:16]}" if chat.is_file() else identity
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,7 @@ from tandemrec.config import SummarySettings, parse_settings
 from tandemrec.lake.types import arrow_schema
 from tandemrec.report.interest import profiles
 from tandemrec.text.generator import Generator
+from tandemrec.text.identity import writer_identity
 
 pytestmark = pytest.mark.usefixtures("ray_local")
 
@@ -97,5 +98,5 @@ def test_each_summary_is_written_once(lake, tmp_path):
 
 def test_another_model_is_another_identity(tmp_path):
     folders = [str(tiny_decoder(tmp_path / str(seed), seed)) for seed in (1, 2)]
-    assert len({summarise._identity(folder) for folder in folders}) == 2
+    assert len({writer_identity(folder) for folder in folders}) == 2
     assert SummarySettings(model=folders[0]).model == folders[0]

@@ -2,11 +2,14 @@
 
 import pytest
 import torch
+from huggingface_hub.utils import filter_repo_objects
 from tiny_decoder import tiny_decoder
 
-from tandemrec.config import SummarySettings
+from tandemrec.config import GeneratorSettings, SummarySettings
 from tandemrec.errors import ModelError
 from tandemrec.text.generator import Generator, filled
+from tandemrec.text.identity import generator_identity, writer_identity
+from tandemrec.text.sources import model_folder
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +45,31 @@ def test_what_cannot_write_is_refused(folder):
         Generator(str(folder), max_tokens=64)
     with pytest.raises(ModelError, match=r"generator tiny:1 .*weights|no weights for"):
         Generator("tiny:1", max_tokens=4)
+
+
+def test_whatever_decides_what_is_written_changes_the_identity(tmp_path):
+    folder = tiny_decoder(tmp_path)
+    settings = GeneratorSettings(model=str(folder))
+    told = [(generator_identity(settings), writer_identity(str(folder)))]
+    for name, content in (
+        ("chat_template.jinja", "{{ messages }} answer rudely"),
+        ("generation_config.json", '{"repetition_penalty": 1.8}'),
+        ("bpe.codes", "g o 1"),
+    ):
+        (folder / name).write_text(content)
+        told.append((generator_identity(settings), writer_identity(str(folder))))
+    assert all(len(set(names)) == 4 for names in zip(*told, strict=True))
+
+
+def test_a_hub_is_asked_for_all_that_is_read(tmp_path, monkeypatch):
+    files = ["config.json", "model.safetensors", "bpe.codes", "vocab.txt", "chat_template.jinja", "onnx/model.onnx"]
+
+    def snapshot_download(repository, *, revision, allow_patterns):
+        assert list(filter_repo_objects(files, allow_patterns=allow_patterns)) == files[:-1]
+        return str(tiny_decoder(tmp_path))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", snapshot_download)
+    assert model_folder(f"hub:some/model@{'0' * 40}") == tmp_path
 
 
 def test_prompts_come_from_the_template():

