@@ -81,6 +81,15 @@ def test_a_rare_class_is_told_of_other_rows_too():
         assert after[metric] == before[metric]
 
 
+def test_weights_that_are_no_better_on_other_rows_are_left():
+    """Even classes, told as well as they can be: what a drawing prefers is chance."""
+    random = np.random.default_rng(4)
+    shares = np.exp(random.normal(size=(150, 4)) * 2)
+    shares /= shares.sum(1, keepdims=True)
+    labels = np.array([random.choice(4, p=share) for share in shares])
+    assert (class_weights(labels, shares) == 1).all()
+
+
 def test_what_cannot_be_told_weighs_the_same():
     assert class_weights(np.ones(5), np.full(5, 0.9)).tolist() == [1, 1]  # one class
     many = MOST_CLASSES + 1
