@@ -68,6 +68,8 @@ def test_texts_become_readable(spark):
     same = values(spark, ["Great, GREAT pedal!  100%", "great great\tpedal 100", " u1 ", "\u3000"])
     keys = [row[0] for row in same.select(letters_and_digits(F.col("text"))).collect()]
     assert keys[0] == keys[1] == "greatgreatpedal100"
+    marked = values(spark, ["काला, ❤️ 1", "किला", "रिन ❤"]).select(letters_and_digits(F.col("text")))
+    assert [row[0] for row in marked.collect()] == ["काला1", "किला", "रिन"]
     assert [row[0] for row in same.select(trimmed(F.col("text"))).collect()][2:] == ["u1", None]
 
 
@@ -98,6 +100,14 @@ def test_languages_and_words(spark):
         "Отличная гитара": ("other", ["отличная", "гитара"]),
         "!!! ... 42": ("other", ["42"]),
         "Très bonne guitare": ("en", ["très", "bonne", "guitare"]),
+        "यह किताब बहुत अच्छी है": ("other", ["यह", "किताब", "बहुत", "अच्छी", "है"]),
+        "สินค้าดีมาก 👍️": ("other", ["สินค้าดีมาก", "👍️"]),
+        "Cafe\u0301 noir, z\u0323ebra": ("en", ["cafe\u0301", "noir", "z\u0323ebra"]),
+        "この製品は品質が高く、スーパーで購入": (
+            "other",
+            ["この", "製品", "は", "品質", "が", "高", "く", "スーパー", "で", "購入"],
+        ),
+        "这款绿の茶非常清晰的屏幕": ("zh", ["这款", "绿", "の", "茶", "非常", "清晰", "屏幕"]),
     }
     texts = values(spark, list(cases)).withColumnRenamed("text", "clean_text")
     spoken = texts.withColumn("language", language(F.col("clean_text")))

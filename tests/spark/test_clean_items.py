@@ -252,6 +252,12 @@ def test_brands_that_differ_in_signs_and_legal_form_are_one(spark):
         "incase": ["Incase"],
         "!!!": ["!!!"],
         "大疆": ["大疆", "大疆 Co., Ltd"],
+        "काला": ["काला"],
+        "किला": ["किला", "किला Ltd."],
+        "c": ["C", "C."],
+        "c++": ["C++", "C++ Inc."],
+        "c#": ["C#"],
+        "1up": ["#1 Up", "+1-up"],
         None: [None],
     }
     flat = [(key, brand) for key, brands in same.items() for brand in brands]

@@ -105,11 +105,11 @@ def test_a_hot_item_with_one_text_costs_a_row_each_not_a_pair_each(spark):
 
 
 def test_shingles_by_hand(spark):
-    texts = ["The CAT, the cat. The cat!", "这款iPhone很好", "one two", "", "a b-c d"]
+    texts = ["The CAT, the cat. The cat!", "这款iPhone很好", "one two", "", "a b-c d", "बहुत अच्छी किताब"]
     frame = spark.createDataFrame(list(enumerate(texts)), "n int, text string")
     found = frame.select("n", shingles(F.col("text"), 3).alias("s")).orderBy("n").collect()
-    # the cat the, cat the cat | 这款iphone 款iphone很 iphone很好 | | | a b c, b c d
-    assert [len(of.s) for of in found] == [2, 3, 0, 0, 2]
+    # the cat the, cat the cat | 这款iphone 款iphone很 iphone很好 | | | a b c, b c d | its three words
+    assert [len(of.s) for of in found] == [2, 3, 0, 0, 2, 1]
 
 
 def test_reviews_are_settled_by_all_of_their_rules(spark):

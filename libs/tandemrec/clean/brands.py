@@ -3,17 +3,19 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tandemrec.clean.texts import letters_and_digits
+from tandemrec.clean.texts import LETTER
 from tandemrec.clean.verdicts import FORMER, KEPT
 
 _LEGAL_FORMS = "inc|incorporated|ltd|limited|llc|l\\.l\\.c|gmbh|kg|ag|co|company|corp|corporation|plc"
 _LEGAL_END = rf"(?:[\s.,&]+(?:{_LEGAL_FORMS})\.?)+$"
 
+_NO_PART = rf"[^{LETTER}+#]+\p{{M}}*|(?<![{LETTER}+#])[+#]+|[+#]+(?=[{LETTER}])"  # + and # stay where a word ends
+
 
 def brand_key(brand: Column) -> Column:
-    """What all spellings of a brand share: `ACME`, `Acme, Inc.` and `ac-me` are one."""
+    """What all spellings of a brand share: `ACME`, `Acme, Inc.` and `ac-me` are one; `C`, `C++` and `C#` are three."""
     lower = F.lower(brand)
-    name = letters_and_digits(F.regexp_replace(lower, _LEGAL_END, ""))
+    name = F.regexp_replace(F.regexp_replace(lower, _LEGAL_END, ""), _NO_PART, "")
     return F.coalesce(F.nullif(name, F.lit("")), lower)  # a brand may be all signs
 
 

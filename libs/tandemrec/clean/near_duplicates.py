@@ -17,11 +17,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from tandemrec.clean.texts import LETTER
 from tandemrec.clean.verdicts import KEPT, ORIGIN
 from tandemrec.config.preparing import NearDuplicateSettings
 
 NEAR_DUPLICATE = "near_duplicate"
-_UNIT = r"\p{IsHan}|[\p{L}\p{N}&&[^\p{IsHan}]]+"
+_UNIT = rf"\p{{IsHan}}|(?!\p{{M}})[{LETTER}&&[^\p{{IsHan}}]]+"
 _PRIME = 2**31 - 1  # a product of two numbers below it fits in 64 bits
 
 

@@ -16,6 +16,7 @@ from tandemrec.lake.pseudonyms import SPACES
 _INLINE_TAG = r"(?i)</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u)(?:\s[^<>]*)?/?>"
 _TAG = r"</?[A-Za-z!][^<>]*>"
 _INVISIBLE = rf"[\p{{Cc}}\p{{Cf}}&&[^\s\x{{85}}\x{{200D}}\x{{E0020}}-\x{{E007F}}]]+|{STRAY}"
+LETTER = r"\p{L}\p{M}\p{N}"  # or digit, or a mark of one
 _SPACE = r"[\s\p{Z}\x{85}]+"
 
 _NUMBER_AFTER, _NUMBER_BEFORE = r"(?![\p{IsLatin}\p{N}]|[.-]\p{N})", r"(?<![\p{IsLatin}\p{N}+]|\p{N}[.-])"
@@ -101,8 +102,10 @@ def joined(title: Column, text: Column) -> Column:
 
 
 def letters_and_digits(text: Column) -> Column:
-    """What two spellings of one text share: lower case, without spaces, punctuation and signs."""
-    return F.regexp_replace(F.lower(text), r"[^\p{L}\p{N}]+", "")
+    """What two spellings of one text share: lower case, without spaces, punctuation and signs. Marks stay with their
+    letter, as the vowels of Hindi and Thai do, and go with a sign.
+    """
+    return F.regexp_replace(F.lower(text), rf"[^{LETTER}]+\p{{M}}*", "")
 
 
 def text_hash(text: Column) -> Column:

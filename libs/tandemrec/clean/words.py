@@ -11,21 +11,31 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import ArrayType, StringType
 
 from tandemrec.clean.emoji import EMOJI, NAMED
+from tandemrec.clean.texts import LETTER
 
 ZH_SHARE = 0.2  # a Chinese review of an iPhone is Chinese
+KANA_SHARE = 0.1  # and one that names a shop with a の; a Japanese sentence has a third and more
 _SIGN = f"{EMOJI}|{NAMED}"
-_WORD = rf"{_SIGN}|[\p{{L}}\p{{N}}]+(?:'\p{{L}}+)*+"  # possessive: matched in a loop, whatever the length
+_KANA = r"\p{IsHiragana}\p{IsKatakana}"
+# Japanese has no spaces: a word ends where the script changes. Elsewhere marks (of Hindi, Thai) belong to their letter.
+_JAPANESE = r"\p{IsHan}+|\p{IsHiragana}[\p{IsHiragana}ー]*|\p{IsKatakana}[\p{IsKatakana}ー]*"
+_LETTER = rf"[{LETTER}&&[^\p{{IsHan}}{_KANA}]]"
+# Possessive: matched in a loop, whatever the length.
+_WORD = rf"{_SIGN}|(?!\p{{M}}){_LETTER}+(?:'{_LETTER}+)*+|{_JAPANESE}"
 
 
 def language(text: Column) -> Column:
-    """The code zh where at least a fifth of the letters are Chinese characters, en where most are Latin, else other."""
+    """The code zh where at least a fifth of the letters are Chinese characters and less than a tenth are Japanese kana,
+    en where most are Latin, else other.
+    """
     letters = F.length(F.regexp_replace(text, r"\P{L}+", ""))
     chinese = F.length(F.regexp_replace(text, r"\P{IsHan}+", ""))
+    kana = F.length(F.regexp_replace(text, rf"[^{_KANA}]+", ""))
     latin = F.length(F.regexp_replace(text, r"\P{IsLatin}+", ""))
     is_ascii = F.octet_length(text) == F.length(text)
     return (
         F.when(is_ascii, F.when(text.rlike("[A-Za-z]"), "en").otherwise("other"))
-        .when((chinese > 0) & (chinese >= ZH_SHARE * letters), "zh")
+        .when((chinese > 0) & (chinese >= ZH_SHARE * letters) & (kana < KANA_SHARE * letters), "zh")
         .when(latin * 2 > letters, "en")
         .otherwise("other")
     )

@@ -13,11 +13,11 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tandemrec.clean.emoji import NAMED
-from tandemrec.clean.texts import MASKS
+from tandemrec.clean.texts import LETTER, MASKS
 
 _LETTER = r"\p{L}"
 _HYPHEN = r"(?<=\p{L})[-\u2010\u2011](?=\p{L})"  # inside a word: hi-hat is a phrase of two
-_PIECE = r"[\p{L}\p{N}]+(?:'\p{L}+)*+|[^\s\p{L}\p{N}]"
+_PIECE = rf"(?!\p{{M}})[{LETTER}]+(?:'[{LETTER}]+)*+|[^\s{LETTER}]"
 _CHINESE = 2  # characters of a word that is a candidate
 _BREAK = "|"
 

@@ -5,7 +5,7 @@ from tandemrec.lake.contracts.model import ORIGIN, Table, columns_of
 _ITEM = """
     item_id     string!         identifier
     title       string          as shown to people
-    brand       string          as most items spell it; case, signs and legal forms (Inc., Ltd) make no difference
+    brand       string          as most items spell it; case, legal forms (Inc.) and signs (not C++, C#) do not matter
     category    array<string>   path from the root, as the tree of categories spells it
     category_code string        categories: code of the path
     price       decimal(12,2)   in currency
