@@ -55,6 +55,9 @@ def test_texts_become_readable(spark):
         " many \t\n\u00a0\u3000 spaces ": "many spaces",
         "ＡＢＣ１２ ﬁne": "ABC12 fine",
         "see https://example.com/a?b=1&c=2": "see https://example.com/a?b=1&c=2",
+        "Good<script type='x'>alert('<b>'); a < b</script>, really": "Good , really",
+        "<STYLE>p{color:red}</style >Nice <script> tag": "Nice tag",
+        "one&lt;br /&gt;two &lt;b&gt;three&lt;/b&gt; &lt;3 &lt;x&gt;": "one two three <3 <x>",
         "<p> </p>": None,
         "&nbsp;\u200b": None,
         "": None,
@@ -168,3 +171,5 @@ def test_texts_of_any_length_are_matched(spark):
     ]
     found = [tuple(row) for row in worded.select(*cells).collect()]
     assert found == [(True, 1, True), (True, 100_001, True), (True, 3, True)]
+    scripts = "<script>" * 50_001 + "<" * 50_000 + "x</script>"
+    assert [row.text for row in plain(values(spark, [scripts]), ["text"]).collect()] == [None]

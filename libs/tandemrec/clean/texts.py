@@ -13,7 +13,11 @@ from pyspark.sql.types import ArrayType, StringType
 from tandemrec.clean.emoji import STRAY
 from tandemrec.lake.pseudonyms import SPACES
 
-_INLINE_TAG = r"(?i)</?(?:a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u)(?:\s[^<>]*)?/?>"
+_INLINE = "a|abbr|b|big|em|font|i|mark|s|small|span|strike|strong|sub|sup|u"
+_INLINE_TAG = rf"(?i)</?(?:{_INLINE})(?:\s[^<>]*)?/?>"
+_ESCAPED_TAG = rf"(?i)&lt;(/?(?:{_INLINE}|br|div|hr|li|ol|p|ul)\s*/?)&gt;"  # as a form saves what is no text to it
+# With its content, up to the next of the kind: a text of nothing but beginnings is looked through once.
+_PROGRAM = r"(?i)<(script|style)\b[^<>]*>(?:[^<]++|<(?!/?(?:script|style)\b))*+</\1\s*>"
 _TAG = r"</?[A-Za-z!][^<>]*>"
 _INVISIBLE = rf"[\p{{Cc}}\p{{Cf}}&&[^\s\x{{85}}\x{{200D}}\x{{E0020}}-\x{{E007F}}]]+|{STRAY}"
 LETTER = r"\p{L}\p{M}\p{N}"  # or digit, or a mark of one
@@ -43,9 +47,11 @@ def plain(rows: DataFrame, names: Sequence[str]) -> DataFrame:
     """The same rows with these columns readable: tags and entities resolved, NFKC, control and zero-width characters
     removed (but those that hold an emoji together), runs of space made one, null where nothing is left.
 
-    A tag that sets a word in bold or the like joins what it stands between, every other tag parts it as a space does.
+    A tag that sets a word in bold or the like joins what it stands between, every other tag parts it as a space does,
+    written as `&lt;br&gt;` too. Scripts and styles go with what they hold.
     """
     # Column by column in steps, so that Spark computes each step once for every use of it.
+    rows = rows.withColumns({name: _unescaped(F.col(name)) for name in names})
     rows = rows.withColumns({name: _untagged(F.col(name)) for name in names})
     # Python sees only what Spark has no function for: entities, and letters that have more than one spelling.
     odd = {name: F.col(name).contains("&") | (F.octet_length(name) > F.length(name)) for name in names}
@@ -54,8 +60,14 @@ def plain(rows: DataFrame, names: Sequence[str]) -> DataFrame:
     return rows.withColumns({name: _visible(F.col(name)) for name in names})
 
 
+def _unescaped(text: Column) -> Column:
+    return F.when(text.contains("&lt;"), F.regexp_replace(text, _ESCAPED_TAG, "<$1>")).otherwise(text)
+
+
 def _untagged(text: Column) -> Column:
-    without = F.regexp_replace(F.regexp_replace(text, _INLINE_TAG, ""), _TAG, " ")
+    without = text
+    for pattern, instead in ((_PROGRAM, " "), (_INLINE_TAG, ""), (_TAG, " ")):
+        without = F.regexp_replace(without, pattern, instead)
     return F.when(text.contains("<"), without).otherwise(text)
 
 
