@@ -31,7 +31,7 @@ from tandemrec.config import Settings, Source
 from tandemrec.errors import ConfigError, SourceError, TableError
 from tandemrec.lake import Lake, runs
 from tandemrec.lake.scratch import Scratch
-from tandemrec.lake.spark import merge, read, replace
+from tandemrec.lake.spark import merge, read, replace, since
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 from tandemrec.pipeline.harness import settings_hash
@@ -117,8 +117,10 @@ class _Cleaning:
         rows = read(self.spark, self.lake, name, version=self.lake.version(name)).where(in_sources(sources))
         rows = rows.where("raw IS NOT NULL")  # without lines of people who were forgotten
         if self.last:
-            cleaned = read(self.spark, self.lake, name, version=self.last.inputs[name])
-            rows = rows.join(cleaned.select("source", "file").distinct(), ["source", "file"], "left_anti")
+            then = self.last.inputs[name]
+            late = since(self.lake, name, then, "ingested_at")
+            cleaned = read(self.spark, self.lake, name, version=then).where(late).select("source", "file").distinct()
+            rows = rows.where(late).join(cleaned, ["source", "file"], "left_anti")
         for source in sources:
             self._refuse_absent(source, rows.where(F.col("source") == source.name))
             if absent := absent_columns(rows.where(F.col("source") == source.name), source):

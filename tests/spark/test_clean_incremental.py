@@ -7,6 +7,7 @@ import pytest
 
 from tandemrec.config import parse_settings
 from tandemrec.lake import Lake, runs
+from tandemrec.lake.upkeep import optimize
 from tandemrec.pipeline import run_stage, stage
 
 TABLES = ("events", "items", "items_history", "categories", "reviews", "quarantine")
@@ -114,12 +115,23 @@ def test_only_what_is_new_is_read(spark, tmp_path):
     write(tmp_path / "data", {("events", "b.json"): [{"u": "new", "i": "1", "t": "click", "at": 1740835600}]})
     lake = Lake(chosen.lake.root)
     before = {table: lake.version(table) for table in TABLES}
-    figures = ingest_and_clean(spark, chosen)
+    cleaned = {file: file.read_bytes() for file in (tmp_path / "lake" / "bronze").rglob("*.parquet")}
+    run_stage(chosen, stage("ingest"), spark=spark)
+    for file in cleaned:
+        file.write_bytes(b"what nobody looks at")
+    figures = run_stage(chosen, stage("clean"), spark=spark)
+    for file, content in cleaned.items():
+        file.write_bytes(content)
     assert figures["events"]["new"] == {"in": 1, "kept": 1, "merged": 0, "rejected": {}}
     assert figures["events"]["revised"] == 0
     assert {table for table in TABLES if lake.version(table) != before[table]} == {"events"}
     last = runs.latest(lake, "clean")
     assert last.figures["reviews"]["new"]["in"] == 0
+    write(tmp_path / "data", {("events", "c.json"): [{"u": "new", "i": "1", "t": "click", "at": 1740839200}]})
+    run_stage(chosen, stage("ingest"), spark=spark)
+    assert optimize(spark, lake, "events_raw") and lake.info("events_raw").files == 1  # with rows that are cleaned
+    figures = run_stage(chosen, stage("clean"), spark=spark)
+    assert figures["events"]["new"]["kept"] == 1
     with_lines = lake.read("events", ["file", "line"]).num_rows
     everything = run_stage(chosen, stage("clean"), spark=spark, force=True)  # anew, and it changes nothing
     assert "new" not in everything["events"] and lake.read("events", ["file"]).num_rows == with_lines

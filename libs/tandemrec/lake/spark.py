@@ -3,8 +3,10 @@
 Table creation is in lake.store, so that a table is the same whichever engine meets it first.
 """
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tandemrec.errors import TableError
@@ -20,6 +22,25 @@ def read(spark: SparkSession, lake: Lake, name: str, *, version: int | None = No
     """
     opened = lake.open(name, version)  # says in one line what is wrong; Spark would say it in a hundred
     return spark.read.format("delta").option("versionAsOf", opened.version()).load(lake.path(name))
+
+
+def since(lake: Lake, name: str, version: int, column: str) -> Column:
+    """A condition that every row added to a table after a version meets, by which Delta skips files of older rows.
+
+    It is a bound, made of the log's statistics: rows of that version meet it too where they came as late, or later than
+    some that were packed into a new file since.
+
+    Args:
+        column: when each row came, which never changes.
+    """
+    before, now = (pa.table(lake.open(name, v).get_add_actions(flatten=True)) for v in (version, None))
+    files = now.filter(pc.invert(pc.is_in(now["path"], before["path"])))
+    least = f"min.{column}"
+    if files.num_rows == 0:
+        return F.lit(False)
+    if least not in files.column_names or files[least].null_count:  # written without statistics
+        return F.lit(True)
+    return F.col(column) >= F.lit(pc.min(files[least]).as_py())
 
 
 def conform(rows: DataFrame, contract: Table) -> DataFrame:
