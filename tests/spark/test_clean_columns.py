@@ -120,6 +120,28 @@ def test_languages_and_words(spark):
         assert row.tokens == words, text
 
 
+def test_long_texts_in_latin_letters_are_english_where_they_have_its_words(spark):
+    cases = {
+        "Die Qualität ist leider nicht gut, das Kabel war nach zwei Wochen kaputt und der Händler hat nicht "
+        "geantwortet": "other",
+        "El producto llegó tarde y la caja estaba rota, no lo recomiendo a nadie, es una pena porque me gustaba "
+        "mucho": "other",
+        "Le produit est arrivé en retard et la boîte était cassée, je ne le recommande à personne, dommage car "
+        "j'aimais bien": "other",
+        "Het product kwam te laat aan en de doos was kapot, ik kan het niemand aanraden, het is jammer want ik vond "
+        "het mooi": "other",
+        "Produktet kom for sent og kassen var i stykker, jeg kan ikke anbefale det til nogen, for jeg kunne have "
+        "brugt det": "other",
+        "I bought these strings in March and play them every day for hours, no rust, warm tone, a good buy at "
+        "twice the price": "en",
+        "Qualität gut": "en",  # too short to tell
+    }
+    texts = values(spark, list(cases)).withColumnRenamed("text", "clean_text")
+    spoken = with_tokens(texts.withColumn("language", language(F.col("clean_text"))), []).orderBy("n").collect()
+    assert [row.language for row in spoken] == list(cases.values())
+    assert "nicht" in spoken[0].tokens and "the" not in spoken[5].tokens
+
+
 def test_prices_and_categories(spark):
     prices = {
         "$1,299.00": ("1299.00", "USD"),

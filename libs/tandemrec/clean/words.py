@@ -15,6 +15,10 @@ from tandemrec.clean.texts import LETTER
 
 ZH_SHARE = 0.2  # a Chinese review of an iPhone is Chinese
 KANA_SHARE = 0.1  # and one that names a shop with a の; a Japanese sentence has a third and more
+MANY_WORDS = 15  # spaces; fewer words need hold none of ENGLISH
+ENGLISH_SHARE = 0.04  # of the words of a text that is English
+# Words that no other language in Latin letters has in such numbers: not `is` and `of`, which are Dutch, nor `for`.
+ENGLISH = "the|and|it|this|that|with|you|are|but|they|not|very|from|would|when|which|were|these"
 _SIGN = f"{EMOJI}|{NAMED}"
 _KANA = r"\p{IsHiragana}\p{IsKatakana}"
 # Japanese has no spaces: a word ends where the script changes. Elsewhere marks (of Hindi, Thai) belong to their letter.
@@ -26,17 +30,20 @@ _WORD = rf"{_SIGN}|(?!\p{{M}}){_LETTER}+(?:'{_LETTER}+)*+|{_JAPANESE}"
 
 def language(text: Column) -> Column:
     """The code zh where at least a fifth of the letters are Chinese characters and less than a tenth are Japanese kana,
-    en where most are Latin, else other.
+    en where most are Latin and, of many words, one in 25 is of ENGLISH, else other.
     """
     letters = F.length(F.regexp_replace(text, r"\P{L}+", ""))
     chinese = F.length(F.regexp_replace(text, r"\P{IsHan}+", ""))
     kana = F.length(F.regexp_replace(text, rf"[^{_KANA}]+", ""))
     latin = F.length(F.regexp_replace(text, r"\P{IsLatin}+", ""))
     is_ascii = F.octet_length(text) == F.length(text)
+    spaces = F.length(text) - F.length(F.replace(text, F.lit(" ")))
+    told = F.regexp_count(text, F.lit(rf"(?i)\b(?:{ENGLISH})\b"))
+    english = F.when((spaces < MANY_WORDS) | (told >= ENGLISH_SHARE * spaces), "en").otherwise("other")
     return (
-        F.when(is_ascii, F.when(text.rlike("[A-Za-z]"), "en").otherwise("other"))
+        F.when(is_ascii, F.when(text.rlike("[A-Za-z]"), english).otherwise("other"))
         .when((chinese > 0) & (chinese >= ZH_SHARE * letters) & (kana < KANA_SHARE * letters), "zh")
-        .when(latin * 2 > letters, "en")
+        .when(latin * 2 > letters, english)
         .otherwise("other")
     )
 
