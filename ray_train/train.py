@@ -66,7 +66,7 @@ def run(settings: Settings) -> Figures:
     config, splits, features = looked_at(settings)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
     for warning in contradictions(settings.tasks, splits["train"]):
-        console.line(f"  {warning}")
+        console.warn(warning)
     files, folder = _place(settings, run_id)
     if _has(files, f"{folder}/best"):  # finished before, and asked for again: from the start
         files.delete_dir(folder)
@@ -75,9 +75,9 @@ def run(settings: Settings) -> Figures:
     model.eval()
     if settings.train.calibrate:
         calibrate(model, splits["valid"], features, seed=settings.seed)
-        for task, probability in yes_from(model).items():
-            console.line(f"  {task}: yes from a probability of {probability:.2f}")
     told_from, weighing = yes_from(model), None
+    for task, probability in told_from.items():
+        console.line(f"  {task}: yes from a probability of {probability:.2f}")
     if model.neighbours is not None:
         weighing = weigh_neighbours(model, splits["train"], splits["valid"], features, seed=settings.seed)
         console.line(f"  neighbours of items: {weighing}")

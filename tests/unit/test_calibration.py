@@ -8,7 +8,6 @@ from small_lake import ENCODER, small_lake
 
 from tandemrec.config import ModelSettings, Task
 from tandemrec.config.learning import DEFAULT_TASKS
-from tandemrec.lake import Lake
 from tandemrec.learn import load_examples, load_features, score_examples, sizes_of
 from tandemrec.learn.calibration import calibrate, fit_affine, yes_from
 from tandemrec.learn.validation import contradictions
@@ -22,6 +21,15 @@ def fitted(head, logits, labels):
     calibration = Calibration()
     fit_affine(calibration, torch.from_numpy(logits).float(), torch.from_numpy(labels).float(), HEADS[head].loss)
     return float(calibration.shift), float(calibration.log_slope.exp())
+
+
+def untrained(folder, tasks):
+    """A small model in evaluation mode, with the splits and the features of a small lake."""
+    lake = small_lake(folder)
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    torch.manual_seed(4)
+    settings = ModelSettings(width=8, tower=[8], experts=2)
+    return MultiTaskModel(settings, tasks, sizes_of(lake, features, splits, tasks)).eval(), splits, features
 
 
 def test_of_two_classes_it_is_a_logistic_regression_on_the_logit():
@@ -56,12 +64,7 @@ def test_a_few_rows_change_little():
 
 
 def test_rows_of_a_rare_class_are_told_where_half_would_say_no_to_all(tmp_path):
-    small_lake(tmp_path)
-    lake = Lake(str(tmp_path))
-    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
-    torch.manual_seed(4)
-    settings = ModelSettings(width=8, tower=[8], experts=2)
-    model = MultiTaskModel(settings, DEFAULT_TASKS, sizes_of(lake, features, splits, DEFAULT_TASKS)).eval()
+    model, splits, features = untrained(tmp_path, DEFAULT_TASKS)
     assert all((calibration.weights == 1).all() for calibration in model.calibration.values())
     calibrate(model, splits["valid"], features, seed=1)
     scored = score_examples(model, splits["valid"], features)
@@ -84,12 +87,8 @@ def test_rows_of_a_rare_class_are_told_where_half_would_say_no_to_all(tmp_path):
 
 
 def test_nobody_buys_more_often_than_they_click_after_calibration_too(tmp_path):
-    lake = small_lake(tmp_path)
-    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
     tasks = [DEFAULT_TASKS[0], Task(name="click", kind="binary"), Task(name="purchase", kind="binary", given="click")]
-    torch.manual_seed(4)
-    settings = ModelSettings(width=8, tower=[8], experts=2)
-    model = MultiTaskModel(settings, tasks, sizes_of(lake, features, splits, tasks)).eval()
+    model, splits, features = untrained(tmp_path, tasks)
     with torch.no_grad():
         model.towers["click"][-1].weight.mul_(5)
         model.towers["purchase"][-1].weight.mul_(30)  # far too sure
@@ -110,12 +109,7 @@ def test_nobody_buys_more_often_than_they_click_after_calibration_too(tmp_path):
 
 
 def test_a_model_answers_validation_rows_better_and_ranks_as_before(tmp_path):
-    small_lake(tmp_path)
-    lake = Lake(str(tmp_path))
-    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
-    torch.manual_seed(4)
-    settings = ModelSettings(width=8, tower=[8], experts=2)
-    model = MultiTaskModel(settings, DEFAULT_TASKS, sizes_of(lake, features, splits, DEFAULT_TASKS)).eval()
+    model, splits, features = untrained(tmp_path, DEFAULT_TASKS)
     with torch.no_grad():
         for tower in model.towers.values():
             tower[-1].weight.mul_(30)  # far too sure
