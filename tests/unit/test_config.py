@@ -119,6 +119,16 @@ def test_the_page_of_settings_is_current_and_describes_every_key():
     assert "| cpus | whole number, 1 or more, or null | `null` |" in markdown()
 
 
+def test_choices_are_event_types_and_those_of_the_default_may_be_absent():
+    own = minimal(clean={"behaviour": {"strengths": {"view": 0, "listen": 1, "share": 2}}})
+    positives = {"positives": ["listen"]}
+    assert parse_settings(own | {"examples": positives}).examples.choices.keys() == {"click", "purchase"}
+    chosen = parse_settings(own | {"examples": positives | {"choices": {"share": 24}}})
+    assert parse_settings(chosen.model_dump(mode="json")) == chosen
+    with pytest.raises(ConfigError, match=r"examples.choices has \['view'\], expected some of \['listen', 'share'\]"):
+        parse_settings(own | {"examples": positives | {"choices": {"view": 24}}})
+
+
 def test_a_time_needs_no_quotes(tmp_path):
     file = tmp_path / "conf.yaml"
     file.write_text(

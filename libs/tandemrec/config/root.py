@@ -1,14 +1,14 @@
 """The whole of the settings: one YAML file a deployment."""
 
 import os
-from typing import Annotated
+from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
 from tandemrec.config.base import Section
 from tandemrec.config.interest import ProfileSettings
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings, check_given
-from tandemrec.config.preparing import CleanSettings, ExamplesSettings
+from tandemrec.config.preparing import Choice, CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
 from tandemrec.config.sources import Source, StreamSettings
@@ -173,7 +173,8 @@ class Settings(Section):
             if unknown := sorted(set(source.event_types.values()) - set(ours)):
                 raise ValueError(f"sources.{source.name}.event_types leads to {unknown}, expected some of {ours}")
         answers = [name for name in ours if name not in ("view", "rating")]
-        if unknown := sorted(set(self.examples.choices) - set(answers)):
+        # Those with a column of labels are there by default, whatever the log has.
+        if unknown := sorted(set(self.examples.choices) - {*answers, *get_args(Choice)}):
             raise ValueError(f"examples.choices has {unknown}, expected some of {answers}")
         for key in ("positives", "targets"):
             if unknown := sorted(set(getattr(self.examples, key)) - {*ours, "review"}):
