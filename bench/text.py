@@ -283,14 +283,9 @@ def features_of(reviews: Reviews, settings: ModelSettings, cut: Cut | None) -> F
         lengths = np.pad(lengths, (1, 0))
         words = lists_of(ids, lengths.cumsum() - lengths, lengths)
     if cut is not None:
-        starts, lengths = np.zeros((2, 1 + len(reviews.texts)), np.int64)
-        parts, written = [], 0
-        for places, each in lower_states(cut, reviews.texts):
-            counts = np.array([len(one) for one in each])
-            lengths[places + 1], starts[places + 1] = counts, written + counts.cumsum() - counts
-            parts.append(np.concatenate(each))
-            written += len(parts[-1])
-        states = lists_of(np.concatenate(parts), starts, lengths)
+        if reviews.name not in STATES:
+            STATES[reviews.name] = states_of(cut, reviews.texts)
+        states = STATES[reviews.name]
     return Features(
         **dict.fromkeys(("category", "brand", "price", "text", "interactions"), nothing),
         reviews=training,
@@ -298,6 +293,21 @@ def features_of(reviews: Reviews, settings: ModelSettings, cut: Cut | None) -> F
         words=words,
         states=states,
     )
+
+
+STATES: dict[str, Lists] = {}
+
+
+def states_of(cut: Cut, texts: Sequence[str]) -> Lists:
+    """What the encoder's lower layers make of each text's tokens; text 0 is none."""
+    starts, lengths = np.zeros((2, 1 + len(texts)), np.int64)
+    parts, written = [], 0
+    for places, each in lower_states(cut, texts):
+        counts = np.array([len(one) for one in each])
+        lengths[places + 1], starts[places + 1] = counts, written + counts.cumsum() - counts
+        parts.append(np.concatenate(each))
+        written += len(parts[-1])
+    return lists_of(np.concatenate(parts), starts, lengths)
 
 
 def lists_of(values: Array, starts: Array, lengths: Array) -> Lists:
