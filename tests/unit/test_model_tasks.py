@@ -13,6 +13,7 @@ from tandemrec.config import ModelSettings, Task, parse_settings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.learn.losses import task_losses
 from tandemrec.learn.negatives import Drawn, Proposal, sampled_softmax
+from tandemrec.model import MultiTaskModel
 from tandemrec.model.heads import HEADS
 from tandemrec.model.history import HISTORIES
 from tandemrec.model.sharing import SHARINGS
@@ -267,13 +268,44 @@ class TestInputs:
             ModelSettings(**nothing)
 
 
+def test_a_product_of_vectors_has_nothing_to_share():
+    with pytest.raises(ValidationError, match="share_next_item is true and pairs product"):
+        ModelSettings(pairs="product", share_next_item=True)
+
+
 @pytest.mark.parametrize("sharing", SHARINGS)
-def test_next_item_shares_what_makes_vectors_and_nothing_above(sharing, batch, features):
-    model = small_model(sharing=sharing, history="rnn", **STEADY)
-    task_losses(model, batch, features)["next_item"].backward()
-    reached = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
-    assert {"user.history.gru.weight_ih_l0", "item.id.own.weight", "text.net.0.weight"} <= reached
-    assert not [name for name in reached if name.startswith(("sharing", "towers", "pair"))]
+class TestNextItemAndWhatIsShared:
+    def reached(self, model, batch, features):
+        task_losses(model, batch, features)["next_item"].backward()
+        return {name for name, p in model.named_parameters() if p.grad is not None and p.grad.any()}
+
+    def test_it_shares_what_makes_vectors_and_by_default_nothing_above(self, sharing, batch, features):
+        reached = self.reached(small_model(sharing=sharing, history="rnn", **STEADY), batch, features)
+        assert {"user.history.gru.weight_ih_l0", "item.id.own.weight", "text.net.0.weight"} <= reached
+        assert not [name for name in reached if name.startswith(("sharing", "towers", "pair"))]
+
+    def test_taking_part_its_own_share_is_reached_and_that_of_others_is_not(self, sharing, batch, features):
+        model = small_model(sharing=sharing, share_next_item=True, **STEADY)
+        reached = [name for name in self.reached(model, batch, features) if name.startswith("sharing")]
+        parts = ("own", "gates") if sharing != "cross_stitch" else ()  # whose units mix the networks of all tasks
+        of_others = [f".{part}.{task.name}." for part in parts for task in model.tasks if task.name != "next_item"]
+        assert reached
+        assert not [name for name in reached for other in of_others if other in name]
+
+    def test_it_changes_nothing_before_it_has_learned_and_all_logits_agree_then(self, sharing, batch, features):
+        model = small_model(sharing=sharing, share_next_item=True, **STEADY).eval()
+        catalogue = model.catalogue(features)
+        users_BD = model.users(batch, features, catalogue)
+        new = MultiTaskModel(model.settings, model.tasks, model.sizes).eval()
+        torch.testing.assert_close(new.queries(users_BD), users_BD, rtol=0, atol=0)
+        own_B = model.own_logits(batch, features, catalogue, model.queries(users_BD))
+        logits_BI = model.candidate_logits(batch, features, catalogue, users_BD)
+        torch.testing.assert_close(logits_BI[torch.arange(len(batch)), batch.item], own_B)
+        bare = replace(batch, review=torch.zeros_like(batch.review))
+        logits_BI = model.candidate_logits(bare, features, catalogue, users_BD)
+        had = (batch.item[:0], torch.zeros_like(batch.item))
+        pairs_B = model.pair_logits(bare, catalogue, users_BD, had)
+        torch.testing.assert_close(pairs_B, logits_BI[torch.arange(len(batch)), batch.item])
 
 
 @pytest.mark.parametrize(

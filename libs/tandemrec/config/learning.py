@@ -187,9 +187,12 @@ class ModelSettings(Section):
     )
     sharing: Literal["none", "shared_bottom", "mmoe", "ple", "cross_stitch"] = Field(
         default="mmoe",
-        description="what stands between the representations and the towers of all tasks but next item, which is the "
-        "user's vector times the catalogue's: it shares the embeddings and encoders that make these, and has no part "
-        "in experts, gates and towers",
+        description="what stands between the representations and the towers of the tasks",
+    )
+    share_next_item: bool = Field(
+        default=False,
+        description="whether next item takes part in `sharing`: the catalogue is asked with the user's vector and what "
+        "the shared layers make of it; else with the user's vector alone",
     )
     experts: int = Field(default=4, ge=1, le=64, description="that all tasks share; of mmoe and ple")
     own_experts: int = Field(default=1, ge=1, le=64, description="of each task; of ple")
@@ -253,9 +256,11 @@ class ModelSettings(Section):
         return {**given, **meant} if meant else given
 
     @model_validator(mode="after")
-    def _bottoms_differ(self) -> "ModelSettings":
+    def _parts_fit(self) -> "ModelSettings":
         if len(set(self.bottoms)) < len(self.bottoms):
             raise ValueError(f"bottoms is {self.bottoms}, expected each once")
+        if self.share_next_item and self.pairs == "product":
+            raise ValueError("share_next_item is true and pairs product, which shares nothing, expected network")
         if self.finetune is not None and "vectors" not in self.bottoms:
             raise ValueError(f"finetune is set and bottoms is {self.bottoms}, expected vectors in it")
         return self

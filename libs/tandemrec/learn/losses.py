@@ -50,9 +50,10 @@ def task_losses(
         rows, asking_BD = batch.where(known_B), users_BD[known_B]
         if task.name in drawn:
             others = drawn[task.name]
-            own_B = model.own_logits(rows, features, catalogue, asking_BD).float()
+            queries_BD = model.queries(asking_BD)
+            own_B = model.own_logits(rows, features, catalogue, queries_BD).float()
             at = catalogue.rows(others.items)
-            drawn_Bn = (asking_BD @ catalogue.vectors[at].T + catalogue.bias[at]).float()
+            drawn_Bn = (queries_BD @ catalogue.vectors[at].T + catalogue.bias[at]).float()
             loss = sampled_softmax(own_B, drawn_Bn, rows.item, others)
         else:
             candidates = model.candidate_logits(rows, features, catalogue, asking_BD).float()

@@ -1,7 +1,8 @@
 """One model for all tasks: shared representations, shared layers, a tower and a head for each task.
 
     user  = history of items, own reviews, their terms, id       item = id, attributes, description, reviews by others
-    next item:     users @ catalogue + bias, over the whole catalogue, and what goes with the items that a user has had
+    next item:     queries @ catalogue + bias, over the whole catalogue, and what goes with the items that a user has
+                   had; queries = users or, where it takes part in what is shared, users + linear(shared(users))
     other tasks:   tower(shared(user, item, user * item)), tower(shared(review)) or, where the data are a table,
                    tower(shared(row)), by what the task reads
 
@@ -28,7 +29,7 @@ from tandemrec.model.neighbours import Neighbours
 from tandemrec.model.recommender import Catalogue, log_popularity
 from tandemrec.model.representations import ItemEncoder, TextProjection, UserEncoder
 from tandemrec.model.rows import RowEncoder
-from tandemrec.model.sharing import SHARINGS
+from tandemrec.model.sharing import SHARINGS, SharedQuery
 from tandemrec.model.text_networks import TEXT_NETWORKS
 from tandemrec.model.towers import tower
 
@@ -115,6 +116,9 @@ class MultiTaskModel(nn.Module):
         self.user_norm = nn.LayerNorm(width) if on_pairs else nn.Identity()
         self.pair = nn.Linear(3 * width, width) if on_pairs else nn.Identity()
         names = [task.name for task in pointwise]
+        asks = [task.name for task in tasks if task.head not in HEADS] if settings.share_next_item else []
+        self.shared_query = SharedQuery(asks[0], width) if asks else None
+        names += asks
         self.sharing = SHARINGS[settings.sharing](names, settings) if names else nn.Identity()
         linear = [task for task in self.on_pairs if HEADS[task.head].one_score]
         self.factors = nn.ModuleDict({task.name: Factors(settings, sizes) for task in linear})
@@ -165,7 +169,7 @@ class MultiTaskModel(nn.Module):
         return Catalogue(vectors, bias, place_I)
 
     def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
-        """Query vectors (B, D), from what each row may know of the user."""
+        """What is known of the users (B, D), from what each row may know."""
         batch = batch.with_history(self.sizes.history)
         history_BLD = catalogue.vectors[catalogue.rows(batch.history)]
         again_BL = (batch.history == batch.item.unsqueeze(1)) & (batch.history > 0)
@@ -178,6 +182,12 @@ class MultiTaskModel(nn.Module):
         reviews_BD = self.text(features.mean_vectors(batch.user_reviews)) if self._reads_text else None
         users_BD: Tensor = self.user(batch, history_BLD, reviews_BD, features.terms)
         return users_BD if self.scale is None else users_BD * self.scale.exp()
+
+    def queries(self, users_BD: Tensor) -> Tensor:
+        """What next item asks the catalogue with (B, D), of `users`."""
+        if self.shared_query is None or self.scale is None:
+            return users_BD
+        return users_BD + self.scale.exp() * self.shared_query(users_BD, self.sharing)
 
     def forward(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
         """Logits of every task but next item: (B,), or (B, C) with C classes.
@@ -239,17 +249,18 @@ class MultiTaskModel(nn.Module):
 
         The column of a row's own item is computed without the row's own review.
         """
-        logits_BI = users_BD @ catalogue.vectors.T + catalogue.bias
+        queries_BD = self.queries(users_BD)
+        logits_BI = queries_BD @ catalogue.vectors.T + catalogue.bias
         leaks_B = self._own_reviews(batch, features).any(1)
         if leaks_B.any():
-            own_n = self.own_logits(batch.where(leaks_B), features, catalogue, users_BD[leaks_B]).to(logits_BI.dtype)
+            own_n = self.own_logits(batch.where(leaks_B), features, catalogue, queries_BD[leaks_B]).to(logits_BI.dtype)
             logits_BI = logits_BI.index_put((leaks_B.nonzero()[:, 0], batch.item[leaks_B]), own_n)
         return logits_BI.masked_fill(~self.candidates(features), -torch.inf)
 
-    def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
+    def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, queries_BD: Tensor) -> Tensor:
         """Next-item logits of each row's own item (B,), which is computed without the row's own review."""
         own_BD = self._without_own_review(batch, features)
-        return (users_BD * own_BD).sum(1) + catalogue.bias[catalogue.rows(batch.item)]
+        return (queries_BD * own_BD).sum(1) + catalogue.bias[catalogue.rows(batch.item)]
 
     def ranking_logits(
         self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor, had: tuple[Tensor, Tensor]
@@ -262,7 +273,7 @@ class MultiTaskModel(nn.Module):
 
     def pair_logits(self, batch: Batch, catalogue: Catalogue, users_BD: Tensor, had: tuple[Tensor, Tensor]) -> Tensor:
         """Ranking logits of each row's item (B,), for rows without a review of their own."""
-        logits_B = (users_BD * catalogue.vectors[batch.item]).sum(1) + catalogue.bias[batch.item]
+        logits_B = (self.queries(users_BD) * catalogue.vectors[batch.item]).sum(1) + catalogue.bias[batch.item]
         return logits_B if self.neighbours is None else logits_B + self.neighbours.of(batch.item, had)
 
     def _with_given(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -13,7 +13,7 @@ from tandemrec.model.batch import Batch, Features
 
 
 class Catalogue(NamedTuple):
-    """Items as retrieval sees them: score = users @ vectors.T + bias.
+    """Items as retrieval sees them: score = queries @ vectors.T + bias.
 
     Every item in its place or, where `place` says which row is whose, the N items that a step of training needs.
     """
@@ -39,7 +39,10 @@ class Recommender(Protocol):
         """All items, or only these."""
 
     def users(self, batch: Batch, features: Features, catalogue: Catalogue) -> Tensor:
-        """Query vectors (B, D)."""
+        """What is known of the users (B, D)."""
+
+    def queries(self, users_BD: Tensor) -> Tensor:
+        """What next item asks the catalogue with (B, D)."""
 
     def __call__(self, batch: Batch, features: Features, users_BD: Tensor) -> dict[str, Tensor]:
         """Logits of the tasks that score each row on its own: (B,), or (B, C) with C classes."""
@@ -55,7 +58,7 @@ class Recommender(Protocol):
     ) -> Tensor:
         """What is ranked by (B, I + 1): these, and what goes with the items (S,) that each user has had, (B,) many."""
 
-    def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, users_BD: Tensor) -> Tensor:
+    def own_logits(self, batch: Batch, features: Features, catalogue: Catalogue, queries_BD: Tensor) -> Tensor:
         """Next-item logits of each row's own item (B,)."""
 
 

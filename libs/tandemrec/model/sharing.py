@@ -162,6 +162,21 @@ class CrossStitch(nn.Module):
         return {task: input_BD + own_BD[task] for task in tasks}
 
 
+class SharedQuery(nn.Module):
+    """What the shared layers add to a user's vector where next item has a part in them; at first nothing."""
+
+    def __init__(self, task: str, width: int) -> None:
+        super().__init__()
+        self.task = task
+        self.norm, self.last = nn.LayerNorm(width), nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, users_BD: Tensor, sharing: nn.Module) -> Tensor:
+        mixed_BD: Tensor = sharing(self.norm(users_BD), [self.task])[self.task]
+        added_BD: Tensor = self.last(mixed_BD)
+        return added_BD
+
+
 SHARINGS: dict[str, Callable[[Sequence[str], ModelSettings], nn.Module]] = {
     "none": Separate,
     "shared_bottom": SharedBottom,
