@@ -116,7 +116,7 @@ class MultiTaskModel(nn.Module):
         self.user_norm = nn.LayerNorm(width) if on_pairs else nn.Identity()
         self.pair = nn.Linear(3 * width, width) if on_pairs else nn.Identity()
         names = [task.name for task in pointwise]
-        asks = [task.name for task in tasks if task.head not in HEADS] if settings.share_next_item else []
+        asks = [t.name for t in tasks if t.head not in HEADS] if networks and settings.share_next_item else []
         self.shared_query = SharedQuery(asks[0], width) if asks else None
         names += asks
         self.sharing = SHARINGS[settings.sharing](names, settings) if names else nn.Identity()
