@@ -232,6 +232,14 @@ class TestBalancing:
         training._step(rows[:40], dict.fromkeys((t.name for t in DEFAULT_TASKS), 0), np.random.default_rng(1))
         assert not torch.equal(model.text.net[0].weight, before)
 
+    @pytest.mark.parametrize("method", ["pcgrad", "cagrad", "mgda", "gradnorm"])
+    def test_what_shares_nothing_learns_as_ever(self, data, sizes, method):
+        """A task alone, as `transfer` and the lone factorisation learn it, has nobody to come to terms with."""
+        alone = [task for task in DEFAULT_TASKS if task.name == "rating"]
+        settings = {"max_epochs": 2, "stop_on": "rating/rmse"}
+        found = fit(model_of(sizes, alone), data, loop(balance={"method": method}, **settings), seed=5)
+        assert told(found) == told(fit(model_of(sizes, alone), data, loop(**settings), seed=5))
+
     def test_going_on_from_a_checkpoint_knows_the_balancers_state(self, data, sizes, tmp_path):
         for method in ("uncertainty", "gradnorm", "dwa"):
             settings = loop(balance={"method": method}, max_epochs=4)

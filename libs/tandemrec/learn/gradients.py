@@ -26,7 +26,8 @@ class Gradients:
         model: whose.
         tasks: in the order of the balancer's.
         balancer: decides what becomes of them.
-        shared: the parameters that more than one task reaches; read where the balancer needs gradients.
+        shared: the parameters that more than one task reaches; read where the balancer needs gradients. Without any,
+            as of one task alone, there is nothing to balance, and the losses are added.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Gradients:
         for parameter in self.parameters:
             parameter.grad = None
         self.weights = self.balancer.weights(curve).to(device)
-        if self.balancer.needs_gradients:
+        if self.balancer.needs_gradients and self.shared:
             size = sum(parameter.numel() for parameter in self.shared)
             self.alone_TP = torch.zeros(len(self.place), size, device=device)
 

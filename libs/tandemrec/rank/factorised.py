@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from tandemrec import console
-from tandemrec.config import ModelSettings, Settings, Task, TrainSettings
+from tandemrec.config import BalanceSettings, ModelSettings, Settings, Task, TrainSettings
 from tandemrec.errors import ModelError
 from tandemrec.learn.feeds import Array, Examples
 from tandemrec.learn.loop import Data, fit
@@ -34,7 +34,7 @@ FACTORISATION: dict[str, Any] = {
 }
 STOP_ON = {"next_item": "ndcg@10", "regression": "rmse"}
 WEIGHT_DECAYS = (0.0, 1.0)
-LOOP = {"optimizer": "adam", "learning_rate": 0.01, "patience": 5, "max_epochs": 80}
+LOOP = {"optimizer": "adam", "learning_rate": 0.01, "patience": 5, "max_epochs": 80, "balance": BalanceSettings()}
 
 
 def matrix_factorisation(
