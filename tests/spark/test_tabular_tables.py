@@ -7,7 +7,7 @@ from tabular_data import settings_of, table
 
 from jobs import build_examples, clean, ingest
 from tandemrec.config.tabular import TabularSettings
-from tandemrec.errors import SourceError
+from tandemrec.errors import ConfigError, SourceError
 from tandemrec.examples.log import TRAIN
 from tandemrec.examples.rows import category_values
 
@@ -119,3 +119,36 @@ def test_a_value_needs_as_many_training_rows_as_the_settings_say(spark):
     rows = spark.createDataFrame(cells, "split int, cells map<string,string>")
     tabular = TabularSettings(categorical=["job"], labels={"rich": {"column": "rich"}}, min_rows=2)
     assert [row["id"] for row in category_values(rows, tabular).collect()] == ["often"]
+
+
+def test_classes_by_name_are_numbered_and_one_that_training_lacks_is_told_apart(spark, lake, tmp_path):
+    (tmp_path / "train").write_text("a,1,cat\nb,2, dog \nb,3,cat\nb,3,?\na,1,dog\n" * 6)
+    (tmp_path / "test").write_text("a,1,bird\nb,2,dog\n")
+    source = {"table": "rows", "kind": "tabular", "header": ["job", "age", "pet"]}
+    sources = [
+        source | {"name": "train", "path": "train"},
+        source | {"name": "test", "path": "test", "constants": {"split": "test"}},
+    ]
+    tabular = {"categorical": ["job"], "numeric": ["age"], "labels": {"pet": {"column": "pet", "classes": True}}}
+    changes = {
+        "sources": sources,
+        "tabular": tabular,
+        "tasks": [{"name": "pet", "kind": "multiclass", "reads": ["row"]}],
+        "train": {"stop_on": "pet/log_loss"},
+    }
+    settings = settings_of(tmp_path, lake.root, examples={"split": "given", "valid_share": 0.3}, **changes)
+    assert through(spark, settings)["labels"]["test"]["pet"] == 2
+    vocabulary = lake.read("attributes_vocabulary").to_pylist()
+    class_of = {row["value_index"]: row["value"] for row in vocabulary if row["attribute"] == "label pet"}
+    assert sorted(class_of) == [1, 2, 3] and sorted(class_of.values()) == ["bird", "cat", "dog"]
+    told = [(row["split"] == "test", dict(row["labels"]).get("pet")) for row in lake.read("examples").to_pylist()]
+    named = sorted((held_out, class_of.get(number, "?")) for held_out, number in told)
+    kinds = [(False, "?"), *[(False, "cat")] * 2, *[(False, "dog")] * 2]
+    assert named == sorted([*kinds * 6, (True, "bird"), (True, "dog")])
+
+
+def test_classes_by_name_are_for_tasks_of_several(tmp_path):
+    tabular = {"categorical": ["job"], "labels": {"pet": {"column": "pet", "classes": True}}}
+    changes = {"tabular": tabular, "train": {"stop_on": "pet/auc"}}
+    with pytest.raises(ConfigError, match=r"tasks.pet.kind is binary and tabular.labels.pet has classes, expected mul"):
+        settings_of(tmp_path, tmp_path, tasks=[{"name": "pet", "kind": "binary", "reads": ["row"]}], **changes)

@@ -164,6 +164,11 @@ class Settings(Section):
                 raise ValueError(
                     f"tasks.{task.name}.label is {task.column!r}, expected one of {[*self.tabular.labels]}"
                 )
+            if self.tabular is not None and self.tabular.labels[task.column].classes and task.kind != "multiclass":
+                raise ValueError(
+                    f"tasks.{task.name}.kind is {task.kind} and tabular.labels.{task.column} has classes, expected "
+                    "multiclass"
+                )
         if all(tabular) and self.examples.split not in ("random", "given"):
             raise ValueError(f"examples.split is {self.examples.split}, expected random or given for tabular sources")
 

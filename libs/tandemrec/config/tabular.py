@@ -10,10 +10,19 @@ LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Label(Section):
-    """A label from a column: whether it holds a value (1 or 0) or, without `equals`, the number that it holds."""
+    """A label from a column: whether it holds a value (1 or 0), which of several, or else the number that it holds."""
 
     column: str = Field(description="its name in the files")
     equals: str | None = Field(default=None, description="the value that makes it 1; null: the number in the cell")
+    classes: bool = Field(
+        default=False, description="each value is a class of its own, numbered: for tasks of kind multiclass"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Label":
+        if self.classes and self.equals is not None:
+            raise ValueError(f"equals is {self.equals!r} and classes true, expected one of the two only")
+        return self
 
 
 class TabularSettings(Section):
@@ -35,7 +44,7 @@ class TabularSettings(Section):
     @property
     def numbers(self) -> list[str]:
         """Columns that have to hold numbers."""
-        told = [label.column for label in self.labels.values() if label.equals is None]
+        told = [label.column for label in self.labels.values() if label.equals is None and not label.classes]
         return list(dict.fromkeys([*self.numeric, *told, *([self.weight] if self.weight else [])]))
 
     @property

@@ -1,5 +1,7 @@
 """Rows of tabular data to examples: a split, indices of categories, numbers, labels by name."""
 
+from collections.abc import Callable, Mapping, Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -27,23 +29,36 @@ def split_rows(rows: DataFrame, settings: ExamplesSettings, seed: int) -> DataFr
 
 
 def category_values(rows: DataFrame, tabular: TabularSettings) -> DataFrame:
-    """Rows (space, id): the values of each column that training rows hold often enough.
+    """Rows (space, id): the values of each column that training rows hold often enough, and the classes of each label,
+    those of held-out rows too: whoever cannot have learned a class has not told it.
 
     Args:
         rows: of `split_rows`.
     """
-    named = [
-        F.struct(F.lit(space(name)).alias("space"), F.col("cells")[name].alias("id")) for name in tabular.categorical
-    ]
-    listed = F.array(*named).cast("array<struct<space:string,id:string>>")  # of no columns too
-    cells = rows.where(F.col("split") == TRAIN).select(F.explode(listed).alias("one")).select("one.*")
-    counted = cells.where("id IS NOT NULL").groupBy("space", "id").agg(F.count("*").alias("rows"))
-    return counted.where(F.col("rows") >= tabular.min_rows).drop("rows")
+    train = rows.where(F.col("split") == TRAIN)
+    counted = _values(train, tabular.categorical, space).groupBy("space", "id").agg(F.count("*").alias("rows"))
+    often = counted.where(F.col("rows") >= tabular.min_rows).drop("rows")
+    return often.unionByName(_values(rows, _class_columns(tabular), class_space).distinct())
 
 
 def space(column: str) -> str:
     """The name of a column's values in the vocabulary, where no attribute of items can have it."""
     return f"column {column}"
+
+
+def class_space(column: str) -> str:
+    """The name of the classes that a label's column holds."""
+    return f"label {column}"
+
+
+def _class_columns(tabular: TabularSettings) -> list[str]:
+    return sorted({label.column for label in tabular.labels.values() if label.classes})
+
+
+def _values(rows: DataFrame, columns: Sequence[str], named: Callable[[str], str]) -> DataFrame:
+    cells = [F.struct(F.lit(named(name)).alias("space"), F.col("cells")[name].alias("id")) for name in columns]
+    listed = F.array(*cells).cast("array<struct<space:string,id:string>>")  # of no columns too
+    return rows.select(F.explode(listed).alias("one")).select("one.*").where("id IS NOT NULL")
 
 
 def row_examples(rows: DataFrame, vocabulary: DataFrame, tabular: TabularSettings) -> DataFrame:
@@ -53,14 +68,17 @@ def row_examples(rows: DataFrame, vocabulary: DataFrame, tabular: TabularSetting
         rows: of `split_rows`.
         vocabulary: attributes_vocabulary; a value that it lacks is 0.
     """
-    for number, name in enumerate(tabular.categorical):
-        values = vocabulary.where(F.col("attribute") == space(name)).select(
+    spaces = [(name, space(name)) for name in tabular.categorical]
+    spaces += [(name, class_space(name)) for name in _class_columns(tabular)]
+    for number, (name, attribute) in enumerate(spaces):
+        values = vocabulary.where(F.col("attribute") == attribute).select(
             F.col("value").alias("_value"), F.col("value_index").alias(f"_{number}")
         )
         rows = rows.join(values, F.col("cells")[name] == F.col("_value"), "left").drop("_value")
     indices = [F.coalesce(f"_{number}", F.lit(0)) for number in range(len(tabular.categorical))]
+    classes = {name: F.col(f"_{spaces.index((name, class_space(name)))}") for name in _class_columns(tabular)}
     numbers = [F.col("cells")[name].try_cast("double") for name in tabular.numeric]
-    labels = [(F.lit(name), _label(label)) for name, label in tabular.labels.items()]
+    labels = [(F.lit(name), _label(label, classes)) for name, label in tabular.labels.items()]
     told = F.create_map(*[part for pair in labels for part in pair])
     filled = {
         "example_id": F.md5(F.concat_ws("|", *ORIGIN_COLUMNS)),
@@ -78,6 +96,8 @@ def row_examples(rows: DataFrame, vocabulary: DataFrame, tabular: TabularSetting
     return rows.select([filled.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in columns])
 
 
-def _label(label: Label) -> Column:
+def _label(label: Label, classes: Mapping[str, Column]) -> Column:
     cell = F.col("cells")[label.column]
+    if label.classes:
+        return classes[label.column].cast("double")
     return cell.try_cast("double") if label.equals is None else (cell == label.equals.strip()).cast("double")

@@ -48,7 +48,7 @@ GOLD = (
         comment="Integer index of each value of an attribute; a known value keeps it in every later run",
         columns=columns_of(
             """
-            attribute   string!     category, brand, one that examples.attributes names, or column NAME of tabular data
+            attribute   string!     category, brand, one of examples.attributes; of a table column NAME or label NAME
             value       string!     as in silver; of other attributes of items trimmed and in lower case
             value_index int!        from 1 within its attribute, contiguous; 0 stands for unknown
             """
