@@ -150,6 +150,23 @@ class TestRefusals:
         with pytest.raises(ModelError, match="no validation row has the label rating"):
             Training(model_of(sizes), replace(data, valid=valid), loop(stop_on="rating/rmse"), seed=5)
 
+    @pytest.mark.parametrize(
+        ("column", "label", "message"),
+        [
+            ("click", 2.0, "task click: label click holds 2, expected 0 or 1 for binary"),
+            ("category", 1.5, "task category: label category holds 1.5, expected whole numbers from 0 for multiclass"),
+            ("category", -1.0, "label category holds -1, expected whole numbers from 0"),
+        ],
+    )
+    def test_a_label_that_is_none_of_its_kind(self, data, sizes, column, label, message):
+        """In validation too: a loss of `click 2` falls without end, and its metrics are those of another class."""
+        for split in ("train", "valid"):
+            examples = getattr(data, split)
+            odd = np.where(np.isnan(examples.labels[column]), np.nan, label).astype(np.float32)
+            changed = replace(examples, labels=examples.labels | {column: odd})
+            with pytest.raises(ModelError, match=message):
+                Training(model_of(sizes), replace(data, **{split: changed}), loop(), seed=5)
+
     def test_a_target_that_is_no_candidate(self, data, sizes):
         features = replace(data.features, interactions=torch.zeros_like(data.features.interactions))
         with pytest.raises(ModelError, match="is a training target without a training interaction"):

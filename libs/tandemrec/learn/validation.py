@@ -71,14 +71,10 @@ def refuse_missing_labels(
     if said := without_labels(tasks, labelled):
         raise ModelError(said)
     for task in tasks:
-        known = ~np.isnan(train.labels[task.column])
-        found = train.labels[task.column][known]
-        if task.counts_classes and ((found < 0) | (found != np.floor(found))).any():
-            odd = found[(found < 0) | (found != np.floor(found))][0]
-            raise ModelError(
-                f"task {task.name}: label {task.column} holds {odd:g}, expected whole numbers from 0 for {task.head}"
-            )
+        for examples in (train, *([valid] if valid is not None else [])):
+            _refuse_odd_labels(task, examples.labels[task.column])
         if task.head not in HEADS:
+            known = ~np.isnan(train.labels[task.column])
             unseen = features.interactions[torch.from_numpy(train.item[known].astype(np.int64))] == 0
             if unseen.any():
                 item = int(train.item[known][unseen.cpu().numpy()][0])
@@ -94,6 +90,18 @@ def refuse_missing_labels(
         )
     if stop_on.endswith("/auc") and len(np.unique(label[~np.isnan(label)])) < 2:
         raise ModelError(f"train.stop_on is {stop_on!r}, but the validation rows have one class only: choose log_loss")
+
+
+def _refuse_odd_labels(task: Task, label_N: Array) -> None:
+    found = label_N[~np.isnan(label_N)]
+    if task.kind == "binary":
+        odd, expected = found[(found != 0) & (found != 1)], "0 or 1"
+    elif task.counts_classes:
+        odd, expected = found[(found < 0) | (found != np.floor(found))], "whole numbers from 0"
+    else:
+        return
+    if len(odd):
+        raise ModelError(f"task {task.name}: label {task.column} holds {odd[0]:g}, expected {expected} for {task.head}")
 
 
 def contradictions(tasks: Sequence[Task], train: Examples) -> Iterator[str]:
