@@ -267,7 +267,7 @@ def _points(pair: Sequence[Task], outcomes: Mapping[Trial, Outcome], seeds: int)
             at = int(np.argmax(gains))
             found.append((outcome.test[first.name][at], outcome.test[second.name][at]))
         x, y = np.mean(found, axis=0)
-        points.append(Point(share=share, x=float(x), y=float(y)))
+        points.append(Point(share=share, x=float(x), y=float(y), seeds=found))
     return points
 
 

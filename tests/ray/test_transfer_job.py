@@ -45,6 +45,9 @@ def test_every_task_alone_by_pairs_and_with_all(made):
     assert len({one["alone"] for one in found.values() if one["task"] == "rating"}) == 1
     assert json.loads((root / "reports" / "transfer.json").read_text()) == json.loads(json.dumps(figures))
     assert [point["share"] for point in figures["pareto"]] == list(transfer.SHARES)
+    for point in figures["pareto"]:  # a training a seed, and their mean
+        assert len({*map(tuple, point["seeds"])}) == 2
+        np.testing.assert_allclose((point["x"], point["y"]), np.mean(point["seeds"], axis=0))
     page = (root / "reports" / "transfer.html").read_text()
     for said in ("All together", "Which task helps which", "Who gains", "The trade-off of two", "rating", "sentiment"):
         assert said in page

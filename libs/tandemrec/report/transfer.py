@@ -15,11 +15,12 @@ from tandemrec.report.drawing import FAINT, PAIR, RULE, SERIES, canvas
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """Test figures of two tasks where the first has this share of the weight."""
+    """Test figures of two tasks where the first has this share of the weight: means over seeds, and those of each."""
 
     share: float
     x: float
     y: float
+    seeds: Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,9 @@ def parts_plot(parts: Sequence[Lift], task: str, who: str) -> Markup:
 
 
 def pareto_plot(report: TransferReport) -> Markup:
-    """Two tasks' metrics on the test rows, a point for each weight; the undominated ones are joined."""
+    """Two tasks' metrics on the test rows, a point for each weight, with lines to the figures of the single seeds; the
+    undominated means are joined.
+    """
     metrics = {one.task: one.metric for one in report.lifts}
     alone = {one.task: one.alone for one in report.lifts}
     first, second = report.pair
@@ -106,6 +109,9 @@ def pareto_plot(report: TransferReport) -> Markup:
     front = [points[n] for n in undominated([(signs[0] * p.x, signs[1] * p.y) for p in points])]
     with canvas("pareto", PAIR) as plot:
         axes = plot.axes
+        for point in points:
+            for x, y in point.seeds:
+                axes.plot([point.x, x], [point.y, y], color=FAINT, linewidth=0.6, marker=".", markevery=[1])
         axes.plot([p.x for p in front], [p.y for p in front], color=SERIES[0], linewidth=1)
         axes.plot([p.x for p in points], [p.y for p in points], "o", color=SERIES[0])
         for point in points:
@@ -117,8 +123,14 @@ def pareto_plot(report: TransferReport) -> Markup:
             axis.set_label_text(f"{words.plain(name)}: {words.metric(metrics[name])}{better}")
             axis.set_inverted(sign < 0)
         axes.set_title(f"Weight of {words.plain(first)}, of 1")
-        told = "; ".join(f"{p.share:g}: {words.figure(p.x)} and {words.figure(p.y)}" for p in points)
+        told = "; ".join(f"{p.share:g}: {_spread(p, 0)} and {_spread(p, 1)}" for p in points)
         return plot.svg(f"Points: {words.plain(first)} and {words.plain(second)} by weight of the first. {told}.")
+
+
+def _spread(point: Point, axis: int) -> str:
+    """The mean, and the least and the most of the seeds."""
+    ends = [each[axis] for each in point.seeds]
+    return f"{words.figure((point.x, point.y)[axis])} ({words.figure(min(ends))} to {words.figure(max(ends))})"
 
 
 def _who(one: Lift) -> str:
