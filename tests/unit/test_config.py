@@ -119,6 +119,13 @@ def test_the_page_of_settings_is_current_and_describes_every_key():
     assert "| cpus | whole number, 1 or more, or null | `null` |" in markdown()
 
 
+def test_one_score_of_a_user_and_an_item_tells_none_of_several_classes():
+    tasks = [{"name": "next_item", "kind": "next_item", "reads": ["user"]}, {"name": "stars", "kind": "multiclass"}]
+    parse_settings(minimal(tasks=tasks))
+    with pytest.raises(ConfigError, match=r"pairs is product, .* and tasks.stars is multiclass of a user and an item"):
+        parse_settings(minimal(tasks=tasks, model={"pairs": "product"}))
+
+
 def test_choices_are_event_types_and_those_of_the_default_may_be_absent():
     own = minimal(clean={"behaviour": {"strengths": {"view": 0, "listen": 1, "share": 2}}})
     positives = {"positives": ["listen"]}

@@ -119,10 +119,13 @@ class TestOrderedRatings:
         prior = HEADS["ordinal"].prior(labels, 5)
         assert HEADS["ordinal"].activation(prior.unsqueeze(0)).item() == pytest.approx(2.6, abs=0.01)
 
-    def test_the_model_learns_and_scores_it(self, batch, features):
+    @pytest.mark.parametrize("pairs", ["network", "product"])
+    def test_the_model_learns_and_scores_it(self, batch, features, pairs):
+        """As factors alone too, whose mean is then a threshold for each step."""
         stars = torch.randint(1, 6, (ROWS,)).float()
         batch = replace(batch, labels=batch.labels | {"stars": stars})
-        model = small_model(tasks=(self.TASK,), classes={"stars": 6}, **STEADY)
+        model = small_model(tasks=(self.TASK,), classes={"stars": 6}, pairs=pairs, **STEADY)
+        model.start_from(features, {"stars": stars})
         optimizer = torch.optim.Adam(model.parameters(), 0.03)
         for _ in range(60):
             optimizer.zero_grad()

@@ -129,6 +129,12 @@ class Settings(Section):
         check_given(self.tasks)
         self._event_types_fit()
         self._tabular_fits()
+        several = [task.name for task in self.tasks if task.kind == "multiclass" and "item" in task.reads]
+        if several and self.model.pairs == "product":
+            raise ValueError(
+                f"model.pairs is product, whose one score tells none of several classes, and tasks.{several[0]} is "
+                "multiclass of a user and an item, expected network"
+            )
         if self.train.history == "around" and self.examples.targets:
             raise ValueError(
                 f"train.history is around and examples.targets is {self.examples.targets}, expected none: histories "

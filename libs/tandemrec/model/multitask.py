@@ -83,8 +83,9 @@ class Calibration(nn.Module):
 class MultiTaskModel(nn.Module):
     """Learns every task of the settings together. It is a Recommender.
 
-    With `pairs: product` a task on a user and an item is mean + u . v + b_u + b_i and nothing beside it. From ids alone
-    that is matrix factorisation (Koren, Bell and Volinsky 2009, equation 4), the smallest case.
+    With `pairs: product` a task on a user and an item is mean + u . v + b_u + b_i and nothing beside it, the mean of
+    ordered steps a threshold for each. From ids alone that is matrix factorisation (Koren, Bell and Volinsky 2009,
+    equation 4), the smallest case.
     """
 
     new_items: Tensor  # () added to the next-item logits of items without training interactions; -inf: no candidates
@@ -129,7 +130,8 @@ class MultiTaskModel(nn.Module):
         self.towers = nn.ModuleDict(
             {t.name: tower(width, settings.tower, partial(last, t), dropout) for t in pointwise}
         )
-        self.means = nn.ParameterDict({t.name: torch.zeros(1) for t in self.on_pairs if not networks})
+        alone = {task.name: last(task, 1).bias for task in self.on_pairs if not networks}
+        self.means = nn.ParameterDict({name: torch.zeros_like(cast(Tensor, bias)) for name, bias in alone.items()})
         pointwise = [task for task in tasks if task.head in HEADS]
         self.calibration = nn.ModuleDict({task.name: Calibration(_classes(task, sizes)) for task in pointwise})
 
@@ -211,7 +213,7 @@ class MultiTaskModel(nn.Module):
                 pair_BD = self.pair(torch.cat([user_BD, item_BD, product_BD], dim=1))
                 mixed |= self.sharing(pair_BD, [task.name for task in self.on_pairs])
             else:
-                logits |= {name: mean.expand(len(batch)) for name, mean in self.means.items()}
+                logits |= {name: mean.expand(len(batch), -1).squeeze(-1) for name, mean in self.means.items()}
         if self.on_texts:
             mixed |= self._of_texts(batch, features)
         if self.row is not None:
