@@ -9,9 +9,10 @@ from pyspark.sql import functions as F
 
 from tandemrec.clean.emoji import named, without_names
 from tandemrec.clean.events import known_split
+from tandemrec.clean.masks import masked
 from tandemrec.clean.near_duplicates import reject_near_duplicates
 from tandemrec.clean.parse import ASPECTS, mapped_columns, parse
-from tandemrec.clean.texts import joined, letters_and_digits, masked, plain, text_hash, trimmed
+from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.clean.words import language, with_tokens

@@ -23,20 +23,6 @@ _INVISIBLE = rf"[\p{{Cc}}\p{{Cf}}&&[^\s\x{{85}}\x{{200D}}\x{{E0020}}-\x{{E007F}}
 LETTER = r"\p{L}\p{M}\p{N}"  # or digit, or a mark of one
 _SPACE = r"[\s\p{Z}\x{85}]+"
 
-_NUMBER_AFTER, _NUMBER_BEFORE = r"(?![\p{IsLatin}\p{N}]|[.-]\p{N})", r"(?<![\p{IsLatin}\p{N}+]|\p{N}[.-])"
-_PHONES = (
-    r"\+\d{1,3}(?:[ .-]?\(?\d{2,4}\)?){2,5}",  # with the code of a country
-    r"1[3-9]\d{9}",  # Chinese mobile
-    r"0\d{2,3}-\d{7,8}",  # Chinese landline
-    r"(?:1[ .-])?\(\d{3}\) ?\d{3}[ .-]\d{4}",  # North American
-    r"(?:1[ .-])?\d{3}([ .-])\d{3}\1\d{4}",
-)
-MASKS = {  # in this order: an address of the web may hold one of e-mail
-    "url": r"(?i)(?<![\p{IsLatin}\p{N}@.])(?:https?://|www\.)[^\s<>\"\p{IsHan}]*[^\s<>\"\p{IsHan}\p{Po})\]}]/?",
-    "email": r"(?i)[a-z0-9](?:[a-z0-9._%+-]{0,62}[a-z0-9])?@(?:[a-z0-9-]{1,63}\.){1,8}[a-z]{2,24}",
-    "phone": f"{_NUMBER_BEFORE}(?:{'|'.join(_PHONES)}){_NUMBER_AFTER}",
-}
-
 
 def trimmed(text: Column) -> Column:
     """Without spaces around it; null where nothing is left."""
@@ -94,18 +80,6 @@ def _normalise_each(texts: pd.Series) -> pd.Series:
         return [text and unicodedata.normalize("NFKC", text) for text in each]
 
     return texts.map(normalise, na_action="ignore")
-
-
-def masked(text: Column, kinds: Sequence[str]) -> Column:
-    """Addresses of the web and of e-mail and telephone numbers by their kind: [url], [email], [phone].
-
-    Args:
-        kinds: which of MASKS.
-    """
-    for kind, pattern in MASKS.items():
-        if kind in kinds:
-            text = F.regexp_replace(text, pattern, f"[{kind}]")
-    return text
 
 
 def joined(title: Column, text: Column) -> Column:

@@ -13,7 +13,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tandemrec.clean.emoji import NAMED
-from tandemrec.clean.texts import LETTER, MASKS
+from tandemrec.clean.masks import MASKS
+from tandemrec.clean.texts import LETTER
 
 _LETTER = r"\p{L}"
 _HYPHEN = r"(?<=\p{L})[-\u2010\u2011](?=\p{L})"  # inside a word: hi-hat is a phrase of two
