@@ -132,6 +132,17 @@ def test_parquet_delta_and_pairs(spark, tmp_path):
     assert Lake(str(tmp_path / "lake")).info("events_raw").rows == len(rows)
 
 
+def test_columns_of_tables_may_have_any_name(spark, tmp_path):
+    ours = ("id", "path", "size", "block", "file", "file_size", "line", "raw", "before", "first_id", "lines")
+    row = {name: f"their {name}" for name in (*ours, "_row", "a.b", "a`b")}
+    frame = spark.createDataFrame([tuple(row.values())], list(row))
+    frame.write.parquet(str(tmp_path / "data" / "p"))
+    columns = {"user_id": "id", "item_id": "path", "event_type": "line", "event_time": "raw"}
+    ingest.run(spark, settings(tmp_path, {"name": "p", "kind": "parquet", "path": "p", "columns": columns}))
+    [found] = Lake(str(tmp_path / "lake")).read("events_raw").to_pylist()
+    assert json.loads(found["raw"]) == row and found["line"] == 1
+
+
 def test_a_zip_is_read_by_member_and_leaves_nothing_behind(spark, tmp_path):
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -19,7 +19,7 @@ from tandemrec.errors import SourceError
 from tandemrec.lake.sources import bounds
 from tandemrec.lake.sources.listing import SourceFile, plain_path, plain_path_column
 
-_BAD = "_bad_record"
+_BAD, _ROW = "_bad_record", "_row"
 _LINES = ("json", "pairs")  # read as lines, exact to the byte
 
 
@@ -40,18 +40,20 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     )
     records = _records(spark, source, files, root)
     first_line = 0 if source.layout == "csv" and not source.header else 1  # a header is line 0
-    cells = records.columns
+    cells, schema = records.columns, records.schema
+    # Columns of a table may have the names of ours (id, path, size): they stand in a struct. Lines and csv have none.
+    theirs = cells if source.layout in (*_LINES, "csv") else [F.struct("*").alias(_ROW)]
     records = records.select(
         plain_path_column(F.col("_metadata.file_path")).alias("path"),
         F.col("_metadata.file_block_start").alias("block"),
         F.col("_metadata.file_size").alias("size"),
         F.monotonically_increasing_id().alias("id"),
-        "*",
+        *theirs,
     )
     blocks = _blocks(records, source, cells).join(F.broadcast(named), "path").persist()
     try:
         _check_bounds(source, files, blocks)  # what cannot be read shows here, before anything is written
-        raw = _raw(source, records.select(*cells).schema, blocks)
+        raw = _raw(source, schema, blocks)
         line = F.col("before") + F.col("id") - F.col("first_id") + first_line
         numbered = records.join(F.broadcast(blocks.drop("header", "bytes", "longest", "size")), ["path", "block"])
         yield numbered.select("file", "file_size", line.alias("line"), raw.alias("raw")).where("line > 0")
@@ -84,17 +86,20 @@ def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
         _require_width(source, names, len(schema) - 1)
         cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(names)])
         return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
-    return record(source, schema)
+    return record(source, schema, of=_ROW)
 
 
-def record(source: Source, schema: StructType) -> Column:
+def record(source: Source, schema: StructType, *, of: str | None = None) -> Column:
     """A row of a table as a JSON object of strings.
+
+    Args:
+        of: the struct that holds the columns of the row; None: they stand by themselves.
 
     Raises:
         SourceError: the table lacks a mapped column.
     """
     _require_columns(source, schema.names, source.path)
-    values = F.struct(*[_as_text(field.name, field.dataType) for field in schema])
+    values = F.struct(*[_as_text(field.name, field.dataType, of) for field in schema])
     return F.to_json(values, {"ignoreNullFields": "false"})
 
 
@@ -184,9 +189,9 @@ def _header_names(cells: list[str | None]) -> list[str]:
     return [other_width] if other_width is not None else [(name or "").removeprefix("\ufeff") for name in names]
 
 
-def _as_text(name: str, type_: DataType) -> Column:
-    column = F.col(f"`{name}`")
-    return column if isinstance(type_, ArrayType | MapType | StructType) else column.cast("string").alias(name)
+def _as_text(name: str, type_: DataType, of: str | None) -> Column:
+    column = F.col(f"`{name.replace('`', '``')}`") if of is None else F.col(of).getField(name)
+    return (column if isinstance(type_, ArrayType | MapType | StructType) else column.cast("string")).alias(name)
 
 
 def _require_columns(source: Source, found: Sequence[str], file: str) -> None:
