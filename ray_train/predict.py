@@ -49,7 +49,7 @@ def _recommendations(lake: Lake, settings: Settings, trained: Trained, users: pa
     everybody = _user_features(lake, trained.inputs["user_features"])
     arguments = {
         "load_model": trained.model,
-        "load_disliked": trained.disliked,
+        "load_disliked": partial(trained.disliked, settings.clean.low_rating),
         "users": users,
         "items": items,
         "k": predict.k,

@@ -78,6 +78,17 @@ def build(spark, events, reviews, settings, categories=None):
     return rows
 
 
+@pytest.mark.parametrize(("least", "most"), [(0, 1), (1, 10)])
+def test_a_rating_is_positive_or_negative_within_its_range(spark, least, most):
+    settings = parse_settings(
+        settings_of(exposure=None).model_dump() | {"clean": {"rating_min": least, "rating_max": most}}
+    )
+    written = [review("u", f"i{n}", n, stars, f"t{n}") for n, stars in enumerate([least, (least + most) / 2, most])]
+    rows = build(spark, [event("u", "i0", "click")], written, settings)
+    told = {row["review"]: row["sentiment"] for row in rows if row["kind"] == "review"}
+    assert told == {sha("t0"): 0.0, sha("t1"): None, sha("t2"): 1.0}
+
+
 def frozen(row):
     return tuple(tuple(row[name]) if isinstance(row[name], list) else row[name] for name in COMPARED)
 

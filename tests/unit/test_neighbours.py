@@ -34,7 +34,7 @@ from tandemrec.rank.recommend import recommend
 from tandemrec.rank.retrieval import nearest_own_items
 from tandemrec.rank.scorers import PairScorer, RankScorer
 
-NOTHING = Disliked.of([])
+NOTHING = Disliked.of([], 2)
 LOOP = TrainSettings(max_epochs=2, batch_size=64, learning_rate=0.02)
 
 
@@ -213,7 +213,7 @@ def test_a_reason_is_the_neighbour_that_makes_the_odds_twice_as_high(trained):
     low = {(user, item) for row, user in enumerate(batch.user.tolist()) for item in best.because[row, ::9].tolist()}
     user, item = np.array(sorted(pair for pair in low if pair[1])).T
     labels = {"rating": np.ones(len(user))}
-    low = Disliked.of([replace(splits["test"], user=user, item=item, event_time=np.zeros(len(user)), labels=labels)])
+    low = Disliked.of([replace(splits["test"], user=user, item=item, event_time=np.zeros(len(user)), labels=labels)], 2)
     liked = recommend(model, features, model.catalogue(features), batch, had, 20, disliked=low)
     assert torch.equal(liked.item, best.item) and torch.equal(liked.score, best.score)
     assert not low.holds(batch.user.unsqueeze(1), liked.because).any()

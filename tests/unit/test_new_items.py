@@ -127,10 +127,10 @@ def test_all_who_score_rank_them_alike(trained, tmp_path):
     asked = batch_at(test, rows[:5])
     had = torch.tensor([1, 2, 4, 6, 7]), torch.ones(5, dtype=torch.int64)
     again.new_items.fill_(1000.0)
-    best = recommend(again, features, again.catalogue(features), asked, had, len(NEW) + 1, disliked=Disliked.of([]))
+    best = recommend(again, features, again.catalogue(features), asked, had, len(NEW) + 1, disliked=Disliked.of([], 2))
     assert all(set(items[:-1]) == set(NEW) for items in best.item.tolist())
     again.new_items.fill_(-torch.inf)
-    best = recommend(again, features, again.catalogue(features), asked, had, len(features), disliked=Disliked.of([]))
+    best = recommend(again, features, again.catalogue(features), asked, had, len(features), disliked=Disliked.of([], 2))
     assert not set(best.item.flatten().tolist()) & {*NEW, *UNKNOWN}
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
+from tandemrec.config.preparing import CleanSettings
 from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.retrieval import mask_seen_, nearest_own_items, top_items
 from tandemrec.rank.rows import identifiers, latest_of_each_pair, prediction_rows, recommendation_rows
@@ -74,9 +75,13 @@ def test_the_last_rating_of_a_pair_in_any_split_says_whether_it_is_disliked():
     nan = float("nan")
     train = rated((1, 4, 10, 2.0), (1, 5, 10, 3.0), (2, 4, 10, 1.0), (3, 4, 10, nan), (1, 7, 30, 1.0), (1, 7, 20, 5.0))
     test = rated((2, 4, 50, 4.0), (3, 6, 50, 1.0), (1, 4, 60, nan))
-    found = Disliked.of([train, test]).holds(torch.arange(5).unsqueeze(1), torch.arange(9))
+    found = Disliked.of([train, test], 2).holds(torch.arange(5).unsqueeze(1), torch.arange(9))
     assert found.nonzero().tolist() == [[1, 4], [1, 7], [3, 6]]
-    assert not Disliked.of([]).holds(torch.arange(5), torch.arange(5)).any()
+    assert not Disliked.of([], 2).holds(torch.arange(5), torch.arange(5)).any()
+    thumbs = Disliked.of(
+        [rated((1, 4, 10, 0.0), (1, 5, 10, 1.0))], CleanSettings(rating_min=0, rating_max=1).low_rating
+    )
+    assert thumbs.holds(torch.arange(5).unsqueeze(1), torch.arange(9)).nonzero().tolist() == [[1, 4]]
 
 
 USERS = pa.array([None, "ann", "bo", "cy"])

@@ -138,7 +138,7 @@ def identifiers(letter, count):
 
 def recommended(loaded, *, k, exclude_seen):
     names = {"users": identifiers("u", USERS), "items": identifiers("i", ITEMS)}
-    names |= {"load_disliked": lambda: Disliked.of([])}
+    names |= {"load_disliked": lambda: Disliked.of([], 2)}
     actor = UserScorer(lambda: (loaded.model, loaded.features), threads=1, k=k, exclude_seen=exclude_seen, **names)
     return actor(user_features()).to_pylist()
 

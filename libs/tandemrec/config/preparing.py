@@ -51,7 +51,11 @@ class CleanSettings(Section):
     rating_min: float = Field(
         default=1.0, description="the worst rating there is; one below it (an event, a review, an aspect) is rejected"
     )
-    rating_max: float = Field(default=5.0, description="the best rating there is; one above it is rejected")
+    rating_max: float = Field(
+        default=5.0,
+        description="the best rating there is; one above it is rejected. Labels of sentiment: positive in the "
+        "upper quarter of the range (4 and 5 of 5 stars), negative in the lowest",
+    )
     unknown_items: Literal["reject", "keep"] = Field(
         default="reject", description="events and reviews of items that no items source describes, where there is one"
     )
@@ -89,6 +93,16 @@ class CleanSettings(Section):
         if not self.rating_min < self.rating_max:
             raise ValueError(f"rating_min is {self.rating_min}, expected below rating_max, which is {self.rating_max}")
         return self
+
+    @property
+    def low_rating(self) -> float:
+        """A rating of at most this is negative: of 1 to 5 stars 2, the lowest quarter of the range."""
+        return self.rating_min + (self.rating_max - self.rating_min) / 4
+
+    @property
+    def high_rating(self) -> float:
+        """A rating of at least this is positive: of 1 to 5 stars 4."""
+        return self.rating_max - (self.rating_max - self.rating_min) / 4
 
 
 class ExamplesSettings(Section):

@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandemrec.config import Settings
+from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import SPLITS
 from tandemrec.errors import ConfigError
 from tandemrec.examples.contacts import owned, positives, reviews_of
@@ -90,7 +91,7 @@ def build_examples(parts: Parts, settings: Settings) -> DataFrame:
     facts = parts.splitter.split(positives(contacts)) if parts.known.timeless else positives(contacts)
     rows = add_references(rows, facts, referred, settings.examples, timeless=parts.known.timeless)
     rows = add_seen(rows, contacts, given=settings.examples.split == "given")
-    texts = text_rows(parts.splitter.split(reviews_of(log)), parts.attributes)
+    texts = text_rows(parts.splitter.split(reviews_of(log)), parts.attributes, settings.clean)
     named = [name for name in settings.examples.choices if name not in LABELS and name in rows.columns]
     return _as_examples(rows.unionByName(texts, allowMissingColumns=True), named)
 
@@ -118,9 +119,13 @@ def choice_rows(parts: Parts, settings: Settings) -> DataFrame | None:
     return None
 
 
-def text_rows(reviews: DataFrame, attributes: DataFrame) -> DataFrame:
-    """Rows of kind review: what the text alone is to tell. They refer to nothing else."""
-    sentiment = F.when(F.col("value") >= 4, 1.0).when(F.col("value") <= 2, 0.0)
+def text_rows(reviews: DataFrame, attributes: DataFrame, clean: CleanSettings) -> DataFrame:
+    """Rows of kind review: what the text alone is to tell. They refer to nothing else.
+
+    Args:
+        clean: the range of the stars.
+    """
+    sentiment = F.when(F.col("value") >= clean.high_rating, 1.0).when(F.col("value") <= clean.low_rating, 0.0)
     return reviews.join(attributes.select("item", "category"), "item").select(
         F.lit(REVIEW).alias("kind"),
         *("user", "item", "event_time", "event_type", "split"),

@@ -13,8 +13,6 @@ from torch import Tensor
 from tandemrec.learn.feeds import Array, Examples
 from tandemrec.rank.rows import latest_of_each_pair
 
-LOW = 2  # stars, at most: those of a review that counts as negative
-
 
 @dataclass(frozen=True, kw_only=True)
 class Disliked:
@@ -23,16 +21,16 @@ class Disliked:
     keys: Tensor  # (P + 1,) in ascending order; the last one is of no pair
 
     @classmethod
-    def of(cls, parts: Iterable[Examples]) -> "Disliked":
-        """Of the ratings in some splits."""
+    def of(cls, parts: Iterable[Examples], low: float) -> "Disliked":
+        """Of the ratings in some splits; at most `low` is one of these."""
         columns: list[tuple[Array, ...]] = [(np.zeros(0, np.int64),) * 4]
         for part in parts:
             rows = np.flatnonzero(~np.isnan(part.labels["rating"]))
             columns.append(tuple(each[rows] for each in (part.user, part.item, part.event_time, part.labels["rating"])))
         user_N, item_N, time_N, rating_N = (np.concatenate(column) for column in zip(*columns, strict=True))
         last = latest_of_each_pair(user_N, item_N, time_N, np.arange(len(user_N)))
-        low = last[rating_N[last] <= LOW]
-        key_P = _key(*(torch.from_numpy(index[low].astype(np.int64)) for index in (user_N, item_N))).sort().values
+        is_low = last[rating_N[last] <= low]
+        key_P = _key(*(torch.from_numpy(index[is_low].astype(np.int64)) for index in (user_N, item_N))).sort().values
         return cls(keys=torch.cat([key_P, torch.tensor([torch.iinfo(torch.int64).max])]))
 
     def holds(self, user: Tensor, item: Tensor) -> Tensor:

@@ -57,9 +57,9 @@ class Trained:
         """The rows of a split, or of TRAIN_VALID."""
         return load_examples(Lake(self.root), version=self.inputs["examples"], parts=[split])[split]
 
-    def disliked(self) -> Disliked:
-        """What users rated low, in all splits: as of now."""
-        return Disliked.of(self.examples(split) for split in SPLITS)
+    def disliked(self, low: float) -> Disliked:
+        """What users rated `low` or lower, in all splits: as of now."""
+        return Disliked.of((self.examples(split) for split in SPLITS), low)
 
 
 def newest_run_id(lake: Lake) -> str | None:

@@ -139,8 +139,8 @@ def long_tail(traffic: Traffic) -> Markup:
         )
 
 
-def stars(traffic: Traffic) -> Markup:
-    """Reviews by stars, stacked by language."""
+def stars(traffic: Traffic, high: float) -> Markup:
+    """Reviews by stars, stacked by language; those of `high` and more are counted in the title."""
     given = sorted({star for by in traffic.stars.values() for star in by if star is not None})
     rated = sum(rows for by in traffic.stars.values() for star, rows in by.items() if star is not None)
     with canvas("stars", PAIR) as plot:
@@ -158,9 +158,9 @@ def stars(traffic: Traffic) -> Markup:
         if len(traffic.stars) > 1:
             plot.figure.legend(loc="outside lower left", ncols=3, fontsize=7.5)
         happy = sum(
-            rows for by in traffic.stars.values() for star, rows in by.items() if star is not None and star >= 4
+            rows for by in traffic.stars.values() for star, rows in by.items() if star is not None and star >= high
         )
-        says = f"{words.share(happy, rated)} give 4 or 5 stars"
+        says = f"{words.share(happy, rated)} give {high:g} stars or more"
         axes.set_title(says)
         return plot.svg(f"Stacked bars: reviews by stars and language. {says}.")
 

@@ -84,7 +84,9 @@ def _data(lake: Lake, settings: Settings) -> dict[str, Any]:
         "traffic": seen,
         "weekly": data_plots.weekly(seen) if seen.weeks else None,
         "long_tail": data_plots.long_tail(seen) if len(seen.per_item) > 1 else None,
-        "stars": data_plots.stars(seen) if any(s is not None for by in seen.stars.values() for s in by) else None,
+        "stars": data_plots.stars(seen, settings.clean.high_rating)
+        if any(s is not None for by in seen.stars.values() for s in by)
+        else None,
         "lengths": data_plots.lengths(seen) if seen.lengths else None,
     }
 

@@ -199,7 +199,7 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             cart        double      label: 1 put into the cart after the view, 0 not
             purchase    double      label: 1 bought after the view, 0 not
             rating      double      label: stars
-            sentiment   double      label: 1 positive (4-5 stars), 0 negative (1-2)
+            sentiment   double      label: 1 in the upper quarter of the range (4-5 of 5 stars), 0 in the lowest (1-2)
             stars       double      label: stars given with the review, as a whole number; null where below 0
             category    double      label: category of the reviewed item, attributes_vocabulary
             labels      map<string,double> labels that the settings name
