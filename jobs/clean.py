@@ -180,13 +180,18 @@ class _Cleaning:
         tables = [table for table in ("events", "reviews") if table in rows]
         if not tables:
             return None
-        if self.last:
+        if self.last and not self._rejected_again():
             known = read(self.spark, self.lake, "items").where(F.col("source").isNull())
             behaviour = [known, *(rows[table] for table in tables)]
         else:  # in columns, which a checkpoint is not
             behaviour = [read(self.spark, self.lake, table) for table in tables]
         ids = [table.select("item_id") for table in behaviour]
         return self.scratch.keep(known_from_behaviour(reduce(DataFrame.union, ids), rows.get("items")))
+
+    def _rejected_again(self) -> bool:
+        """Whether a row that was kept is rejected now: it may have been the last of its item."""
+        moves = [move for moves in self.moves.values() for move in moves.counts]
+        return any(was in ACCEPTED and verdict not in ACCEPTED for was, verdict in moves)
 
     def _merge(self, table: str, rows: DataFrame) -> None:
         key = list(self.lake.table(table).key)

@@ -13,7 +13,7 @@ from tandemrec.pipeline import run_stage, stage
 TABLES = ("events", "items", "items_history", "categories", "reviews", "quarantine")
 
 
-def settings(data, lake):
+def settings(data, lake, only=("events", "items", "reviews")):
     kinds = {
         "events": {"user_id": "u", "item_id": "i", "event_type": "t", "event_time": "at"},
         "items": {"item_id": "id", "title": "name", "brand": "by", "updated_at": "at"},
@@ -22,6 +22,7 @@ def settings(data, lake):
     sources = [
         {"name": t, "table": t, "kind": "json", "path": f"{t}/*.json", "columns": c, "time_formats": ["epoch_s"]}
         for t, c in kinds.items()
+        if t in only
     ]
     behaviour = {"session_gap_minutes": 5, "repeat_seconds": {"click": 30}, "max_events_per_minute": 4}
     return parse_settings(
@@ -104,6 +105,19 @@ def test_files_one_by_one_leave_what_all_at_once_leave(spark, tmp_path, seed, ca
         assert figures[table]["new"]["in"] == len(batches[-1][table, "z.json"])
     assert figures["events"]["revised"] > 0  # by item 7, described last
     assert "new in = " in said[-1] and "new in = " not in said[0]
+
+
+def test_items_known_from_behaviour_go_with_their_last_event(spark, tmp_path):
+    def chosen(lake):
+        return settings(tmp_path / "data", tmp_path / lake, only=["events"])
+
+    for name, items in (("a", ["1", "2"]), ("b", ["3", "4", "5"])):  # five events of a minute that may hold four
+        lines = [{"u": "x", "i": item, "t": "purchase", "at": 1740832020} for item in items]
+        write(tmp_path / "data", {("events", f"{name}.json"): [*lines, {**lines[0], "u": "y", "i": "2"}]})
+        ingest_and_clean(spark, chosen("lake"))
+    ingest_and_clean(spark, chosen("one"))
+    assert contents(tmp_path / "lake", "items") == contents(tmp_path / "one", "items")
+    assert [row["item_id"] for row in Lake(chosen("one").lake.root).read("items").to_pylist()] == ["2"]
 
 
 def test_only_what_is_new_is_read(spark, tmp_path):
