@@ -14,6 +14,7 @@ from tandemrec.clean import people
 from tandemrec.config import Settings, Source
 from tandemrec.lake import Lake, runs, sources
 from tandemrec.lake.pseudonyms import pseudonym_key
+from tandemrec.lake.scratch import UNPACKED
 from tandemrec.lake.spark import append_once, read
 from tandemrec.pipeline import run_identity, stage_main
 
@@ -135,7 +136,7 @@ def append_files(
     Raises:
         SourceError: a file is unreadable or lacks a mapped column.
     """
-    with sources.unpacked(files, f"{lake.root}/unpacked/{source.name}") as plain_files:
+    with sources.unpacked(files, f"{lake.root}/{UNPACKED}/{source.name}") as plain_files:
         with sources.readable(source, plain_files), sources.read_source(spark, source, plain_files, root) as rows:
             append_rows(rows, lake, source, commit, named)
 

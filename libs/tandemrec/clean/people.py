@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -99,10 +100,27 @@ def names(raw: str, where: Sequence[Place], user: str) -> bool:
     return any(_is(holder[name], user) for place in where for holder, name in _holders(line, place))
 
 
+@lru_cache(maxsize=16)
 def word(user: str) -> str:
     """A pattern, for Python and Java alike, of an id that is not part of a longer word or number."""
-    escaped = re.sub(r"([^\w])", r"\\\1", user)
-    return rf"(?<![\w-]){escaped}(?![\w-])"
+    return rf"(?<![\w-]){spelled(user)}(?![\w-])"
+
+
+def spelled(text: str) -> str:
+    """A pattern of a text as it is and as JSON writes it, be it JSON within JSON."""
+    return "".join(map(_spelled, text))
+
+
+def _spelled(character: str) -> str:
+    if character == "\\":
+        return r"\\+"
+    if character in '"/':
+        return rf"\\*{character}"
+    if character.isascii():
+        return character if character.isalnum() or character == "_" else rf"\{character}"
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    escaped = "".join(rf"\\+u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
+    return f"(?:{character}|{escaped})"
 
 
 def on_lines(raw: Column, change: Callable[[str], str | None]) -> Column:

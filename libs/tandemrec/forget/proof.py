@@ -6,20 +6,23 @@ The files are read as they lie there, past Delta: what no version of a table ref
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from tandemrec.clean.people import names, places, word
+from tandemrec.clean.people import names, places, spelled, word
 from tandemrec.config import Source
 from tandemrec.lake.store import address
 
 LONG_ENOUGH = 20  # characters of a text that nobody writes by chance
 SHORT_ID = 4  # an id of fewer characters stands in many a text and number
+CUT_AT = 32  # characters, to which logs cut the minima and maxima of texts
 _INDEX = {"gold/examples": "user", "gold/user_features": "user_index"}
 _TEXTS = ("text", "clean_text", "raw")
+LOG = "/_delta_log/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,16 +36,29 @@ class Person:
     texts: Sequence[str] = ()
     hashes: Sequence[str] = ()
 
+    @cached_property
+    def as_value(self) -> re.Pattern[bytes]:
+        """The id as a value of user_id in JSON, be it JSON within JSON."""
+        return re.compile(rf'user_id\\*"\s*:\s*\\*"{spelled(self.user)}\\*"'.encode())
+
+    @cached_property
+    def in_logs(self) -> re.Pattern[bytes]:
+        """What may be the id in minima and maxima: a target, which may be no person, or where a longer one is cut."""
+        start = spelled(self.user[:CUT_AT]) if len(self.user) > CUT_AT else rf'{spelled(self.user)}\\*"'
+        return re.compile(rf'(?:user_id|target_id)\\*"\s*:\s*\\*"{start}'.encode())
+
 
 @dataclass(kw_only=True)
 class Proof:
     """What was read, where the person was found, and in how many other cells the id stands as a word: in a text of
-    somebody else, as an item's id.
+    somebody else, as an item's id. `traces` are logs that may name the person or somebody else: they
+    note long texts by their beginnings.
     """
 
     files: int = 0
     size: int = 0
     found: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
     mentions: int = 0
     mentioned: str | None = None
 
@@ -67,8 +83,11 @@ def scan(root: str, person: Person, sources: Sequence[Source], *, under: Sequenc
 
 def _look(opened: pa.NativeFile, place: str, person: Person, sources: Sequence[Source], proof: Proof) -> None:
     if not place.endswith(".parquet"):
-        if _in_bytes(opened.read(), person):
+        content = opened.read()
+        if _in_bytes(content, person):
             proof.found.append(place)
+        elif LOG in place and person.in_logs.search(content):
+            proof.traces.append(place)
         return
     where = {one.name: places(one, sources) for one in sources}
     table = "/".join(place.split("/")[:2])
@@ -90,6 +109,10 @@ def _look(opened: pa.NativeFile, place: str, person: Person, sources: Sequence[S
         for column, values in _columns(batch):
             if _holds(table, column, values, person):
                 proof.found.append(f"{place}: {column}")
+            elif LOG in place and pa.types.is_string(values.type):
+                stated = (f'"{column.split(".")[-1]}":"{text}"'.encode() for text in values.to_pylist() if text)
+                if any(person.in_logs.search(one) for one in stated):
+                    proof.traces.append(f"{place}: {column}")
             elif len(person.user) >= SHORT_ID and pa.types.is_string(values.type):
                 likely = values.filter(pc.fill_null(pc.match_substring(values, person.user), False)).to_pylist()
                 if mentions := sum(re.search(word(person.user), text) is not None for text in likely):
@@ -116,8 +139,7 @@ def _holds(table: str, column: str, values: pa.Array, person: Person) -> bool:
 
 def _in_bytes(content: bytes, person: Person) -> bool:
     """In logs and the like: the id as a value of user_id, a hash of a text, a text."""
-    user = re.escape(person.user.encode())
-    if re.search(rb'user_id\\*"\s*:\s*\\*"' + user + rb'\\*"', content):
+    if person.as_value.search(content):
         return True
     return any(text.encode() in content for text in (*person.hashes, *person.texts))
 

@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from tandemrec.lake.store import Lake, address
 
 FOLDER = "_scratch"
+UNPACKED = "unpacked"  # members of archives, which Spark would not read below a name that begins with _
 
 
 class Scratch:
@@ -42,7 +43,8 @@ class Scratch:
 
 def remove_scratch(spark: SparkSession, lake: Lake) -> None:
     """What stages that were killed have left; none may be running."""
-    _remove(spark, f"{address(lake.root)}/{FOLDER}")
+    for folder in (FOLDER, UNPACKED):
+        _remove(spark, f"{address(lake.root)}/{folder}")
 
 
 def _remove(spark: SparkSession, folder: str) -> None:
