@@ -17,6 +17,7 @@ from tandemrec.errors import ConfigError
 from tandemrec.lake import Lake
 from tandemrec.lake.spark import read
 
+_WHOLE = ("tinyint", "int", "bigint")
 _NUMERIC = ("int", "bigint", "tinyint", "float", "double", "decimal")
 _TIMES = ("timestamp", "date")
 _TYPES: Mapping[str, tuple[str, ...]] = {"range": _NUMERIC, "freshness": _TIMES}
@@ -72,10 +73,17 @@ class Judged:
 def refuse_unknown(expectations: Sequence[Expectation], lake: Lake) -> None:
     """Raise a ConfigError for a column that a contract lacks, or has in a type that the check does not fit."""
     for asked in expectations:
-        _column(lake, asked.table, asked.column, _TYPES.get(asked.check))
+        found = _column(lake, asked.table, asked.column, _TYPES.get(asked.check))
+        if asked.check in ("unique", "reference") and found.startswith("map<"):
+            raise ConfigError(f"quality: {asked.table}.{asked.column} is of type {found}, which Spark compares not")
         if asked.of is not None:
             table, column = asked.of.split(".")
-            _column(lake, table, column, None)
+            other = _column(lake, table, column, None)
+            if found != other and not {found, other} <= {*_WHOLE}:
+                raise ConfigError(
+                    f"quality: {asked.table}.{asked.column} is of type {found} and {asked.of} of type {other}, "
+                    "expected one type"
+                )
 
 
 def judge(spark: SparkSession, lake: Lake, expectations: Sequence[Expectation], *, now: datetime) -> list[Judged]:
@@ -142,15 +150,17 @@ _VALUES: Mapping[str, Callable[[Expectation, Column, str, datetime], Column]] = 
 }
 
 
-def _column(lake: Lake, table: str, column: str | None, types: tuple[str, ...] | None) -> None:
+def _column(lake: Lake, table: str, column: str | None, types: tuple[str, ...] | None) -> str:
+    """The type of a column, an empty text where the check asks for none."""
     contract = lake.table(table)
     if column is None:
-        return
+        return ""
     if column not in contract.column_names:
         raise ConfigError(f"quality: table {table} has no column {column!r}, expected one of {contract.column_names}")
     found = next(c.type for c in contract.columns if c.name == column)
     if types is not None and found.partition("(")[0] not in types:
         raise ConfigError(f"quality: {table}.{column} is of type {found}, expected one of {', '.join(types)}")
+    return found
 
 
 def _between(low: Any, high: Any) -> str:

@@ -146,6 +146,38 @@ def test_a_failed_gate_stops_what_follows_until_it_is_passed(spark, lake, writte
     assert run_stage(settings(1), written.reader, spark=spark)
 
 
+def test_what_was_fresh_is_judged_again_where_nothing_comes_in(spark, lake, written, monkeypatch, capsys):
+    """The stage is up to date for ever then, and what its table is expected to be holds no longer all the same."""
+    asked = {"table": "items", "check": "freshness", "column": "updated_at", "max": 24}
+    raw = {"data": {"root": "in"}, "lake": {"root": lake.root}, "sources": [PAIRS], "quality": [asked]}
+    settings, ran = parse_settings(raw), []
+    row = {"item_id": "a", "updated_at": NOW}
+    written.run = lambda spark, settings: ran.append(1) or write(lake, "items", [row]) or {"n": 1}
+    monkeypatch.setattr(runs, "now", lambda: NOW + timedelta(hours=1))
+    run_stage(settings, written.stage, spark=spark)
+    done = runs.latest(lake, "clean")
+    monkeypatch.setattr(runs, "now", lambda: NOW + timedelta(hours=20))
+    assert run_stage(settings, written.stage, spark=spark) is None
+    assert "clean: up to date" in capsys.readouterr().out
+    assert lake.read("metrics")["value"].to_pylist() == [20.0]
+    assert [run.run_id for run in runs.every(lake)] == [done.run_id]
+    monkeypatch.setattr(runs, "now", lambda: NOW + timedelta(hours=30))
+    told = "items.updated_at: hours since the newest is 30, expected at most 24"
+    for _ in range(2):
+        with pytest.raises(QualityError, match=told):
+            run_stage(settings, written.stage, spark=spark)
+    assert runs.latest(lake, "clean") == done  # what the stage did is not forgotten
+    assert [run.status for run in runs.every(lake)] == ["failed", "done"]
+    with pytest.raises(QualityError, match=f"{told}.*embed does not read it"):
+        run_stage(settings, written.reader, spark=spark)
+    fixed = settings.model_copy(update={"clean": settings.clean.model_copy(update={"now": "2024-06-01"})})
+    assert gate.ages(settings, written.stage) and not gate.ages(fixed, written.stage)  # a moment that is named stays
+    assert ran == [1]
+    row["updated_at"] = NOW + timedelta(hours=29)
+    run_stage(settings, written.stage, spark=spark, force=True)
+    assert run_stage(settings, written.reader, spark=spark) == {"read": True}
+
+
 def test_expectations_that_cannot_be_are_refused_before_anything_runs(lake):
     def refused(**one):
         raw = {"data": {"root": "in"}, "lake": {"root": lake.root}, "sources": [PAIRS], "quality": [one]}
@@ -166,6 +198,12 @@ def test_expectations_that_cannot_be_are_refused_before_anything_runs(lake):
     )
     assert "events has no column 'stars'" in refused(table="events", check="range", column="stars", min=1)
     assert "items has no column 'sku'" in refused(table="events", check="reference", column="item_id", of="items.sku")
+    assert "items.attributes is of type map<string,string>, which Spark" in refused(
+        table="items", check="unique", column="attributes"
+    )
+    assert "events.count is of type int and items.item_id of type string, expected one type" in refused(
+        table="events", check="reference", column="count", of="items.item_id"
+    )
     assert "events.user_id is of type string, expected one of int" in refused(
         table="events", check="range", column="user_id", min=1
     )

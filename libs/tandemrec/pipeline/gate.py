@@ -31,6 +31,12 @@ def expectations_of(settings: Settings, chosen: Stage) -> list[Expectation]:
     return [asked for asked in settings.quality if asked.table in chosen.writes]
 
 
+def ages(settings: Settings, chosen: Stage) -> bool:
+    """Whether what held of a stage's tables may hold no longer although nothing changed: time goes on."""
+    is_now = settings.clean.now is None
+    return is_now and any(asked.check == "freshness" for asked in expectations_of(settings, chosen))
+
+
 def judge(spark: SparkSession, settings: Settings, chosen: Stage, run_id: str) -> list[quality.Judged]:
     """Judge what the stage wrote: figures into gold.metrics, a line for each expectation that does not hold."""
     lake, asked = Lake.of(settings.lake), expectations_of(settings, chosen)

@@ -58,16 +58,19 @@ def _run_stage(
     lake = Lake.of(settings.lake)
     module = importlib.import_module(chosen.module)
     identity, config_hash, inputs = _identity(settings, chosen, lake, module)
-    if not force and _up_to_date(settings, lake, chosen, module, identity):
+    judged_only = not force and _up_to_date(settings, lake, chosen, module, identity)
+    if judged_only and not gate.ages(settings, chosen):
         console.line(f"{chosen.name}: up to date")
         return None
-    gate.refuse_unfit(lake, chosen)
-    console.line(f"{chosen.name}: {chosen.does}")
+    if not judged_only:
+        gate.refuse_unfit(lake, chosen)
+        console.line(f"{chosen.name}: {chosen.does}")
     started, clock = runs.now(), time.monotonic()
 
     def log(status: str, figures: runs.Figures) -> None:
         run = runs.Run(
-            run_id=identity,
+            # The record of what the stage did stays, if only what is expected of its tables holds no longer.
+            run_id=runs.fingerprint(identity, "judged") if judged_only else identity,
             stage=chosen.name,
             status=status,
             started_at=started,
@@ -87,7 +90,7 @@ def _run_stage(
         try:
             if chosen.engine == "spark":
                 session = spark or opened.enter_context(spark_session(settings.spark))
-                figures = module.run(session, settings)
+                figures = {} if judged_only else module.run(session, settings)
                 if gate.expectations_of(settings, chosen):
                     judged = gate.judge(session, settings, chosen, identity)
                     told = {"quality": gate.figures(judged)}
@@ -109,6 +112,9 @@ def _run_stage(
             if chosen.engine == "spark":
                 refuse_lost(error, settings.spark)
             raise
+    if judged_only:
+        console.line(f"{chosen.name}: up to date")
+        return None
     log("done", {**figures, **told})
     return {**figures, **told}
 
