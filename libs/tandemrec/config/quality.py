@@ -10,10 +10,11 @@ from tandemrec.config.base import Section
 class Expectation(Section):
     """One thing that holds for a table, and what happens where it does not.
 
-    rows: there are min to max of them. null_share: of a column, between min and max (0 to 1). range: every value of a
-    column lies between min and max. freshness: the newest time of a column is at most max hours before clean.now (of a stage that is up to date it is judged anew).
-    reference: at least min (default 1) of the values of a column, as a share, are among those of `of`. unique: no value
-    of a column comes twice. Nulls count in null_share only.
+    rows: there are min to max of them. null_share: of a column, between min and max (0 to 1). range: every value of
+    a column lies between min and max. freshness: the newest time of a column is at most max hours before clean.now
+    (of a stage that is up to date it is judged anew). reference: at least min (default 1) of the values of a
+    column, as a share, are among those of `of`. unique: no value of a column comes twice. Nulls count in null_share
+    only.
     """
 
     table: str = Field(description="one that a stage of Spark writes")
