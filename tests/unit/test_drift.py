@@ -107,6 +107,35 @@ def test_what_needs_rows_to_change_is_refused(lake, settings, contract_becomes, 
         migrate.run(settings)
 
 
+def test_properties_are_migrated_and_one_that_refuses_merges_is_refused(lake, settings, contract_becomes):
+    lake.overwrite(NAME, rows(lake, ("a", 1)))
+    contract_becomes(statistics=("item_id",))
+    lake.ensure(NAME)  # older tables have statistics of all columns, which harms nobody
+    of_others = {"delta.logRetentionDuration": "interval 9 days"}
+    lake.open(NAME).alter.set_table_properties({"delta.appendOnly": "true", **of_others}, raise_if_not_exists=False)
+    before = lake.data_version(NAME)
+    with pytest.raises(TableError, match=r"property delta.appendOnly is true, expected false by contract 1, .*migrate"):
+        lake.merge(NAME, rows(lake, ("a", 2)))
+    assert migrate.run(settings) == {NAME: {"found": 2, "left": 0}}
+    assert migrate.run(settings) == {}
+    assert lake.data_version(NAME) == before
+    assert lake.merge(NAME, rows(lake, ("a", 2), ("b", 3))).inserted == 1
+    found = lake.open(NAME).metadata().configuration
+    assert found["delta.dataSkippingStatsColumns"] == "item_id" and of_others.items() <= found.items()
+    assert "max.item_index" not in pa.table(lake.open(NAME).get_add_actions(flatten=True)).column_names
+
+
+def test_a_table_that_could_not_be_read_again_is_not_written(lake, settings):
+    lake.overwrite(NAME, rows(lake, ("a", 1)))
+    lake.open(NAME).alter.set_table_properties({"delta.enableDeletionVectors": "true"}, raise_if_not_exists=False)
+    with pytest.raises(TableError, match=r"the feature deletionVectors is on, expected none.*DROP FEATURE"):
+        lake.merge(NAME, rows(lake, ("a", 2)))
+    with pytest.raises(TableError, match="cannot be read.*deletionVectors"):
+        lake.read(NAME)
+    with pytest.raises(TableError, match="deletionVectors is on"):
+        migrate.run(settings)
+
+
 def test_a_comment_stops_nobody_and_versions_rise(lake, settings, contract_becomes, monkeypatch):
     lake.ensure(NAME)
     contract_becomes(comment="Other words")

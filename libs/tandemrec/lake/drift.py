@@ -11,11 +11,14 @@ from tandemrec.errors import TableError
 from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, VERSION_PROPERTY, Table
 from tandemrec.lake.types import delta_schema, type_text
 
+_APPEND_ONLY = "delta.appendOnly"
+_UNREADABLE = ("columnMapping", "deletionVectors")  # features that delta-rs writes or leaves, and does not read
+
 
 @dataclass(frozen=True, kw_only=True)
 class Drift:
-    """One difference. `migrate` is None where nothing can change it but the table's owner; `matters` is False of a
-    comment, with which a table can be written all the same.
+    """One difference. `migrate` is None where nothing can change it but the table's owner; `matters` is False of
+    comments and of which columns have statistics, with which a table can be written all the same.
     """
 
     table: str
@@ -33,6 +36,7 @@ def drifts(table: DeltaTable, contract: Table) -> list[Drift]:
     """Every difference between a table and its contract, in the order in which they can be migrated."""
     return [
         *_features(table, contract),
+        *_properties(table, contract),
         *_columns(table, contract),
         *_constraints(table, contract),
         *_comments(table, contract),
@@ -87,6 +91,9 @@ def _features(table: DeltaTable, contract: Table) -> list[Drift]:
         # delta-rs 1.6 reads such a table and refuses to write it.
         expected = "none, so that every engine can write the table: cluster_by orders the files in maintenance"
         found.append(Drift(table=contract.name, what="liquid clustering", found="on", expected=expected))
+    for feature in sorted({*_UNREADABLE} & {*(table.protocol().reader_features or [])}):
+        expected = "none, so that every engine can read the table: ALTER TABLE ... DROP FEATURE in Spark removes it"
+        found.append(Drift(table=contract.name, what=f"the feature {feature}", found="on", expected=expected))
     partitions = tuple(table.metadata().partition_columns)
     if partitions != contract.partition_by:
         found.append(
@@ -97,6 +104,31 @@ def _features(table: DeltaTable, contract: Table) -> list[Drift]:
                 expected=f"by {list(contract.partition_by)}",
             )
         )
+    return found
+
+
+def _properties(table: DeltaTable, contract: Table) -> list[Drift]:
+    """Properties that the contract sets, and one that would refuse every merge. What else is set is the owner's."""
+    there = table.metadata().configuration
+    wanted = {_APPEND_ONLY: "false", **contract.properties}
+    del wanted[VERSION_PROPERTY]  # it rises when nothing else is left
+    found = []
+    for name, value in wanted.items():
+        if (told := there.get(name, "false" if name == _APPEND_ONLY else "absent")) != value:
+
+            def change(t: DeltaTable, name: str = name, value: str = value) -> None:
+                t.alter.set_table_properties({name: value}, raise_if_not_exists=False)
+
+            found.append(
+                Drift(
+                    table=contract.name,
+                    what=f"property {name}",
+                    found=told,
+                    expected=value,
+                    migrate=change,
+                    matters=name == _APPEND_ONLY,
+                )
+            )
     return found
 
 

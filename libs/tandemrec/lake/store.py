@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaProtocolError, TableNotFoundError
 from pyarrow import fs
 
 from tandemrec.config.root import LakeSettings, counted_from
@@ -193,7 +193,10 @@ class Lake:
         """
         table, here = self.open(name, version), "://" not in self.root
         files = fs.SubTreeFileSystem(address(self.path(name)), fs.LocalFileSystem()) if here else None
-        return table.to_pyarrow_dataset(filesystem=files)
+        try:
+            return table.to_pyarrow_dataset(filesystem=files)
+        except DeltaProtocolError as error:
+            raise TableError(f"table {name} cannot be read: {error} (tandemrec migrate says what to do)") from error
 
     def refuse_vacuumed(self, name: str, version: int) -> None:
         """Raise a TableError where data files of a version are no longer there."""
