@@ -107,6 +107,18 @@ def test_every_way_to_name_a_version(lake, settings, seen):
     assert runs.latest(lake, "report").run_id == before.run_id
 
 
+def test_a_version_that_maintenance_made_is_the_one_whose_rows_it_holds(lake, settings, seen):
+    versions = [add(lake, "users_vocabulary", name) for name in "abc"]
+    run_stage(settings, COUNTS)
+    assert lake.open("users_vocabulary").optimize.compact()["numFilesAdded"] == 1
+    packed = lake.version("users_vocabulary")
+    assert packed > versions[-1] == lake.data_version("users_vocabulary")
+    for told in (f"users_vocabulary={packed}", datetime.now(UTC).isoformat()):
+        assert run_stage(settings, COUNTS, as_of=[told]) is None  # it would read what it read
+    add(lake, "users_vocabulary", "d")
+    assert run_stage(settings, COUNTS, as_of=[f"users_vocabulary={packed}"])["users_vocabulary"] == 3
+
+
 def test_a_bare_version_is_of_the_only_table_there_is(lake, settings, seen):
     users = [add(lake, "users_vocabulary", name) for name in "ab"]
     assert run_stage(settings, COUNTS, as_of=[str(users[0])])["users_vocabulary"] == 1

@@ -130,7 +130,7 @@ def test_a_table_that_could_not_be_read_again_is_not_written(lake, settings):
     lake.open(NAME).alter.set_table_properties({"delta.enableDeletionVectors": "true"}, raise_if_not_exists=False)
     with pytest.raises(TableError, match=r"the feature deletionVectors is on, expected none.*DROP FEATURE"):
         lake.merge(NAME, rows(lake, ("a", 2)))
-    with pytest.raises(TableError, match="cannot be read.*deletionVectors"):
+    with pytest.raises(TableError, match=r"cannot be read.*deletionVectors"):
         lake.read(NAME)
     with pytest.raises(TableError, match="deletionVectors is on"):
         migrate.run(settings)

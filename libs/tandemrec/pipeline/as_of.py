@@ -42,6 +42,8 @@ def pinned(settings: Settings, chosen: Stage, as_of: Sequence[str] = ()) -> Sett
     else:
         asked, model = _asked(lake, chosen, as_of), lake.model
     newest = {name: lake.data_version(name) for name in chosen.reads}
+    # Versions that maintenance made since hold the rows of the newest one, and are that one to whoever reads them.
+    asked = {name: _first_alike(lake, name, version, newest[name]) for name, version in asked.items()}
     for name, version in asked.items():
         if version is not None and version != newest[name]:
             lake.refuse_vacuumed(name, version)
@@ -50,6 +52,12 @@ def pinned(settings: Settings, chosen: Stage, as_of: Sequence[str] = ()) -> Sett
     versions = {**settings.lake.versions, **newest, **asked}
     where = settings.lake.model_copy(update={"versions": versions, "model": model})
     return settings.model_copy(update={"lake": where})
+
+
+def _first_alike(lake: Lake, name: str, version: int | None, newest: int | None) -> int | None:
+    if version is None or newest is None:
+        return version
+    return newest if newest <= version <= (lake.version(name) or 0) else version
 
 
 def _asked(lake: Lake, chosen: Stage, as_of: Sequence[str]) -> Versions:
