@@ -14,7 +14,6 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-import tandemrec
 from tandemrec import console
 from tandemrec.clean import batches
 from tandemrec.clean.balance import Balance, verdicts_of
@@ -33,7 +32,7 @@ from tandemrec.lake import Lake, runs
 from tandemrec.lake.scratch import Scratch
 from tandemrec.lake.spark import merge, read, replace, since
 from tandemrec.lake.types import ddl
-from tandemrec.pipeline import stage_main
+from tandemrec.pipeline import stage, stage_main
 from tandemrec.pipeline.harness import settings_hash
 
 BEHAVIOUR = ("events", "reviews", "relations")
@@ -248,8 +247,7 @@ class _Cleaning:
 def _continued(lake: Lake, settings: Settings) -> runs.Run | None:
     """The last run where only bronze grew since: same settings and code, and the tables as that run left them."""
     last = runs.latest(lake, "clean")
-    code = (settings_hash(settings, "clean"), tandemrec.__version__)
-    if last is None or (last.config_hash, last.code_version) != code:
+    if last is None or (last.config_hash, last.code_version) != (settings_hash(settings, "clean"), stage("clean").code):
         return None
     if any(lake.data_version(table) != version for table, version in last.outputs.items()):
         return None

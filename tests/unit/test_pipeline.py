@@ -2,10 +2,12 @@
 
 import sys
 import types
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
+import tandemrec
 from tandemrec.config import parse_settings
 from tandemrec.errors import SourceError
 from tandemrec.lake import Lake, runs
@@ -60,6 +62,16 @@ def test_a_second_run_is_up_to_date_until_something_changes(settings, counting):
     assert module.calls == 3
     run_stage(settings(report={"users": 3}), chosen, force=True)
     assert module.calls == 4
+
+
+def test_a_recipe_that_was_raised_makes_a_stage_run_again(settings, counting):
+    _, chosen = counting
+    lake, raised = Lake(settings().lake.root), replace(chosen, recipe=2)
+    assert run_stage(settings(), chosen) == {"calls": 1}
+    assert run_stage(settings(), raised) == {"calls": 2}
+    assert run_stage(settings(), raised) is None
+    version = tandemrec.__version__
+    assert [run.code_version for run in runs.finished(lake, chosen.name)] == [f"{version} recipe 2", version]
 
 
 def test_packed_files_make_no_stage_run_again(settings, counting):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
-import tandemrec
 from tandemrec import console
 from tandemrec.config import Settings, load_settings
 from tandemrec.config.secrets import without_secrets
@@ -79,7 +78,7 @@ def _run_stage(
             outputs=_versions(lake, chosen.writes),
             config_hash=config_hash,
             settings=without_secrets(sections(settings, chosen)),
-            code_version=tandemrec.__version__,
+            code_version=chosen.code,
             figures=figures,
         )
         runs.record(lake, run)
@@ -205,14 +204,14 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _identity(settings: Settings, chosen: Stage, lake: Lake, module: Any) -> tuple[str, str, dict[str, int]]:
-    """What a stage depends on: its settings, its inputs' versions, the code's version, what is expected of its tables
+    """What a stage depends on: its settings, its inputs' versions, its code, what is expected of its tables
     and, where the module says so with `depends_on(settings)`, things outside the lake (files).
     """
     outside = module.depends_on(settings) if hasattr(module, "depends_on") else None
     config_hash = settings_hash(settings, chosen.name)
     inputs = _versions(lake, chosen.reads)
     expected = [one.model_dump(mode="json") for one in gate.expectations_of(settings, chosen)]
-    run_id = runs.fingerprint(chosen.name, config_hash, inputs, outside, tandemrec.__version__, *expected)
+    run_id = runs.fingerprint(chosen.name, config_hash, inputs, outside, chosen.code, *expected)
     return run_id, config_hash, inputs
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import tandemrec
 from tandemrec.errors import ConfigError
 
 
@@ -12,7 +13,9 @@ class Stage:
 
     `settings` are the sections that a change of makes the stage run again; `reads` are tables whose new version does.
     `reads_model`: the stage reads the newest model, and its tables at the versions that this model was trained on.
-    `of_rows`: it has something to do for tabular data, where there are neither users nor items nor texts.
+    `of_rows`: it has something to do for tabular data, where there are neither users nor items nor texts. `recipe` is
+    raised with every change of the code by which the same input becomes other rows: what the stage made before is not
+    up to date then.
     """
 
     name: str
@@ -24,6 +27,12 @@ class Stage:
     writes: tuple[str, ...]
     reads_model: bool = False
     of_rows: bool = True
+    recipe: int = 1
+
+    @property
+    def code(self) -> str:
+        """What tells the code of the stage apart, as gold.runs records it."""
+        return tandemrec.__version__ if self.recipe == 1 else f"{tandemrec.__version__} recipe {self.recipe}"
 
 
 _RAW = ("events_raw", "items_raw", "reviews_raw", "relations_raw", "rows_raw")

@@ -320,7 +320,7 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             outputs     map<string,bigint>! table versions after the stage
             config_hash string!     of the settings the stage depends on
             settings    string      JSON object of these settings, secrets hidden
-            code_version string!    version of the library
+            code_version string!    version of the library, and the stage's recipe from the second on
             figures     string!     JSON object of what the stage counted
             """
         ),
