@@ -25,6 +25,7 @@ from tandemrec.clean.items import known_from_behaviour
 from tandemrec.clean.parse import absent_columns
 from tandemrec.clean.rows import columns_of
 from tandemrec.clean.times import NAMED, moment
+from tandemrec.clean.unread import UNREAD, unread_times
 from tandemrec.clean.verdicts import ACCEPTED, ORIGIN, UNMAPPED, in_sources, kept, quarantined, unmapped
 from tandemrec.config import Settings, Source
 from tandemrec.errors import ConfigError, SourceError, TableError
@@ -227,6 +228,8 @@ class _Cleaning:
                     console.line(f"    {reason:<20} {count:>10,}")
                 if reason in UNMAPPED:
                     self._say_unmapped(table, reason)
+                if reason == UNREAD:
+                    self._say_unread(table)
             described = self.lake.dataset(table).count_rows(filter=pc.field("source").is_valid())
             rejected = self.lake.dataset("quarantine").count_rows(filter=pc.field("table_name") == table)
             versions = self.lake.dataset("items_history").count_rows() if table == "items" else None
@@ -242,6 +245,12 @@ class _Cleaning:
         for row in unmapped(self.settled[table], reason).collect():
             where = f"sources.{row['source']}.{UNMAPPED[reason][1]}"
             console.line(f"      {row['value']!r} {row['rows']:,}: map it in {where}")
+
+    def _say_unread(self, table: str) -> None:
+        for source in self.sources(table):
+            for row in unread_times(self.settled[table], source).collect():
+                where = f"sources.{source.name}.time_formats"
+                console.line(f"      {row['value']!r} {row['rows']:,}: name its pattern in {where}")
 
 
 def _continued(lake: Lake, settings: Settings) -> runs.Run | None:

@@ -78,6 +78,25 @@ def test_a_run_balances_and_a_second_changes_no_row(spark, tmp_path, capsys):
     assert before["reviews"] == []
 
 
+def test_times_that_no_format_reads_are_shown_with_the_setting(spark, tmp_path, capsys):
+    days = [{"t": "click", "at": AT}, {"t": "click", "at": "1 March"}, {"t": "buy", "at": "2 March"}]
+    german = [{"t": "click", "at": f"{day:02d}.03.2025 08:15"} for day in range(1, 5)]
+    without = [{"t": "click", "at": at} for at in (None, " ")]
+    write(tmp_path, [{"u": "a", "i": "1", "days": some} for some in (days, german, without)])
+    columns = {"user_id": "^u", "item_id": "^i", "event_type": "t", "event_time": "at"}
+    chosen = settings(tmp_path, items=False, columns=columns, clean={"now": "2026-01-01"})
+    source = chosen.sources[0].model_copy(update={"explode": ["days"]})
+    chosen = chosen.model_copy(update={"sources": [source]})
+    ingest.run(spark, chosen)
+    # Of a line with several records the one that is good and the one with another fault are not shown.
+    assert clean.run(spark, chosen)["events"]["rejected"] == {"event_type_unknown": 1, "time_unreadable": 7}
+    said = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    of_times = said[next(n for n, line in enumerate(said) if line.startswith("time_unreadable")) + 1 :]
+    place = "name its pattern in sources.logs.time_formats"
+    assert of_times[:2] == [f"'01.03.2025 08:15' 4: {place}", f"'1 March' 1: {place}"]
+    assert not of_times[2].startswith("'")
+
+
 def test_without_a_catalogue_items_are_those_that_people_dealt_with(spark, tmp_path):
     write(tmp_path, [GOOD, GOOD | {"i": "zzz"}, GOOD | {"i": "no", "at": "never"}])
     (tmp_path / "shop.csv").write_text("id,name\n1,Pedal\n9,Nobody\n")
