@@ -16,6 +16,7 @@ from tandemrec.clean.categories import as_in_tree, category_tree
 from tandemrec.clean.cleaners import CLEANERS
 from tandemrec.clean.history import as_of, history, records
 from tandemrec.clean.items import judge_items, settle_items
+from tandemrec.clean.parse import absent_columns
 from tandemrec.clean.units import in_base_unit
 from tandemrec.clean.verdicts import quarantined
 from tandemrec.config import CleanSettings, Source, parse_settings
@@ -41,6 +42,22 @@ def settled_history(settled):
     """Rows of items_history by key, categories still as given."""
     rows = conform(history(settled), TABLES["items_history"]).collect()
     return {(row.item_id, row.valid_from): row.asDict(recursive=True) for row in rows}
+
+
+def test_attributes_may_be_columns_of_their_own(spark):
+    columns = {name: column for name, column in COLUMNS.items() if name != "attributes"}
+    named = {"colour": "Farbe", "Größe": "size.wide", "never": "none"}
+    source = SHOP.model_copy(update={"columns": columns, "attributes": named})
+    lines = [
+        {"sku": "1", "Farbe": " rot ", "size": {"wide": "２ in"}},
+        {"sku": "2", "Farbe": "", "size": None},
+        {"sku": "3", "Farbe": 7},
+    ]
+    rows = [("shop", "f", number, json.dumps(line)) for number, line in enumerate(lines, 1)]
+    bronze = spark.createDataFrame(rows, "source string, file string, line long, raw string")
+    found = {row.item_id: row.attributes for row in judge_items(bronze, [source], CleanSettings(), now=NOW).collect()}
+    assert found == {"1": {"colour": "rot", "Größe": "5.08 cm"}, "2": None, "3": {"colour": "7"}}
+    assert absent_columns(bronze, source) == ["name", "by", "p", "cat", "at", "none"]
 
 
 def day(number):

@@ -12,6 +12,9 @@ from tandemrec.errors import ConfigError
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
 
 
+ITEMS = {"name": "shop", "table": "items", "kind": "csv", "path": "x"}
+
+
 def minimal(**more):
     return {"data": {"root": "in"}, "lake": {"root": "out"}, "sources": [PAIRS], **more}
 
@@ -27,6 +30,12 @@ def minimal(**more):
         ({"tasks": [{"name": "click", "kind": "binary", "reads": ["user", "review"]}]}, "tasks.0: reads"),
         ({"sources": [PAIRS, PAIRS]}, "sources has the name 'bought' more than once"),
         ({"sources": [{**PAIRS, "columns": {"colour": "c"}}]}, "['colour'] are no columns of events"),
+        ({"sources": [{**ITEMS, "columns": {"item_id": "i", "colour": "c"}}]}, "of an item is named in attributes"),
+        ({"sources": [{**PAIRS, "attributes": {"colour": "c"}}]}, "attributes are of items, each a column"),
+        (
+            {"sources": [{**ITEMS, "columns": {"item_id": "i", "attributes": "a"}, "attributes": {"colour": "c"}}]},
+            "found columns.attributes too",
+        ),
         ({"sources": [{**PAIRS, "constants": {}}]}, "no column or constant for ['event_type']"),
         ({"sources": [{**PAIRS, "event_types": {"pv": "look"}}]}, "event_types leads to ['look']"),
         ({"examples": {"positives": ["click"], "targets": ["purchase"]}}, "targets has ['purchase']"),

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from tandemrec.clean.brands import one_spelling
 from tandemrec.clean.categories import category_code
 from tandemrec.clean.history import versions
-from tandemrec.clean.parse import parse
+from tandemrec.clean.parse import OWN, parse
 from tandemrec.clean.prices import amount, currency, priced
-from tandemrec.clean.texts import joined, normalised_each, plain, text_hash, trimmed
+from tandemrec.clean.texts import joined, normalised_each, plain, text_hash, trimmed, trimmed_values
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.units import in_base_unit
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, time_rules, where_given
@@ -84,7 +84,7 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
         price.alias("price"),
         F.when(price.isNotNull(), currency(F.col("price"), F.col("currency"), clean.currency)).alias("currency"),
         "description",
-        _attributes(F.col("attributes"), clean).alias("attributes"),
+        _attributes(source, clean).alias("attributes"),
         F.col("updated_at").alias("given_updated_at"),
         parse_time(F.col("updated_at"), source.time_formats).alias("updated_at"),
     )
@@ -105,8 +105,11 @@ def category(text: Column) -> Column:
     return F.when(F.size(clean_steps) > 0, clean_steps)
 
 
-def _attributes(text: Column, clean: CleanSettings) -> Column:
-    given = F.from_json(text, "map<string,string>")
+def _attributes(source: Source, clean: CleanSettings) -> Column:
+    given = F.from_json("attributes", "map<string,string>")
+    if source.attributes:
+        held = trimmed_values(F.col(OWN))
+        given = F.when(F.size(held) > 0, held)
     attributes = F.when(
         _keys_differ(given), F.map_from_arrays(F.map_keys(given), normalised_each(F.map_values(given)))
     ).otherwise(given)

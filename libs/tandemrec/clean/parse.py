@@ -16,7 +16,7 @@ from tandemrec.config.sources import PAIRED_COLUMNS, TARGET_COLUMNS, Source
 
 AROUND = "^"  # names a field of the line around an exploded record
 NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
-ASPECTS = "aspects"
+OWN = "own"  # of a source: aspects of reviews, attributes of items
 _END = "end of line"
 
 
@@ -28,9 +28,10 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
 
     Returns:
         source, file, line, part, raw, is_record (the line, or the part of it, is a JSON object) and every column of the
-        source's table, string, null where not given; of a source with aspects these too, a map of strings.
+        source's table, string, null where not given; of a source with aspects or attributes these too, `own`, a map of
+        strings.
     """
-    columns = mapped_columns(source) | {f"{ASPECTS}.{name}": path for name, path in source.aspects.items()}
+    columns = mapped_columns(source) | {f"{OWN}.{name}": path for name, path in source.own.items()}
     around = {name: path[1:] for name, path in columns.items() if path.startswith(AROUND)}
     inside = {name: path for name, path in columns.items() if name not in around}
     if source.explode:
@@ -44,8 +45,8 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
     values = {name: _field("_record", path, source) for name, path in inside.items()}
     values |= {name: _field("_line", path, source) for name, path in around.items()}
     values |= {name: F.lit(value) for name, value in constants(source).items()}
-    told = [part for name in source.aspects for part in (F.lit(name), values[f"{ASPECTS}.{name}"].cast("string"))]
-    aspects = [F.create_map(*told).alias(ASPECTS)] if told else []
+    told = [part for name in source.own for part in (F.lit(name), values[f"{OWN}.{name}"].cast("string"))]
+    own = [F.create_map(*told).alias(OWN)] if told else []
     return parsed.select(
         "source",
         "file",
@@ -54,7 +55,7 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
         "raw",
         F.col("_record").isNotNull().alias("is_record"),
         *[values.get(name, F.lit(None)).cast("string").alias(name) for name in sorted(TARGET_COLUMNS[source.table])],
-        *aspects,
+        *own,
     )
 
 
@@ -77,7 +78,7 @@ def absent_columns(rows: DataFrame, source: Source, *, look_at: int = 1000) -> l
     """
     if source.kind != "json":  # the other kinds have a header, and ingest looks at it
         return []
-    absent = [*source.explode, *source.columns.values(), *source.aspects.values()]
+    absent = [*source.explode, *source.columns.values(), *source.own.values()]
     for some in (rows.limit(look_at), rows):
         if not absent:
             break
@@ -93,7 +94,7 @@ def _shows(path: str, source: Source) -> Column:
     """Whether a line has the field: its name stands in it, or, spelled with escapes there, its value was read."""
     name = path.removeprefix(AROUND).split(".")[-1]
     ours = [F.col(our).isNotNull() for our, theirs in source.columns.items() if theirs == path]
-    ours += [F.col(ASPECTS)[our].isNotNull() for our, theirs in source.aspects.items() if theirs == path]
+    ours += [F.col(OWN)[our].isNotNull() for our, theirs in source.own.items() if theirs == path]
     return reduce(Column.__or__, ours, F.col("raw").contains(f'"{name}"'))
 
 

@@ -11,8 +11,8 @@ from tandemrec.clean.emoji import named, without_names
 from tandemrec.clean.events import known_split
 from tandemrec.clean.masks import masked
 from tandemrec.clean.near_duplicates import reject_near_duplicates
-from tandemrec.clean.parse import ASPECTS, mapped_columns, parse
-from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed
+from tandemrec.clean.parse import OWN, mapped_columns, parse
+from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed, trimmed_values
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.clean.words import language, with_tokens
@@ -124,18 +124,17 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
         F.coalesce("text", F.lit("")).alias("text"),
         joined(F.col("title"), F.col("clean_text")).alias("clean_text"),
         known_split(F.col("split")).alias("split"),
-        (_ratings(F.col(ASPECTS)) if source.aspects else F.lit(None)).cast("map<string,double>").alias(ASPECTS),
+        (_ratings(F.col(OWN)) if source.aspects else F.lit(None)).cast("map<string,double>").alias("aspects"),
     )
 
 
 def _ratings(aspects: Column) -> Column:
     """What is given of them as numbers, null for what is none."""
-    given = F.map_filter(F.transform_values(aspects, lambda _, text: trimmed(text)), lambda _, text: text.isNotNull())
-    return F.transform_values(given, lambda _, text: text.try_cast("double"))
+    return F.transform_values(trimmed_values(aspects), lambda _, text: text.try_cast("double"))
 
 
 def _aspects_in_range(clean: CleanSettings) -> Column:
     def in_range(value: Column) -> Column:
         return F.coalesce(value.between(clean.rating_min, clean.rating_max), F.lit(False))
 
-    return F.col(ASPECTS).isNull() | F.forall(F.map_values(ASPECTS), in_range)
+    return F.col("aspects").isNull() | F.forall(F.map_values("aspects"), in_range)

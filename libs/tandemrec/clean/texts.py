@@ -29,6 +29,11 @@ def trimmed(text: Column) -> Column:
     return F.nullif(F.btrim(text, F.lit(SPACES)), F.lit(""))
 
 
+def trimmed_values(texts: Column) -> Column:
+    """A map of texts without spaces around its values, and without those of which nothing is left."""
+    return F.map_filter(F.transform_values(texts, lambda _, text: trimmed(text)), lambda _, text: text.isNotNull())
+
+
 def plain(rows: DataFrame, names: Sequence[str]) -> DataFrame:
     """The same rows with these columns readable: tags and entities resolved, NFKC, control and zero-width characters
     removed (but those that hold an emoji together), runs of space made one, null where nothing is left.

@@ -38,6 +38,7 @@ RELATIONS: dict[str, frozenset[str]] = {  # to which kinds of target a relation 
 TARGET_KINDS = ("user", "topic", "group", "item")
 
 
+AttributeName = Annotated[str, Field(min_length=1)]
 AspectName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -63,6 +64,11 @@ class Source(Section):
         default_factory=dict,
         description="of reviews: aspect that is rated: the file's column; labels of tasks, see docs/multitask.md",
     )
+    attributes: dict[AttributeName, str] = Field(
+        default_factory=dict,
+        description="of items: attribute: the file's column; without it, columns.attributes names one that holds a "
+        "JSON object of them",
+    )
     explode: list[str] = Field(
         default_factory=list,
         description="json only: fields that hold one record or a list of records, each becoming a row of its own; "
@@ -87,6 +93,18 @@ class Source(Section):
         """How the files are laid out: the kind or, of tabular ones, the format."""
         return self.format if self.kind == "tabular" else self.kind
 
+    @property
+    def own(self) -> dict[str, str]:
+        """What is read beside our columns: of reviews aspects, of items attributes."""
+        return self.aspects or self.attributes
+
+    @property
+    def mapped(self) -> dict[str, str]:
+        """The files' columns by the settings that name them."""
+        given = {f"columns.{name}": column for name, column in self.columns.items()}
+        given |= {f"aspects.{name}": column for name, column in self.aspects.items()}
+        return given | {f"attributes.{name}": column for name, column in self.attributes.items()}
+
     @model_validator(mode="after")
     def _columns_fit_the_table(self) -> "Source":
         given = set(self.columns) | set(self.constants)
@@ -94,9 +112,13 @@ class Source(Section):
             raise ValueError(f"{sorted(twice)} stand both in columns and in constants, expected in one of them")
         if unknown := given - TARGET_COLUMNS[self.table]:
             known = sorted(TARGET_COLUMNS[self.table])
-            raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}")
+            instead = "; what else is known of an item is named in attributes" if self.table == "items" else ""
+            raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}{instead}")
         if self.aspects and self.table != "reviews":
             raise ValueError(f"aspects are of reviews, found table {self.table}")
+        if self.attributes and (self.table != "items" or "attributes" in self.columns):
+            beside = f"table {self.table}" if self.table != "items" else "columns.attributes too"
+            raise ValueError(f"attributes are of items, each a column or all in one JSON object, found {beside}")
         if (self.kind == "tabular") != (self.table == "rows"):
             raise ValueError(f"kind is {self.kind} and table {self.table}, expected tabular and rows together")
         if self.header and self.layout != "csv":

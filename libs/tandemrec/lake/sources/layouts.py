@@ -195,8 +195,7 @@ def _as_text(name: str, type_: DataType, of: str | None) -> Column:
 
 
 def _require_columns(source: Source, found: Sequence[str], file: str) -> None:
-    mapped = {f"columns.{ours}": theirs for ours, theirs in source.columns.items()}
-    for key, theirs in (mapped | {f"aspects.{name}": theirs for name, theirs in source.aspects.items()}).items():
+    for key, theirs in source.mapped.items():
         if theirs not in found and (source.layout == "csv" or theirs.split(".")[0] not in found):
             raise SourceError(
                 f"source {source.name}: {file} has no column {theirs!r}, which {key} names; found {list(found)}"
