@@ -74,6 +74,23 @@ def test_lines_are_exact_over_blocks_shared_partitions_and_compression(spark, tm
     assert figures == {"logs": {"files": 5, "rows": len(expected), "known_files": 0}}
 
 
+def test_what_is_no_utf_8_is_told(spark, tmp_path, capsys):
+    columns = EVENTS | {"value": "größe"}
+    write(tmp_path, "logs/a.csv", "u,i,t,at\n1,Küche,a,b\n2,Flur,a,b\n3,Büro,a,b\n".encode("latin-1"))
+    write(tmp_path, "wide.csv", "u,i,t,at,größe\n1,Flur,a,b,2\n".encode("latin-1"))
+    write(tmp_path, "lines", '{"u": "ü"}\n{"u": "\ufffd"}\n'.encode() + '{"u": "ü"}\n'.encode("latin-1"))
+    chosen = settings(tmp_path, {"kind": "csv"})
+    ingest.run(spark, chosen)
+    assert "source logs: 2 lines hold bytes that are no UTF-8" in capsys.readouterr().err
+    ingest.run(spark, chosen)
+    assert capsys.readouterr().err == ""
+    ingest.run(spark, settings(tmp_path, {"name": "lines", "path": "lines"}))
+    assert "source lines: 1 lines hold bytes that are no UTF-8" in capsys.readouterr().err
+    wrong = settings(tmp_path, {"name": "wide", "path": "wide.csv", "kind": "csv", "columns": columns})
+    with pytest.raises(SourceError, match=r"no column 'größe'.*; \ufffd is what is no UTF-8"):
+        ingest.run(spark, wrong)
+
+
 def test_csv_records_are_those_of_pythons_reader(spark, tmp_path):
     rows = [
         ["u", "i", "t", "at"],

@@ -14,11 +14,13 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
+from tandemrec import console
 from tandemrec.config import Source
 from tandemrec.errors import SourceError
 from tandemrec.lake.sources import bounds
 from tandemrec.lake.sources.listing import SourceFile, plain_path, plain_path_column
 
+REPLACED = "\ufffd"  # what stands for bytes that are no UTF-8
 _BAD, _ROW = "_bad_record", "_row"
 _LINES = ("json", "pairs")  # read as lines, exact to the byte
 
@@ -55,7 +57,9 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
         _check_bounds(source, files, blocks)  # what cannot be read shows here, before anything is written
         raw = _raw(source, schema, blocks)
         line = F.col("before") + F.col("id") - F.col("first_id") + first_line
-        numbered = records.join(F.broadcast(blocks.drop("header", "bytes", "longest", "size")), ["path", "block"])
+        numbered = records.join(
+            F.broadcast(blocks.drop("header", "bytes", "longest", "damaged", "size")), ["path", "block"]
+        )
         yield numbered.select("file", "file_size", line.alias("line"), raw.alias("raw")).where("line > 0")
     finally:
         blocks.unpersist()
@@ -105,25 +109,27 @@ def record(source: Source, schema: StructType, *, of: str | None = None) -> Colu
 
 def _blocks(records: DataFrame, source: Source, cells: list[str]) -> DataFrame:
     """One row a block of a file: path, size (of the file), block, first_id, before (lines of the file's earlier
-    blocks), bytes (of its lines) and longest (of them; both null where the layout has no lines) and, of csv, header:
-    the cells of the first record as a JSON array.
+    blocks), bytes (of its lines) and longest (of them; both null where the layout has no lines), damaged (lines with
+    bytes that are no UTF-8) and, of csv, header: the cells of the first record as a JSON array.
     """
     is_csv = source.layout == "csv"
     first = F.min_by(F.struct(*cells), "id") if is_csv else F.lit(None)
     line = F.concat_ws(source.delimiter, *cells) if is_csv else F.lit(None).cast("string")
     if source.layout in _LINES:
         line = F.col("value")
+    damaged = ~F.is_valid_utf8("value") if source.layout in _LINES else F.contains(line, F.lit(REPLACED))
     counted = records.groupBy("path", "size", "block").agg(
         F.count("*").alias("lines"),
         F.min("id").alias("first_id"),
         F.sum(F.octet_length(line) + F.lit(1)).alias("bytes"),
         F.max(F.octet_length(line)).alias("longest"),
+        F.count_if(damaged).alias("damaged"),
         first.alias("first"),
     )
     header = F.to_json(F.array(*[F.col("first")[cell] for cell in cells])) if is_csv else F.lit(None)
     earlier = Window.partitionBy("path").orderBy("block").rowsBetween(Window.unboundedPreceding, -1)
     before = F.coalesce(F.sum("lines").over(earlier), F.lit(0))
-    measures = ["bytes", "longest"]
+    measures = ["bytes", "longest", "damaged"]
     return counted.select(
         "path", "size", "block", "first_id", before.alias("before"), *measures, header.alias("header")
     )
@@ -131,10 +137,13 @@ def _blocks(records: DataFrame, source: Source, cells: list[str]) -> DataFrame:
 
 def _check_bounds(source: Source, files: Sequence[SourceFile], blocks: DataFrame) -> None:
     sizes = [F.sum("bytes").alias("read"), F.max("longest").alias("longest"), F.first("size").alias("size")]
-    lines = {
-        row.path: bounds.Lines(read=row.read or 0, longest=row.longest or 0, size=row.size)
-        for row in blocks.groupBy("path").agg(*sizes).collect()
-    }
+    rows = blocks.groupBy("path").agg(*sizes, F.sum("damaged").alias("damaged")).collect()
+    lines = {row.path: bounds.Lines(read=row.read or 0, longest=row.longest or 0, size=row.size) for row in rows}
+    if damaged := sum(row.damaged for row in rows):
+        console.warn(
+            f"source {source.name}: {damaged:,} lines hold bytes that are no UTF-8, which become U+FFFD: what is "
+            "written otherwise (latin-1, GBK) is to be converted first, and given a new name if it is in bronze"
+        )
     bounds.check_bombs(source, files, lines)
     if source.layout in _LINES and all(map(bounds.is_measurable, files)):
         bounds.check_long_lines(source, files, lines)
@@ -197,6 +206,7 @@ def _as_text(name: str, type_: DataType, of: str | None) -> Column:
 def _require_columns(source: Source, found: Sequence[str], file: str) -> None:
     for key, theirs in source.mapped.items():
         if theirs not in found and (source.layout == "csv" or theirs.split(".")[0] not in found):
+            odd = f"; {REPLACED} is what is no UTF-8, which the file has to be" if REPLACED in str(found) else ""
             raise SourceError(
-                f"source {source.name}: {file} has no column {theirs!r}, which {key} names; found {list(found)}"
+                f"source {source.name}: {file} has no column {theirs!r}, which {key} names; found {list(found)}{odd}"
             )
