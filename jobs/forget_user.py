@@ -4,7 +4,6 @@ import shutil
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
-from pathlib import Path
 
 import pyarrow.compute as pc
 from delta.tables import DeltaTable
@@ -245,7 +244,7 @@ def _forget_copies(settings: Settings) -> None:
     their beginnings, in which nobody can tell whether the person wrote them.
     """
     shutil.rmtree(cache_root(), ignore_errors=True)
-    report = Path(settings.report.path)
+    report = settings.report_path
     if report.is_file():
         report.unlink()
         console.line(f"  {report} may show the person and is removed")

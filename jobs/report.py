@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tandemrec import console
@@ -15,7 +14,7 @@ from tandemrec.report import render
 
 def run(settings: Settings) -> runs.Figures:
     """Write the report to report.path; a reader never sees half of it."""
-    path = Path(settings.report.path)
+    path = settings.report_path
     page = render(Lake.of(settings.lake), settings).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -33,7 +32,7 @@ def depends_on(settings: Settings) -> Any:
 
 def still_there(settings: Settings, run: runs.Run) -> bool:
     """The file is there and of the size that was written: another lake's report may lie at the same path."""
-    path = Path(settings.report.path)
+    path = settings.report_path
     return path.is_file() and path.stat().st_size == run.figures.get("bytes")
 
 

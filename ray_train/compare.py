@@ -8,7 +8,6 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
@@ -55,7 +54,7 @@ def run(settings: Settings, cold: int) -> list[dict[str, Any]]:
     answers = side_by_side(attempt, config, list(INPUTS), gpu=settings.train.gpu)
     how: dict[str, Any] = {"settings": settings.evaluate, "seed": settings.seed}
     figures = [one for name in INPUTS for one in by_warmth(name, answers[name], problem, cold=cold, **how)]
-    path = Path(settings.report.path).parent / "compare.json"
+    path = settings.report_path.parent / "compare.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     told = [asdict(one) for one in figures]
     path.write_text(json.dumps(told, indent=1), encoding="utf-8")

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,7 +112,7 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
         passes=settings.train.max_epochs,
         settings=settings,
     )
-    folder = Path(settings.report.path).parent
+    folder = settings.report_path.parent
     folder.mkdir(parents=True, exist_ok=True)
     told: dict[str, Sequence[Any]] = {"lifts": lifts, "parts": parts, "pareto": points}
     figures = {name: [asdict(one) for one in ones] for name, ones in told.items()}

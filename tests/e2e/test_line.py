@@ -82,7 +82,7 @@ def test_each_baseline_has_the_models_lead_over_it(line):
 
 def test_the_report_stands_alone_and_the_commands_answer(line, capsys):
     settings = load_settings(line)
-    html = Path(settings.report.path).read_text()
+    html = settings.report_path.read_text()
     assert not re.search(r"""(src|href)=["']https?://|@import|<script[^>]+src""", html)
     user = Lake(settings.lake.root).read("recommendations", columns=["user_id"])["user_id"][0].as_py()
     capsys.readouterr()

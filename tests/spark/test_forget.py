@@ -117,7 +117,7 @@ def fill(spark, settings):
     (model / "best").mkdir()
     tensors = {"user.id.own.weight": np.ones((4, 2), np.float32), "towers.weight": np.ones(3, np.float32)}
     save_file(tensors, model / "best" / "model.safetensors")
-    Path(settings.report.path).write_text(f"<td>{GONE}</td>")
+    settings.report_path.write_text(f"<td>{GONE}</td>")
     left = Path(lake.root) / "_scratch" / "clean"  # by a killed run
     left.mkdir(parents=True)
     (left / "part-00000").write_text(GONE)
@@ -191,7 +191,7 @@ def test_nothing_of_a_person_stays_and_nothing_of_others_goes(spark, settings, m
     own_vectors = load_file(model / "best" / "model.safetensors")["user.id.own.weight"]
     assert own_vectors.tolist() == [[1, 1], [1, 1], [0, 0], [1, 1]]
     assert not (model / "checkpoint_1").exists()
-    assert not Path(settings.report.path).exists()
+    assert not settings.report_path.exists()
 
     with pytest.raises(TableError, match=f"knows user '{GONE}', and no file either"):
         forget_user.run(spark, settings, user=GONE, yes=True)

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from html_page import Page
@@ -284,7 +285,7 @@ def test_the_job_writes_the_file_and_is_due_again_when_a_stage_ran(full):
     lake, settings = full
     before = job.depends_on(settings)
     figures = job.run(settings)
-    path = tuple((folder := job.Path(figures["path"]).parent).iterdir())
+    path = tuple((folder := Path(figures["path"]).parent).iterdir())
     assert [p.name for p in path] == ["index.html"] and path[0].stat().st_size == figures["bytes"] and folder.is_dir()
     done = runs.Run(run_id="r", stage="report", status="done", started_at=START, seconds=1, inputs={}, outputs={},
                     config_hash="", code_version="", figures=figures)  # fmt: skip

@@ -1,6 +1,7 @@
 """The whole of the settings: one YAML file a deployment."""
 
 import os
+from pathlib import Path
 from typing import Annotated, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -116,6 +117,11 @@ class Settings(Section):
     evaluate: EvaluateSettings = EvaluateSettings()
     predict: PredictSettings = PredictSettings()
     report: ReportSettings = ReportSettings()
+
+    @property
+    def report_path(self) -> Path:
+        """Where the report lies: lakes whose settings do not say so have each a folder of their own."""
+        return Path(self.report.path or f"reports/{self.lake.root.rstrip('/').rpartition('/')[2]}/index.html")
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Settings":

@@ -32,9 +32,9 @@ class PredictSettings(Section):
 class ReportSettings(Section):
     """The HTML page."""
 
-    path: str = Field(
-        default="reports/report/index.html",
+    path: str | None = Field(
+        default=None,
         description="the page; what compare and transfer find lies beside it. A relative one counts from the working "
-        "directory",
+        "directory; null: reports/NAME/index.html, NAME the last folder of lake.root",
     )
     users: int = Field(default=6, ge=0, description="users shown with history and recommendations")

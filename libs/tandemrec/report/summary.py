@@ -1,7 +1,5 @@
 """The newest run in a dozen lines, for the end of a run on a terminal."""
 
-from pathlib import Path
-
 from tandemrec import console
 from tandemrec.config import Settings
 from tandemrec.lake import Lake, runs
@@ -40,7 +38,7 @@ def summary_lines(settings: Settings) -> list[str]:
     lines += [f"{e.text}: {e.answer} ({e.because})" for e in expectations(compared, settings.tasks)]
     seconds = sum(run.seconds for run in found.values())
     lines.append(f"stages: {len(found)} finished in {words.duration(seconds)} of their own time")
-    report = Path(settings.report.path)
+    report = settings.report_path
     lines.append(f"report: {report.resolve()}" if report.is_file() else "report: not written yet (stage report)")
     return lines
 
