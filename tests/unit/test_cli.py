@@ -82,9 +82,9 @@ def test_the_environment_may_name_the_settings(monkeypatch, capsys):
     assert build_parser().parse_args(["run", "--config", "other.yaml"]).config == "other.yaml"
     monkeypatch.delenv("TANDEMREC_CONFIG")
     with pytest.raises(SystemExit) as stop:
-        main(["run"])
+        main(["run", "shop.yaml"])  # without the option
     assert stop.value.code == 2
-    assert "--config: found none, expected a YAML file of settings, here or in" in capsys.readouterr().err
+    assert "--config: found none, expected --config and a YAML file of settings, or one in" in capsys.readouterr().err
 
 
 def test_an_error_is_one_line_and_code_1(tmp_path, capsys):
