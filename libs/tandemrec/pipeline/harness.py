@@ -2,7 +2,6 @@
 
 import argparse
 import importlib
-import resource
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
@@ -158,11 +157,6 @@ def guarded(action: Callable[[], object], *, debug: bool) -> int:
         console.err.print(f"error: {type(error).__name__}: {first} (--debug shows where)", style="red", markup=False)
         return 1
     return 0
-
-
-def peak_memory_mb() -> int:
-    """The largest resident size of this process so far."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 def run_identity(settings: Settings, name: str) -> str:
