@@ -1,5 +1,6 @@
 """The same table through Spark, delta-rs and Ray's reader; merges through Spark."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,15 +8,18 @@ import pytest
 from pyspark.sql import functions as F
 
 from tandemrec.errors import TableError
-from tandemrec.lake import TABLES
+from tandemrec.lake import TABLES, Column
 from tandemrec.lake import spark as lake_spark
+from tandemrec.lake.comparison import differences
+from tandemrec.lake.drift import migrate
 from tandemrec.lake.scratch import Scratch
 from tandemrec.lake.types import arrow_schema
 
 
 def vectors(hashes, value):
     rows = [{"text_hash": h, "encoder": "e", "vector": [value, 0.5]} for h in hashes]
-    return pa.Table.from_pylist(rows, arrow_schema(TABLES["text_vectors"]))
+    names = ("text_hash", "encoder", "vector")
+    return pa.Table.from_pylist(rows, pa.schema([arrow_schema(TABLES["text_vectors"]).field(name) for name in names]))
 
 
 def test_spark_reads_what_delta_rs_wrote_and_back(spark, lake):
@@ -28,6 +32,22 @@ def test_spark_reads_what_delta_rs_wrote_and_back(spark, lake):
         1.0,
         0.5,
     ]
+
+
+def test_versions_from_before_a_migration_are_read_and_compared_with_nulls(spark, lake, monkeypatch):
+    """So that `--as-of` and `reproduce` reach back over it."""
+    lake.merge("text_vectors", vectors(["a"], 1.0))
+    before, contract = lake.version("text_vectors"), TABLES["text_vectors"]
+    more = replace(contract, columns=(*contract.columns, Column(name="norms", type="array<float>", comment="new")))
+    monkeypatch.setitem(TABLES, "text_vectors", more)
+    assert migrate(lake.open("text_vectors"), more) == []
+    lake.merge("text_vectors", vectors(["b"], 1.0).append_column("norms", pa.array([[1.0]], pa.list_(pa.float32()))))
+    found = lake_spark.read(spark, lake, "text_vectors", version=before)
+    assert found.select("text_hash", "norms").collect() == [("a", None)]
+    now = lake_spark.read(spark, lake, "text_vectors")
+    assert now.count() == 2 and now.columns == found.columns
+    unlike = differences(now, found, more)
+    assert (unlike.same, unlike.found_only, dict(unlike.by_column)) == (1, 1, {})
 
 
 def test_merge_through_spark_is_idempotent_and_replace_deletes(spark, lake):

@@ -9,7 +9,7 @@ from deltalake import DeltaTable, write_deltalake
 from jobs import migrate
 from tandemrec.config import parse_settings
 from tandemrec.errors import TableError
-from tandemrec.lake import TABLES, contracts
+from tandemrec.lake import TABLES, Lake, contracts
 from tandemrec.lake.contracts import VERSION_PROPERTY
 from tandemrec.lake.drift import drifts
 from tandemrec.lake.types import arrow_schema, delta_schema
@@ -72,6 +72,19 @@ def test_what_can_change_is_migrated_and_rows_stay(lake, settings, contract_beco
             lake.path(NAME), lake.read(NAME).set_column(1, "item_index", pa.array([9, 3], pa.int32())), mode="append"
         )
     assert migrate.run(settings) == {}
+
+
+def test_versions_from_before_a_migration_are_read_with_nulls(lake, settings, contract_becomes):
+    lake.overwrite(NAME, rows(lake, ("a", 1)))
+    before = lake.version(NAME)
+    contract_becomes(more="colour string of the item")
+    with pytest.raises(pa.ArrowInvalid):  # not migrated yet: nothing is made up
+        lake.read(NAME, ["item_id", "colour"])
+    migrate.run(settings)
+    lake.overwrite(NAME, rows(lake, ("a", 1)).set_column(2, "colour", pa.array(["red"])))
+    assert lake.read(NAME, ["item_id", "colour"]).to_pylist() == [{"item_id": "a", "colour": "red"}]
+    for found in (lake.read(NAME, version=before), Lake(lake.root, versions={NAME: before}).read(NAME)):
+        assert found.to_pylist() == [{"item_id": "a", "item_index": 1, "colour": None}]
 
 
 def test_a_constraint_that_rows_break_is_not_added(lake, settings, contract_becomes):

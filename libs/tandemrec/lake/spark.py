@@ -21,7 +21,9 @@ def read(spark: SparkSession, lake: Lake, name: str, *, version: int | None = No
     would be another one when it is counted afterwards.
     """
     opened = lake.open(name, version)  # says in one line what is wrong; Spark would say it in a hundred
-    return spark.read.format("delta").option("versionAsOf", opened.version()).load(lake.path(name))
+    rows = spark.read.format("delta").option("versionAsOf", opened.version()).load(lake.path(name))
+    added = {column.name: F.lit(None).cast(column.type) for column in lake.added_since(name, opened)}
+    return rows.withColumns(added) if added else rows
 
 
 def since(lake: Lake, name: str, version: int, column: str) -> Column:

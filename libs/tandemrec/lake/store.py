@@ -18,7 +18,15 @@ from pyarrow import fs
 
 from tandemrec.config.root import LakeSettings, counted_from
 from tandemrec.errors import TableError
-from tandemrec.lake.contracts import CHECK_NAME_PREFIX, CONTRACT_VERSION, TABLES, VERSION_PROPERTY, Table, staging
+from tandemrec.lake.contracts import (
+    CHECK_NAME_PREFIX,
+    CONTRACT_VERSION,
+    TABLES,
+    VERSION_PROPERTY,
+    Column,
+    Table,
+    staging,
+)
 from tandemrec.lake.drift import refuse_drift
 from tandemrec.lake.types import arrow_schema, delta_schema
 from tandemrec.lake.versions import data_version, mark
@@ -194,9 +202,19 @@ class Lake:
         table, here = self.open(name, version), "://" not in self.root
         files = fs.SubTreeFileSystem(address(self.path(name)), fs.LocalFileSystem()) if here else None
         try:
-            return table.to_pyarrow_dataset(filesystem=files)
+            rows = table.to_pyarrow_dataset(filesystem=files)
+            added = {column.name for column in self.added_since(name, table)}
+            every = [*rows.schema, *(field for field in arrow_schema(self.table(name)) if field.name in added)]
+            return rows.replace_schema(pa.schema(every)) if added else rows
         except DeltaProtocolError as error:
             raise TableError(f"table {name} cannot be read: {error} (tandemrec migrate says what to do)") from error
+
+    def added_since(self, name: str, table: DeltaTable) -> list[Column]:
+        """The columns that a migration gave the table after this version of it, in which they are null."""
+        there = {field.name for field in table.schema().fields}
+        lacking = [column for column in self.table(name).columns if column.name not in there]
+        newest = {field.name for field in DeltaTable(self.path(name)).schema().fields} if lacking else set()
+        return [column for column in lacking if column.name in newest]
 
     def refuse_vacuumed(self, name: str, version: int) -> None:
         """Raise a TableError where data files of a version are no longer there."""
