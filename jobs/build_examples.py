@@ -115,13 +115,14 @@ def _of_rows(
 def _named_labels(settings: Settings) -> list[str]:
     """The labels that the settings name: of tabular data, of aspects of reviews, and of choices of one's own."""
     aspects = sorted({name for source in settings.sources for name in source.aspects})
+    of_texts = sorted({name for source in settings.sources if source.table == "reviews" for name in source.aspects})
     choices = [name for name in settings.examples.choices if name not in examples.LABELS]
     if both := set(aspects).intersection(choices):
         raise ConfigError(f"{min(both)!r} is an aspect of a source and one of examples.choices, expected two names")
     named = list(settings.tabular.labels) if settings.tabular is not None else [*aspects, *choices]
     if taken := set(named).intersection(examples.LABELS):
         raise ConfigError(f"a label is named {min(taken)!r}, as is a column of gold.examples, expected another name")
-    return [*named, *[examples.OF_TEXT + name for name in aspects]]
+    return [*named, *[examples.OF_TEXT + name for name in of_texts]]
 
 
 def _silver(spark: SparkSession, lake: Lake) -> tuple[DataFrame, DataFrame, DataFrame]:

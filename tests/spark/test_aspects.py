@@ -83,5 +83,41 @@ def test_a_task_for_an_aspect_is_an_entry_in_the_settings(spark, lake, tmp_path)
 def test_an_aspect_that_has_the_name_of_a_label_or_no_reviews_is_refused(spark, lake, tmp_path):
     with pytest.raises(ConfigError, match="a label is named 'rating'"):
         build_examples.run(spark, settings_of(tmp_path, lake.root, aspects={"rating": "worth"}))
-    with pytest.raises(ConfigError, match="aspects are of reviews, found table items"):
+    with pytest.raises(ConfigError, match="aspects are of reviews and events, found table items"):
         settings_of(tmp_path, lake.root, table="items", columns={"item_id": "item"})
+    with pytest.raises(ConfigError, match="a line of kind pairs holds no more than a pair"):
+        settings_of(tmp_path, lake.root, table="events", kind="pairs", columns={}, constants={"event_type": "click"})
+
+
+def test_numbers_that_come_with_events_are_labels_too(spark, lake, tmp_path):
+    """Seconds of a play and a share watched: each event that tells one is a row, a repeat of the pair as well; what is
+    no number is in quarantine; nothing of it stands in what another row reads.
+    """
+    told = [{"secs": 30, "share": "0.5"}, {"secs": " 12.5 "}, {"share": "half"}, {}, {"secs": "NaN"}, {"secs": ""}]
+    plays = [
+        {"u": f"u{user}", "i": f"i{item}", "e": "play", "t": f"2024-01-{1 + item:02d}T{user:02d}:{5 * turn:02d}:00Z"}
+        | one
+        for user in range(6)
+        for item in range(4)
+        for turn, one in enumerate(told)
+    ]
+    (tmp_path / "plays.jsonl").write_text("\n".join(map(json.dumps, plays)))
+    columns = {"user_id": "u", "item_id": "i", "event_type": "e", "event_time": "t"}
+    source = {"name": "plays", "table": "events", "kind": "json", "path": "plays.jsonl", "columns": columns}
+    tasks = [{"name": "watched", "kind": "regression", "label": "secs"}, {"name": "share", "kind": "regression"}]
+    settings = settings_of(tmp_path, lake.root).model_dump() | {
+        "sources": [source | {"aspects": {"secs": "secs", "share": "share"}, "event_types": {"play": "click"}}],
+        "examples": {"positives": ["click"], "exposure": None, "split": "time"},
+        "clean": {"behaviour": {"repeat_seconds": {}}},
+        "tasks": tasks,
+        "train": {"stop_on": "watched/rmse"},
+    }
+    settings = parse_settings(settings)
+    ingest.run(spark, settings)
+    assert clean.run(spark, settings)["events"]["rejected"] == {"aspect_unreadable": 2 * 24}
+    figures = build_examples.run(spark, settings)
+    assert sum(labels["secs"] for labels in figures["labels"].values()) == 2 * 24
+    assert not any("review.secs" in labels for labels in figures["labels"].values())
+    rows = [(dict(row["labels"]), row["next_item"] is not None) for row in lake.read("examples").to_pylist()]
+    first, again = ({"secs": 30.0, "share": 0.5}, True), ({"secs": 12.5}, False)
+    assert (len(rows), rows.count(first), rows.count(again)) == (2 * 24, 24, 24)

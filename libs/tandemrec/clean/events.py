@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandemrec.clean.behaviour import SETTLED
-from tandemrec.clean.parse import mapped_columns, parse
+from tandemrec.clean.parse import ASPECTS, aspects_of, mapped_columns, parse
 from tandemrec.clean.texts import trimmed
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import ORIGIN, Rule, judge, time_rules
@@ -41,6 +41,7 @@ def judge_events(
             name="rating_out_of_range",
             holds=~is_rating | F.col("value").between(clean.rating_min, clean.rating_max),
         ),
+        *([Rule(name="aspect_unreadable", holds=_aspects_are_numbers())] if any(s.aspects for s in sources) else []),
         *([Rule(name="item_unknown", holds=F.col("item_known"))] if items is not None else []),
     ]
     judged = judge(events, rules).withColumns(
@@ -63,8 +64,16 @@ def _convert(rows: DataFrame, source: Source) -> DataFrame:
         parse_time(F.col("event_time"), source.time_formats).alias("event_time"),
         F.lit("event_time" in mapped_columns(source)).alias("has_time"),
         F.col("value").try_cast("double").alias("value"),
+        aspects_of(source),
         known_split(F.col("split")).alias("split"),
     )
+
+
+def _aspects_are_numbers() -> Column:
+    def is_number(value: Column) -> Column:
+        return value.isNotNull() & ~F.isnan(value) & (F.abs(value) != float("inf"))
+
+    return F.col(ASPECTS).isNull() | F.forall(F.map_values(ASPECTS), is_number)
 
 
 def renamed(text: Column, names: Mapping[str, str]) -> Column:

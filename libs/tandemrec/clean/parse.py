@@ -12,11 +12,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructType
 
+from tandemrec.clean.texts import trimmed_values
 from tandemrec.config.sources import PAIRED_COLUMNS, TARGET_COLUMNS, Source
 
 AROUND = "^"  # names a field of the line around an exploded record
 NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
-OWN = "own"  # of a source: aspects of reviews, attributes of items
+OWN = "own"  # of a source: aspects of reviews and events, attributes of items
+ASPECTS = "aspects"
 _END = "end of line"
 
 
@@ -57,6 +59,17 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
         *[values.get(name, F.lit(None)).cast("string").alias(name) for name in sorted(TARGET_COLUMNS[source.table])],
         *own,
     )
+
+
+def aspects_of(source: Source) -> Column:
+    """What is given of the aspects as numbers, null for what is none; null for a source without aspects.
+
+    The column `own` of what `parse` returns is read.
+    """
+    if not source.aspects:
+        return F.lit(None).cast("map<string,double>").alias(ASPECTS)
+    given = trimmed_values(F.col(OWN))
+    return F.transform_values(given, lambda _, text: text.try_cast("double")).alias(ASPECTS)
 
 
 def mapped_columns(source: Source) -> dict[str, str]:

@@ -11,8 +11,8 @@ from tandemrec.clean.emoji import named, without_names
 from tandemrec.clean.events import known_split
 from tandemrec.clean.masks import masked
 from tandemrec.clean.near_duplicates import reject_near_duplicates
-from tandemrec.clean.parse import OWN, mapped_columns, parse
-from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed, trimmed_values
+from tandemrec.clean.parse import aspects_of, mapped_columns, parse
+from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates, time_rules
 from tandemrec.clean.words import language, with_tokens
@@ -124,13 +124,8 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
         F.coalesce("text", F.lit("")).alias("text"),
         joined(F.col("title"), F.col("clean_text")).alias("clean_text"),
         known_split(F.col("split")).alias("split"),
-        (_ratings(F.col(OWN)) if source.aspects else F.lit(None)).cast("map<string,double>").alias("aspects"),
+        aspects_of(source),
     )
-
-
-def _ratings(aspects: Column) -> Column:
-    """What is given of them as numbers, null for what is none."""
-    return F.transform_values(trimmed_values(aspects), lambda _, text: text.try_cast("double"))
 
 
 def _aspects_in_range(clean: CleanSettings) -> Column:

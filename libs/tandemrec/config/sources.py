@@ -62,7 +62,8 @@ class Source(Section):
     constants: dict[str, str] = Field(default_factory=dict, description="our column: one value for every row")
     aspects: dict[AspectName, str] = Field(
         default_factory=dict,
-        description="of reviews: aspect that is rated: the file's column; labels of tasks, see docs/multitask.md",
+        description="of reviews: aspect that is rated: the file's column; of events: any number that comes with one; "
+        "labels of tasks, see docs/multitask.md",
     )
     attributes: dict[AttributeName, str] = Field(
         default_factory=dict,
@@ -95,7 +96,7 @@ class Source(Section):
 
     @property
     def own(self) -> dict[str, str]:
-        """What is read beside our columns: of reviews aspects, of items attributes."""
+        """What is read beside our columns: of reviews and events aspects, of items attributes."""
         return self.aspects or self.attributes
 
     @property
@@ -114,8 +115,8 @@ class Source(Section):
             known = sorted(TARGET_COLUMNS[self.table])
             instead = "; what else is known of an item is named in attributes" if self.table == "items" else ""
             raise ValueError(f"{sorted(unknown)} are no columns of {self.table}, expected some of {known}{instead}")
-        if self.aspects and self.table != "reviews":
-            raise ValueError(f"aspects are of reviews, found table {self.table}")
+        if self.aspects and self.table not in ("reviews", "events"):
+            raise ValueError(f"aspects are of reviews and events, found table {self.table}")
         if self.attributes and (self.table != "items" or "attributes" in self.columns):
             beside = f"table {self.table}" if self.table != "items" else "columns.attributes too"
             raise ValueError(f"attributes are of items, each a column or all in one JSON object, found {beside}")
@@ -124,6 +125,10 @@ class Source(Section):
         if self.header and self.layout != "csv":
             raise ValueError(f"header is for csv, found {self.layout}")
         if self.kind == "pairs":
+            if self.aspects:
+                raise ValueError(
+                    f"aspects are {sorted(self.aspects)}, and a line of kind pairs holds no more than a pair"
+                )
             if self.table not in PAIRED_COLUMNS:
                 raise ValueError(f"kind pairs is for {sorted(PAIRED_COLUMNS)}, found table {self.table}")
             given |= {*PAIRED_COLUMNS[self.table], "event_time"}

@@ -10,18 +10,19 @@ _EVENT = ["user", "item", "pair", "event_time", "event_type"]
 
 
 def interactions(log: DataFrame, contacts: DataFrame) -> DataFrame:
-    """One row for each first target contact, and one for each rating that is no such contact.
+    """One row for each first target contact, and one for each rating, and each event with aspects, that is none.
 
     Returns:
-        kind, user, item, pair, event_time, event_type, given, next_item (null for a rating that is no first contact),
-        rating (null where no stars were given).
+        kind, user, item, pair, event_time, event_type, given, next_item (null for what is no first contact), rating
+        (null where no stars were given).
     """
     predicted = targets(contacts).select(
         *_EVENT, "given", F.col("item").alias("next_item"), F.lit(None).cast("double").alias("rating")
     )
-    rated = ratings(log).withColumn("next_item", F.lit(None).cast("int"))
+    counted = log.where((F.col("event_type") != REVIEW) & (F.size("aspects") > 0))
+    told = ratings(log).unionByName(counted.select(*_EVENT, "given", F.lit(None).cast("double").alias("rating")))
     return (
-        predicted.unionByName(rated)
+        predicted.unionByName(told.withColumn("next_item", F.lit(None).cast("int")))
         .groupBy(_EVENT)
         .agg(F.min("given").alias("given"), F.max("next_item").alias("next_item"), F.max("rating").alias("rating"))
         .withColumn("kind", F.lit("interaction"))
@@ -29,8 +30,8 @@ def interactions(log: DataFrame, contacts: DataFrame) -> DataFrame:
 
 
 def with_aspects(rows: DataFrame, log: DataFrame) -> DataFrame:
-    """Rows of `interactions` with the `aspects` that were rated in a review of that moment; null where none was."""
-    rated = log.where((F.col("event_type") == REVIEW) & F.col("aspects").isNotNull())
+    """Rows of `interactions` with the `aspects` of the event, or the review, of that moment; null where none came."""
+    rated = log.where(F.size("aspects") > 0)
     return rows.join(rated.groupBy(_EVENT).agg(F.max("aspects").alias("aspects")), _EVENT, "left")
 
 

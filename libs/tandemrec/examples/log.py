@@ -23,7 +23,7 @@ def build_log(
     Returns:
         user, item, text: indices, text 0 for events; pair: md5 of "user_id|item_id"; event_type: a review's is
         `review`; event_time; value: stars; given: number of the split or null; review_id: empty for events; aspects:
-        entries (key, value) by key, null for events.
+        entries (key, value) by key, null where none came with it.
     """
     written = (
         reviews.drop("text")
@@ -31,9 +31,11 @@ def build_log(
         .withColumn("event_type", F.lit(REVIEW))
         .withColumnsRenamed({"review_time": "event_time", "rating": "value", "text_index": "text"})
     )
-    nothing = {"text": F.lit(0), "review_id": F.lit(""), "aspects": F.lit(None).cast("map<string,double>")}
+    nothing = {"text": F.lit(0), "review_id": F.lit("")}
+    if "aspects" not in events.columns:  # a version of the past
+        nothing["aspects"] = F.lit(None).cast("map<string,double>")
     done = events.withColumns(nothing)
-    shape = ["user_id", "item_id", "event_type", "event_time", "value", "split", *nothing]
+    shape = ["user_id", "item_id", "event_type", "event_time", "value", "split", "text", "review_id", "aspects"]
     rows = done.select(shape).unionByName(written.select(shape))
     split = F.coalesce("split", F.lit(SPLITS[TRAIN])) if given else F.lit(None).cast("string")
     return (

@@ -32,6 +32,7 @@ SILVER = (
             event_type  string!     one of clean.behaviour.strengths
             event_time  timestamp!  when, UTC; 1970-01-01 where the source has no time
             value       double      of a rating: the stars
+            aspects     map<string,double> numbers that came with it, by the names of the settings
             strength    double!     how much an event of this type says of a preference, by the settings
             session_start timestamp first event of the user's session; null where the source has no time
             count       int!        1, and 1 more for each repeat that was merged into it
@@ -43,7 +44,7 @@ SILVER = (
         ),
         key=("user_id", "item_id", "event_type", "event_time"),
         cluster_by=("user_id",),
-        # Of all 15 columns they would be a third of the time of writing.
+        # Of all 16 columns they would be a third of the time of writing.
         statistics=("user_id", "item_id", "event_time", "last_time"),
         checks={
             "counted": "count >= 1 AND last_time >= event_time",
