@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from tandemrec.clean.emoji import name
-from tandemrec.clean.reviews import judge_reviews
+from tandemrec.clean.reviews import judge_reviews, settle_reviews
 from tandemrec.clean.texts import plain
 from tandemrec.clean.words import language, with_tokens
 from tandemrec.config import CleanSettings, Source
@@ -84,6 +84,43 @@ def test_an_emoji_is_a_token_kept_or_named_in_every_language(spark):
     # A name is no letters that somebody wrote.
     verdicts = [[row.verdict for row in judged[emoji]] for emoji in ("keep", "name")]
     assert verdicts == [["kept", "kept", "text_too_short", "kept"]] * 2
+
+
+def test_reviews_that_differ_in_emoji_are_two(spark):
+    bodies = [
+        "👍",
+        "👎",
+        "👍!",
+        "❤",
+        "❤\ufe0f",
+        "Nice 👍",
+        "nice, 👍",
+        "nice 👎",
+        "nice",
+        "???",
+        "!!!",
+        "Schön",
+        "schön.",
+    ]
+    same = spark.createDataFrame(
+        [(n, "u", "1", body) for n, body in enumerate(bodies)], "n int, u string, i string, b string"
+    )
+    lines = same.select(
+        F.lit("s").alias("source"),
+        F.lit("f").alias("file"),
+        F.col("n").alias("line"),
+        F.to_json(F.struct("u", "i", "b")).alias("raw"),
+    )
+    columns = {"user_id": "u", "item_id": "i", "text": "b"}
+    asked = Source(
+        name="s", table="reviews", kind="json", path="x", columns=columns, constants={"review_time": "2025-03-01"}
+    )
+    clean = CleanSettings()
+    judged = judge_reviews(lines, [asked], clean, now=datetime(2026, 1, 1, tzinfo=UTC), items=None)
+    merged = [
+        bodies[row.line] for row in settle_reviews(judged, clean).orderBy("line").collect() if row.verdict == "merged"
+    ]
+    assert merged == ["👍!", "❤\ufe0f", "nice, 👍", "schön."]
 
 
 def test_the_title_is_joined_to_a_name(spark):

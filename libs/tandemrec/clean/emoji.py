@@ -15,16 +15,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StringType
 
-JOINER, _SELECTOR, _KEYCAP, _BLACK_FLAG = "\u200d", "\ufe0f", "\u20e3", "\U0001f3f4"
+JOINER, SELECTOR, _KEYCAP, _BLACK_FLAG = "\u200d", "\ufe0f", "\u20e3", "\U0001f3f4"
 _TAGS, _TONES, _LETTERS = "\U000e0020-\U000e007f", "\U0001f3fb-\U0001f3ff", "\U0001f1e6-\U0001f1ff"
 _PICTOGRAPHS = "\u2300-\u23ff\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
-_ONE = f"(?:{_BLACK_FLAG}[{_TAGS}]+|[{_PICTOGRAPHS}][{_SELECTOR}{_TONES}]{{0,2}})"
-EMOJI = f"(?:[{_LETTERS}]{{2}}|[0-9#*]{_SELECTOR}?{_KEYCAP}|{_ONE}(?:{JOINER}{_ONE})*)"
+_ONE = f"(?:{_BLACK_FLAG}[{_TAGS}]+|[{_PICTOGRAPHS}][{SELECTOR}{_TONES}]{{0,2}})"
+EMOJI = f"(?:[{_LETTERS}]{{2}}|[0-9#*]{SELECTOR}?{_KEYCAP}|{_ONE}(?:{JOINER}{_ONE})*)"
 NAMED = r"(?<!\S):[a-z][a-z0-9_-]*:(?![^\s.])"  # as `named` writes it
 
 # For Spark. Invisible characters belong to an emoji as joiners between two pictographs and as tags behind a black flag;
 # anywhere else they would hide from people what a model reads.
-_JOINED = f"(?<=[{_PICTOGRAPHS}][{_SELECTOR}{_TONES}]{{0,2}}){JOINER}(?=[{_PICTOGRAPHS}])"
+_JOINED = f"(?<=[{_PICTOGRAPHS}][{SELECTOR}{_TONES}]{{0,2}}){JOINER}(?=[{_PICTOGRAPHS}])"
 _TAGGED = f"(?<={_BLACK_FLAG}[{_TAGS}]{{0,5}})[{_TAGS}]"
 STRAY = f"(?!{_JOINED}|{_TAGGED})[{JOINER}{_TAGS}]"
 
@@ -61,6 +61,6 @@ def name(emoji: str) -> str:
     elif tags := re.findall(f"[{_TAGS}]", emoji):
         words = ["flag " + "".join(chr(ord(tag) - 0xE0000) for tag in tags if ord(tag) < 0xE007F)]
     else:
-        unsaid = re.compile(f"[{JOINER}{_SELECTOR}]|(?<=.)[{_TONES}]")
+        unsaid = re.compile(f"[{JOINER}{SELECTOR}]|(?<=.)[{_TONES}]")
         words = [unicodedata.name(sign, f"u-{ord(sign):x}") for sign in unsaid.sub("", emoji)]
     return ":" + re.sub(r"[^a-z0-9-]+", "_", " ".join(words).lower()).strip("_") + ":"

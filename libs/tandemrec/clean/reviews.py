@@ -7,7 +7,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tandemrec.clean.emoji import named, without_names
+from tandemrec.clean.emoji import EMOJI, SELECTOR, named, without_names
 from tandemrec.clean.events import known_split
 from tandemrec.clean.masks import masked
 from tandemrec.clean.near_duplicates import reject_near_duplicates
@@ -63,20 +63,29 @@ def judge_reviews(
 def settle_reviews(judged: DataFrame, clean: CleanSettings) -> DataFrame:
     """The same rows with the verdicts that rows give each other.
 
-    Two reviews are one where their user, item and text are the same but for case, space, punctuation and markup: the
-    earliest stays. Others that have one id are versions of one review where their user and item are the same, and the
-    latest version stays. The id is theirs who had it first; what others write under it is rejected. The versions before
-    are rejected too, not merged, for all of them say whose the id is, and the first may turn out to be a copy of
-    another review. Of near duplicates by whomever, where the settings look for them, the earliest stays too and the
-    others are rejected.
+    Two reviews are one where their user, item and text are the same but for case, space, punctuation and markup (emoji
+    count): the earliest stays. Others that have one id are versions of one review where their user and item are the
+    same, and the latest version stays. The id is theirs who had it first; what others write under it is rejected. The
+    versions before are rejected too, not merged, for all of them say whose the id is, and the first may turn out to be
+    a copy of another review. Of near duplicates by whomever, where the settings look for them, the earliest stays too
+    and the others are rejected.
     """
     order = [F.col("review_time"), *[F.col(name) for name in ORIGIN]]
-    spelled = judged.withColumn("spelling", F.md5(letters_and_digits(F.col("clean_text"))))
+    spelled = judged.withColumn("spelling", _spelling(F.col("clean_text")))
     merged = merge_duplicates(spelled, ["user_id", "item_id", "spelling"], order).drop("spelling")
     merged = _latest_of_each_id(merged, order)
     if clean.near_duplicates is None:
         return merged
     return reject_near_duplicates(merged, ["review_time"], clean.near_duplicates)
+
+
+def _spelling(text: Column) -> Column:
+    """What copies of a text share: letters and digits, and emoji, for a thumb up is no thumb down."""
+    said = letters_and_digits(text)
+    signs = F.array_join(F.regexp_extract_all(text, F.lit(EMOJI), 0), "")
+    is_odd = F.octet_length(text) > F.length(text)
+    either = F.when(is_odd, F.concat_ws("|", said, F.translate(signs, SELECTOR, ""))).otherwise(said)
+    return F.md5(F.when(either.isin("", "|"), text).otherwise(either))
 
 
 def _latest_of_each_id(judged: DataFrame, order: Sequence[Column]) -> DataFrame:
