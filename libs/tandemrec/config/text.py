@@ -47,7 +47,8 @@ class EncoderSettings(Section):
     prefix: str = Field(default="", description="before each text: `query: ` or `passage: ` for models of the E5 kind")
     dtype: Literal["auto", "float32", "bfloat16"] = Field(
         default="auto",
-        description="auto: bfloat16 on a GPU, which must multiply it, and a processor that does natively, else float32",
+        description="auto: on a GPU, which must multiply it, and a processor that does natively, bfloat16 for all but "
+        "short texts, which are in float32; elsewhere float32",
     )
 
 

@@ -15,10 +15,11 @@ from torch import Tensor
 from tandemrec.config import EncoderSettings
 from tandemrec.errors import ModelError
 from tandemrec.text.families import FAMILIES, checked_dimension
-from tandemrec.text.identity import Device, encoder_identity, resolved_dtype, weight_files
+from tandemrec.text.identity import MIXED, SHORT, Device, encoder_identity, resolved_dtype, weight_files
 from tandemrec.text.packing import ATTENTION, batches, packed_attention, padded_batches, runs
 from tandemrec.text.pooling import POOLINGS
 from tandemrec.text.prepacked import can_prepack, prepack
+from tandemrec.text.rounded import rounded
 from tandemrec.text.sources import model_folder, needs_network
 
 SMALLEST_NORM = 1e-12
@@ -46,13 +47,14 @@ class Encoder:
         transformers.logging.disable_progress_bar()
         self.settings, self.device, self.tokens_per_batch = settings, device, tokens_per_batch
         self.identity = encoder_identity(settings, device=device)
-        self.dtype: torch.dtype = getattr(torch, resolved_dtype(settings, device))
+        mixed = (dtype := resolved_dtype(settings, device)) == MIXED
+        self.dtype: torch.dtype = torch.bfloat16 if mixed else getattr(torch, dtype)
         if device == "cuda" and self.dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported(False):
             raise ModelError(
                 f"encoder.dtype is {settings.dtype}, and this GPU does not multiply bfloat16, which auto is on any: "
                 "set it to float32"
             )
-        self._tokenizer, self._model = self._load(transformers)
+        self._tokenizer, self._model = self._load(transformers, torch.float32 if mixed else self.dtype)
         config = self._model.config
         family = FAMILIES.get(config.model_type)
         self.family = family.name if family else str(config.model_type)
@@ -62,6 +64,9 @@ class Encoder:
         if self._family is not None:
             transformers.AttentionInterface.register(ATTENTION, packed_attention)
             self._model.set_attn_implementation(ATTENTION)
+        self._exact = self._model if mixed else None  # for short texts
+        if mixed:
+            self._model = rounded(self._model, exact_norms=device == "cpu")
         if device == "cpu" and self.dtype is torch.bfloat16 and can_prepack():
             prepack(self._model, tokens_per_batch)
         self._first_position = self._family.first_position(config) if self._family else 0
@@ -85,8 +90,10 @@ class Encoder:
         pooled_WH = np.empty((len(windows), self._model.config.hidden_size), np.float32)
         with torch.inference_mode():
             fitting = batches if self._family else padded_batches
-            for chosen in fitting(lengths_W, self.tokens_per_batch):
-                pooled_WH[chosen] = self._forward([windows[i] for i in chosen]).cpu().numpy()
+            for model, places in self._models(lengths_W):
+                for chosen in fitting(lengths_W[places], self.tokens_per_batch):
+                    tokens = [windows[i] for i in places[chosen]]
+                    pooled_WH[places[chosen]] = self._forward(model, tokens).cpu().numpy()
         owners, starts = np.unique(owner_W, return_index=True)
         sums = np.add.reduceat(pooled_WH * lengths_W[:, None].astype(np.float32), starts)
         means = (sums / np.add.reduceat(lengths_W, starts)[:, None])[:, : self.dimension]
@@ -111,13 +118,20 @@ class Encoder:
         told = [(ids, text) for ids, text in zip(encoded["input_ids"], owner, strict=True) if ids]
         return [ids for ids, _ in told], np.array([text for _, text in told], dtype=np.int64)
 
-    def _load(self, transformers: Any) -> tuple[Any, Any]:
+    def _models(self, lengths_W: np.ndarray) -> list[tuple[Any, np.ndarray]]:
+        """Which model encodes which windows. The length of each decides, so what else is in a batch does not."""
+        if self._exact is None:
+            return [(self._model, np.arange(len(lengths_W)))]
+        short_W = lengths_W < SHORT
+        return [(self._exact, np.flatnonzero(short_W)), (self._model, np.flatnonzero(~short_W))]
+
+    def _load(self, transformers: Any, dtype: torch.dtype) -> tuple[Any, Any]:
         folder = model_folder(self.settings.model)
         weight_files(folder)
         local = {"local_files_only": True, "trust_remote_code": False}
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **local)
-            model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=self.dtype, **local)
+            model = transformers.AutoModel.from_pretrained(folder, use_safetensors=True, dtype=dtype, **local)
         except Exception as error:
             raise ModelError(f"encoder {self.settings.model} in {folder}: {' '.join(str(error).split())}") from error
         if model.config.is_encoder_decoder:
@@ -134,26 +148,26 @@ class Encoder:
     def _is_causal(self) -> bool:
         return any(getattr(layer, "is_causal", False) for layer in self._model.modules())
 
-    def _forward(self, tokens: list[list[int]]) -> Tensor:
+    def _forward(self, model: Any, tokens: list[list[int]]) -> Tensor:
         """Shape (B, H), float32, of windows that come sorted by length."""
         lengths = [len(ids) for ids in tokens]
-        hidden_NH = (self._packed if self._family else self._padded)(tokens, lengths)
+        hidden_NH = (self._packed if self._family else self._padded)(model, tokens, lengths)
         return POOLINGS[self.settings.pooling](hidden_NH.float(), torch.tensor(lengths, device=self.device))
 
-    def _packed(self, tokens: list[list[int]], lengths: list[int]) -> Tensor:
+    def _packed(self, model: Any, tokens: list[list[int]], lengths: list[int]) -> Tensor:
         row = np.concatenate(tokens)
         positions = np.concatenate([np.arange(length) for length in lengths]) + self._first_position
-        hidden: Tensor = self._model(
+        hidden: Tensor = model(
             input_ids=torch.from_numpy(row).to(self.device).unsqueeze(0),
             position_ids=torch.from_numpy(positions).to(self.device).unsqueeze(0),
             packed_runs=runs(lengths),
         ).last_hidden_state
         return hidden.squeeze(0)
 
-    def _padded(self, tokens: list[list[int]], lengths: list[int]) -> Tensor:
+    def _padded(self, model: Any, tokens: list[list[int]], lengths: list[int]) -> Tensor:
         mask_BL = torch.arange(max(lengths)) < torch.tensor(lengths).unsqueeze(1)
         ids_BL = torch.zeros(mask_BL.shape, dtype=torch.int64)
         ids_BL[mask_BL] = torch.from_numpy(np.concatenate(tokens))
         mask_BL = mask_BL.to(self.device)
-        hidden: Tensor = self._model(input_ids=ids_BL.to(self.device), attention_mask=mask_BL.long()).last_hidden_state
+        hidden: Tensor = model(input_ids=ids_BL.to(self.device), attention_mask=mask_BL.long()).last_hidden_state
         return hidden[mask_BL]

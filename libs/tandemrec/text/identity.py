@@ -27,6 +27,8 @@ TOKENISER = (
     "*.model",
     "*.codes",
 )
+SHORT = 16  # tokens from which on bfloat16 keeps a vector (docs/performance.md)
+MIXED = f"bfloat16, below {SHORT} tokens float32"
 WRITING = ("*.jinja", "generation_config.json")  # what a generator is asked with, and how it draws
 
 
@@ -77,13 +79,13 @@ def weight_files(folder: Path) -> list[Path]:
     return files
 
 
-def resolved_dtype(settings: EncoderSettings, device: Device) -> Literal["float32", "bfloat16"]:
-    """The dtype that `auto` stands for: bfloat16 on a processor that multiplies it natively, and on a GPU. That may
-    be of another node, so it is not asked here; the encoder refuses one that does not multiply it.
+def resolved_dtype(settings: EncoderSettings, device: Device) -> str:
+    """float32, bfloat16, or what `auto` stands for on a processor that multiplies bfloat16 natively, and on a GPU:
+    MIXED. The GPU may be of another node, so it is not asked here; the encoder refuses one that does not multiply it.
     """
     if settings.dtype != "auto":
         return settings.dtype
-    return "bfloat16" if device == "cuda" or _processor_multiplies_bfloat16() else "float32"
+    return MIXED if device == "cuda" or _processor_multiplies_bfloat16() else "float32"
 
 
 def _identity(model: str, changes: dict[str, Any], more: tuple[str, ...] = ()) -> str:
