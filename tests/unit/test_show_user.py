@@ -11,6 +11,7 @@ from tandemrec import console
 from tandemrec.cli import main
 from tandemrec.config import parse_settings
 from tandemrec.errors import TandemRecError
+from tandemrec.lake import runs
 from tandemrec.lake.types import arrow_schema
 from tandemrec.report import render
 from tandemrec.report.interest import Keyword, profiles
@@ -43,6 +44,9 @@ def settings(lake, tmp_path):
     keywords = [keyword(HOSTILE, 0.5, 0.8, 3), keyword("battery", 0.3, -0.62), keyword("price", 0.2, None)]
     fill("user_profiles", [{"user_id": "u1", "reviews": 4, "language": "en", "keywords": keywords}])
     fill("user_summaries", [{"user_id": "u1", "summary_key": "k", "model": "m", "summary": "Wants <i>strings</i>."}])
+    inputs = {"user_profiles": lake.data_version("user_profiles")}
+    of = {"started_at": START, "seconds": 1.0, "outputs": {}, "config_hash": "c", "code_version": "v"}
+    runs.record(lake, runs.Run(run_id="s", stage="summarise", status="done", inputs=inputs, **of))
     fill("users_vocabulary", [{"user_id": f"u{n}", "user_index": n} for n in (1, 2)])
     fill("user_features", [{"user_index": n, "history": [], "reviews": [], "seen": [1] * n} for n in (1, 2)])
     best = {"run_id": "r", "rank": 1, "item_id": "i5", "score": 1.0, "reason": "popular", "model_version": "r/1"}
@@ -63,6 +67,12 @@ def test_a_bar_grows_from_the_middle():
         None: "", -1.0: "█████│     ", -0.3: "   ██│     ", 0.05: "     │     ", 0.6: "     │███  ",
     }  # fmt: skip
     assert [one.mood for one in bars.values()] == ["faint", "bad", "bad", "faint", "good"]
+
+
+def test_a_summary_of_other_profiles_is_not_shown_beside_these(lake, settings):
+    assert profiles(lake, ["u1"])["u1"].summary == "Wants <i>strings</i>."
+    lake.overwrite("user_profiles", lake.read("user_profiles"))  # a lone run of profiles
+    assert profiles(lake, ["u1"])["u1"].summary is None
 
 
 def test_the_terminal_shows_history_keywords_and_summary(lake, settings, said):

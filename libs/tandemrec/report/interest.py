@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tandemrec.lake import Lake
+from tandemrec.lake import Lake, runs
 
 STEPS = 5  # of a bar, on each side of its middle
 
@@ -68,12 +68,15 @@ class Profile:
 
 
 def profiles(lake: Lake, user_ids: Sequence[str]) -> dict[str, Profile]:
-    """The profiles of those of these users who have one, with their summaries."""
+    """The profiles of those of these users who have one, with their summaries where these are of the same profiles: a
+    lone run of profiles, as of another moment say, leaves those of before.
+    """
     if not lake.exists("user_profiles"):
         return {}
     of_users = pc.field("user_id").isin(list(user_ids))
     said: dict[str, str] = {}
-    if lake.exists("user_summaries"):
+    written = runs.latest(lake, "summarise") if lake.exists("user_summaries") else None
+    if written is not None and written.inputs.get("user_profiles") == lake.data_version("user_profiles"):
         rows = lake.read("user_summaries", ["user_id", "summary"], where=of_users).to_pylist()
         said = {row["user_id"]: row["summary"] for row in rows}
     columns = ["user_id", "reviews", "language", "keywords"]
