@@ -101,6 +101,8 @@ def test_reviews_that_differ_in_emoji_are_two(spark):
         "!!!",
         "Schön",
         "schön.",
+        'a "good" one',
+        "a “good” one",
     ]
     same = spark.createDataFrame(
         [(n, "u", "1", body) for n, body in enumerate(bodies)], "n int, u string, i string, b string"
@@ -120,7 +122,7 @@ def test_reviews_that_differ_in_emoji_are_two(spark):
     merged = [
         bodies[row.line] for row in settle_reviews(judged, clean).orderBy("line").collect() if row.verdict == "merged"
     ]
-    assert merged == ["👍!", "❤\ufe0f", "nice, 👍", "schön."]
+    assert merged == ["👍!", "❤\ufe0f", "nice, 👍", "schön.", "a “good” one"]
 
 
 def test_the_title_is_joined_to_a_name(spark):

@@ -81,11 +81,10 @@ def settle_reviews(judged: DataFrame, clean: CleanSettings) -> DataFrame:
 
 def _spelling(text: Column) -> Column:
     """What copies of a text share: letters and digits, and emoji, for a thumb up is no thumb down."""
-    said = letters_and_digits(text)
-    signs = F.array_join(F.regexp_extract_all(text, F.lit(EMOJI), 0), "")
-    is_odd = F.octet_length(text) > F.length(text)
-    either = F.when(is_odd, F.concat_ws("|", said, F.translate(signs, SELECTOR, ""))).otherwise(said)
-    return F.md5(F.when(either.isin("", "|"), text).otherwise(either))
+    said, is_odd = letters_and_digits(text), F.octet_length(text) > F.length(text)
+    signs = F.translate(F.array_join(F.regexp_extract_all(text, F.lit(EMOJI), 0), ""), SELECTOR, "")
+    both = F.when(is_odd & (signs != ""), F.concat_ws("|", said, signs)).otherwise(said)
+    return F.md5(F.when(both == "", text).otherwise(both))
 
 
 def _latest_of_each_id(judged: DataFrame, order: Sequence[Column]) -> DataFrame:
