@@ -105,6 +105,10 @@ bench-ratings: $(VENV)/.installed ## stars of musical instruments on a random sp
 bench-text: $(VENV)/.installed ## what each way to read reviews tells, on real ones (DATA=folder of the data sets); hours on two cores
 	@$(PY) bench/text.py --data $(DATA)
 
+.PHONY: bench-finetune
+bench-finetune: $(VENV)/.installed ## the encoder's last layer learned along against frozen vectors, in five folds (DATA=folder of the data sets)
+	@$(PY) bench/finetune.py --data $(DATA)
+
 .PHONY: bench-augment
 bench-augment: $(VENV)/.installed ## what mixed and made texts give by number of training rows (DATA=folder of the data sets); an hour
 	@$(PY) bench/augment.py --data $(DATA)

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
@@ -86,7 +85,7 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
     console.table(grid(candidates, lost))
     for advised in found:
         console.line(f"{advised.use}: {advised.model or 'none'} ({advised.because})")
-    path = Path(compared.path)
+    path = settings.encoders_path
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(render(candidates, lost, found, reviews=len(reviews), threads=threads), encoding="utf-8")
     console.line(f"  {path}")

@@ -171,5 +171,6 @@ def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
 @pytest.mark.parametrize("root", ["lake/shop", "lake/shop/", "s3://bucket/shop", "/srv/shop"])
 def test_lakes_have_a_report_each_where_none_is_named(root):
     assert parse_settings(minimal(lake={"root": root})).report_path == Path("reports/shop/index.html")
+    assert parse_settings(minimal(lake={"root": root})).encoders_path == Path("reports/shop/encoders.html")
     named = parse_settings(minimal(lake={"root": root}, report={"path": "page.html"}))
     assert named.report_path == Path("page.html")

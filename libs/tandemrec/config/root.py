@@ -123,6 +123,11 @@ class Settings(Section):
         """Where the report lies: lakes whose settings do not say so have each a folder of their own."""
         return Path(self.report.path or f"reports/{self.lake.root.rstrip('/').rpartition('/')[2]}/index.html")
 
+    @property
+    def encoders_path(self) -> Path:
+        """Where the comparison of encoders lies: beside the report, unless the settings say otherwise."""
+        return Path(self.encoders.path) if self.encoders.path else self.report_path.with_name("encoders.html")
+
     @model_validator(mode="after")
     def _parts_fit(self) -> "Settings":
         for what, names in (

@@ -73,7 +73,9 @@ class CompareEncodersSettings(Section):
     tolerance: float = Field(
         default=0.01, ge=0, lt=1, description="of two scores no further apart than this the faster encoder is preferred"
     )
-    path: str = Field(default="reports/encoders.html", description="the page with the table and the plot")
+    path: str | None = Field(
+        default=None, description="the page with the table and the plot; null: encoders.html beside the report"
+    )
 
 
 class GeneratorSettings(Section):
