@@ -8,6 +8,7 @@ interrupted run goes on.
 
 import argparse
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, type=Path, help="folder of the public data sets")
     parser.add_argument("--encoder", choices=list(ENCODERS), default="minilm")
+    parser.add_argument("--folds", type=int, choices=range(1, FOLDS + 1), default=FOLDS, help="how many are asked")
     parser.add_argument("--work", type=Path, default=Path("build/bench-finetune"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -38,11 +40,13 @@ def main() -> None:
     reviews = replace(musical_instruments(arguments.data), encoder=ENCODERS[arguments.encoder], folder=work)
     people = rows(arguments.data / "amazon_musical_instruments_2014_5core")
     _, owners = np.unique([row["reviewerID"] for row in people], return_inverse=True)
-    answers = {way: folds(reviews, way) for way in WAYS}
+    parts = parts_of(len(reviews.texts))[: arguments.folds]
+    asked = np.isin(np.arange(len(reviews.texts)), np.concatenate([part for _, _, part in parts]))
+    answers = {way: answered(reviews, way, parts) for way in WAYS}
     figures: dict[str, float] = {}
     for task in reviews.tasks:
         label = reviews.labels[task.column]
-        known = ~np.isnan(label)
+        known = asked & ~np.isnan(label)
         of_way = {way: values(task, label[known], *(part[known] for part in answers[way][task.name])) for way in WAYS}
         for metric in of_way["vectors"]:
             frozen, along = (of_way[way][metric] for way in WAYS)
@@ -62,24 +66,30 @@ def values(task: Task, label: Array, shares: Array, weighed: Array) -> dict[str,
     return shown
 
 
-def folds(reviews: Reviews, way: str) -> dict[str, tuple[Array, Array]]:
+def parts_of(count: int) -> list[tuple[Array, Array, Array]]:
+    """Of each fold the rows that are learned from, choose and are asked."""
+    order = np.random.default_rng(42).permutation(count)
+    bounds = np.linspace(0, count, FOLDS + 1).astype(int)
+    parts = []
+    for first, last in pairwise(bounds):
+        chosen, learned = np.split(np.concatenate([order[last:], order[:first]]), [count // 10])
+        parts.append((learned, chosen, order[first:last]))
+    return parts
+
+
+def answered(reviews: Reviews, way: str, parts: list[tuple[Array, Array, Array]]) -> dict[str, tuple[Array, Array]]:
     """Task -> of each review the probabilities of its classes, and these times what validation says classes weigh."""
     answers = {
         task.name: tuple(np.zeros((len(reviews.texts), reviews.classes(task)), np.float32) for _ in range(2))
         for task in reviews.tasks
     }
-    order = np.random.default_rng(42).permutation(len(reviews.texts))
-    bounds = np.linspace(0, len(order), FOLDS + 1).astype(int)
-    for at in range(FOLDS):
-        asked = order[bounds[at] : bounds[at + 1]]
-        others = np.concatenate([order[bounds[at + 1] :], order[: bounds[at]]])
-        chosen, learned = np.split(others, [len(order) // 10])
+    for at, (learned, chosen, asked) in enumerate(parts):
         path = reviews.folder / f"{way}-{at}.npz"
         if not path.exists():
-            print(f"{way}, fold {at + 1} of {FOLDS}", flush=True)
+            print(f"{way}, fold {at + 1} of {len(parts)}", flush=True)
             found = MEMBERS[way][1](replace(reviews, split=(learned, chosen, asked)), at)
-            parts = ((0, "v"), (1, "t"))
-            np.savez(path, **{f"{task}_{part}": both[place] for task, both in found.items() for place, part in parts})
+            halves = ((0, "v"), (1, "t"))
+            np.savez(path, **{f"{task}_{part}": both[place] for task, both in found.items() for place, part in halves})
         held = np.load(path)
         for task in reviews.tasks:
             label = reviews.labels[task.column][chosen]
