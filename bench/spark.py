@@ -56,7 +56,7 @@ def measure(rows: int, folder: Path, arguments: argparse.Namespace, figures: dic
     lines = sample(rows, data)
     config = configure(folder / f"{size}.yaml", data, lake, logs, arguments)
     seconds: dict[str, float] = {}
-    skews = [0.0]
+    skews = [figures.get("skew_task_ratio", 0.0)]  # of smaller sizes
     for stage in STAGES:
         logs.mkdir()
         started = time.monotonic()

@@ -54,6 +54,7 @@ def run(settings: Settings) -> Figures:
     """
     options = settings.augment
     if options is None:
+        console.line("  nothing: augment is null in the settings")
         return {"made": 0}
     lake = Lake.of(settings.lake)
     device = device_of(settings.embed)

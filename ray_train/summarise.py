@@ -50,6 +50,10 @@ def run(settings: Settings) -> Figures:
         lake.overwrite("user_summaries", stays)
     if summary is not None and pending.num_rows:
         _write(lake, summary, pending)
+    if summary is None:
+        console.line("  nothing: profiles.summary is null in the settings")
+    else:
+        console.line(f"  {pending.num_rows:,} paragraphs written, of {asked.num_rows:,} users")
     return {"users": asked.num_rows, "written": pending.num_rows}
 
 

@@ -75,6 +75,7 @@ def expected_examples(events, reviews, categories, options):
         owned = [(c[0], pair_hash(u, i), i) for (u, i), c in targets.items() if u == user and earlier(i, c)]
         return [i for *_, i in sorted(owned)]
 
+    newest = max(time for *_, time, _ in happened)
     rows = {}
     empty = dict.fromkeys(LABELS)
 
@@ -122,6 +123,11 @@ def expected_examples(events, reviews, categories, options):
                 told = min(hits, key=lambda e: e["event_time"])
                 told_split = split_of(user, item, told["event_time"], told["split"])
                 labels[label] = 1.0 if RANK[told_split] <= RANK[split] else None
+            over = time + timedelta(hours=hours[label])
+            if options.open_windows == "leave" and (
+                over > newest or split_of(user, item, over, view["split"]) != split
+            ):
+                labels[label] = None
         if any(value is not None for value in labels.values()):
             refs = known(user, item, "exposure", time, split)
             rows["exposure", user, item, time, "view", ""] = {**empty, **labels, **refs, "split": split, "seen": []}

@@ -95,6 +95,9 @@ def frozen(row):
 
 CASES = {
     "time": "{valid_share: 0.2, test_share: 0.2, history_length: 3, user_reviews: 2, item_reviews: 2}",
+    "time, windows that are over": "{valid_share: 0.2, test_share: 0.2, open_windows: leave, "
+    "choices: {click: 6, purchase: 9.5}}",
+    "leave one out, windows that are over": "{split: leave_one_out, open_windows: leave}",
     "leave one out, some targets": "{split: leave_one_out, positives: [click, purchase, rating], history_length: 2, "
     "targets: [purchase, rating], user_reviews: 0}",
     "leave one out, reviews only": "{split: leave_one_out, positives: [review], history_length: 4}",

@@ -81,13 +81,13 @@ def test_what_is_no_utf_8_is_told(spark, tmp_path, capsys):
     write(tmp_path, "lines", '{"u": "ü"}\n{"u": "\ufffd"}\n'.encode() + '{"u": "ü"}\n'.encode("latin-1"))
     chosen = settings(tmp_path, {"kind": "csv"})
     ingest.run(spark, chosen)
-    assert "source logs: 2 lines hold bytes that are no UTF-8" in capsys.readouterr().err
+    assert "source logs: 2 lines hold bytes that are no utf-8" in capsys.readouterr().err
     ingest.run(spark, chosen)
     assert capsys.readouterr().err == ""
     ingest.run(spark, settings(tmp_path, {"name": "lines", "path": "lines"}))
-    assert "source lines: 1 lines hold bytes that are no UTF-8" in capsys.readouterr().err
+    assert "source lines: 1 lines hold bytes that are no utf-8" in capsys.readouterr().err
     wrong = settings(tmp_path, {"name": "wide", "path": "wide.csv", "kind": "csv", "columns": columns})
-    with pytest.raises(SourceError, match=r"no column 'größe'.*; \ufffd is what is no UTF-8"):
+    with pytest.raises(SourceError, match=r"no column 'größe'.*; \ufffd is what is no utf-8: see encoding"):
         ingest.run(spark, wrong)
 
 

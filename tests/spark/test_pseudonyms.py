@@ -1,13 +1,16 @@
 """With data.pseudonymise no file of the lake holds a plain id, whatever the kind of source."""
 
 import json
+import random
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import functions as F
 
 from jobs import ingest
+from tandemrec.clean import people
 from tandemrec.clean.parse import parse
 from tandemrec.clean.relations import judge_relations, settle_relations
 from tandemrec.config import parse_settings
@@ -79,3 +82,13 @@ def test_no_bronze_file_holds_a_plain_id(spark, tmp_path, monkeypatch):
     kept = {(row.user_id, row.target_id) for row in settled if row.verdict == "kept"}
     assert kept == {(min(one, other), max(one, other)), (third, "jazz")}
     assert [row.verdict for row in settled].count("merged") == 1  # a friendship that both tell of
+
+
+def test_numbers_are_spelled_as_spark_reads_them(spark):
+    """What `clean` takes for the id of a person is what is replaced and forgotten."""
+    drawn = random.Random(5)
+    numbers = [f"{drawn.choice(['', '-'])}{drawn.randrange(10**n)}.{drawn.randrange(1000)}" for n in range(1, 17)]
+    numbers += ["12345678.0", "1e3", "1E22", "0.0005", "0.001", "1e-7", "-0.0", "0", "10000000.0", "9999999.5", "7"]
+    lines = spark.createDataFrame([(number, f'{{"u": {number}}}') for number in numbers], "number string, raw string")
+    read = lines.select("number", F.from_json("raw", "u string").u.alias("u")).collect()
+    assert {row.number: row.u for row in read} == {one: people._text(json.loads(one)) for one in numbers}

@@ -197,6 +197,8 @@ def test_expectations_that_cannot_be_are_refused_before_anything_runs(lake):
         table="text_vectors", check="rows", min=1
     )
     assert "events has no column 'stars'" in refused(table="events", check="range", column="stars", min=1)
+    later = refused(table="events", check="reference", column="item_id", of="items_vocabulary.item_id")
+    assert "compared with items_vocabulary.item_id, which the stage examples writes after clean" in later
     assert "items has no column 'sku'" in refused(table="events", check="reference", column="item_id", of="items.sku")
     assert "items.attributes is of type map<string,string>, which Spark" in refused(
         table="items", check="unique", column="attributes"

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructType
 
 from tandemrec.clean.texts import trimmed_values
-from tandemrec.config.sources import PAIRED_COLUMNS, TARGET_COLUMNS, Source
+from tandemrec.config.sources import PAIRED_COLUMNS, TARGET_COLUMNS, Source, folder
 
 AROUND = "^"  # names a field of the line around an exploded record
 NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
@@ -33,7 +33,8 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
         source's table, string, null where not given; of a source with aspects or attributes these too, `own`, a map of
         strings.
     """
-    columns = mapped_columns(source) | {f"{OWN}.{name}": path for name, path in source.own.items()}
+    mapped = mapped_columns(source) | {f"{OWN}.{name}": path for name, path in source.own.items()}
+    columns = {name: path for name, path in mapped.items() if path not in source.partitions}
     around = {name: path[1:] for name, path in columns.items() if path.startswith(AROUND)}
     inside = {name: path for name, path in columns.items() if name not in around}
     if source.explode:
@@ -46,6 +47,7 @@ def parse(rows: DataFrame, source: Source) -> DataFrame:
         parsed = _with_object(rows, "_record", inside.values(), source).withColumn("part", F.lit(0))
     values = {name: _field("_record", path, source) for name, path in inside.items()}
     values |= {name: _field("_line", path, source) for name, path in around.items()}
+    values |= {name: partition(path) for name, path in mapped.items() if path in source.partitions}
     values |= {name: F.lit(value) for name, value in constants(source).items()}
     told = [part for name in source.own for part in (F.lit(name), values[f"{OWN}.{name}"].cast("string"))]
     own = [F.create_map(*told).alias(OWN)] if told else []
@@ -79,6 +81,13 @@ def mapped_columns(source: Source) -> dict[str, str]:
     return dict(zip(PAIRED_COLUMNS[source.table], ("user_id", "item_id"), strict=True)) | source.columns
 
 
+def partition(name: str) -> Column:
+    """The value of the folder `name=value` that a file lies in, from the column `file`."""
+    value = F.regexp_extract("file", folder(name), 1)
+    value = F.try_url_decode(F.replace(value, F.lit("+"), F.lit("%2B")))
+    return F.when(value != "__HIVE_DEFAULT_PARTITION__", value)
+
+
 def constants(source: Source) -> dict[str, str]:
     """Our column: its one value."""
     return ({"event_time": NO_TIME} if source.kind == "pairs" else {}) | source.constants
@@ -91,7 +100,7 @@ def absent_columns(rows: DataFrame, source: Source, *, look_at: int = 1000) -> l
     """
     if source.kind != "json":  # the other kinds have a header, and ingest looks at it
         return []
-    absent = [*source.explode, *source.columns.values(), *source.own.values()]
+    absent = [*source.explode, *(path for path in source.mapped.values() if path not in source.partitions)]
     for some in (rows.limit(look_at), rows):
         if not absent:
             break
@@ -111,17 +120,21 @@ def _shows(path: str, source: Source) -> Column:
     return reduce(Column.__or__, ours, F.col("raw").contains(f'"{name}"'))
 
 
-def _steps(path: str, source: Source) -> list[str]:
-    """The names on the way to a field: csv columns are flat, whatever their names hold."""
-    return [path] if source.kind == "csv" else path.split(".")
+def ways(path: str, source: Source) -> list[list[str]]:
+    """The names on the way to a field: columns of csv are flat, whatever their names hold, those of tables flat or
+    nested.
+    """
+    nested = path.split(".")
+    if source.layout in ("json", "pairs"):
+        return [nested]
+    return [[path]] if source.layout == "csv" or len(nested) == 1 else [[path], nested]
 
 
 def _schema(paths: Iterable[str], source: Source) -> ArrayType:
     """An array of the objects that have these fields: a list of one line's object, or of an exploded field's."""
     tree: dict[str, Any] = {}
-    for path in paths:
+    for *above, last in (way for path in paths for way in ways(path, source)):
         node = tree
-        *above, last = _steps(path, source)
         for step in above:
             node = node.setdefault(step, {})
         node.setdefault(last, {})
@@ -159,7 +172,5 @@ def _records(field: Column, paths: Iterable[str], source: Source) -> Column:
 
 
 def _field(record: str, path: str, source: Source) -> Column:
-    column = F.col(record)
-    for step in _steps(path, source):
-        column = column.getField(step)
-    return column
+    found = [reduce(Column.getField, way, F.col(record)) for way in ways(path, source)]
+    return F.coalesce(*found) if len(found) > 1 else found[0]

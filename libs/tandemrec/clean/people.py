@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
+from math import isfinite
 from typing import Any
 
 import pandas as pd
@@ -15,7 +17,7 @@ from pyspark.sql import Column
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import StringType
 
-from tandemrec.clean.parse import AROUND, constants, mapped_columns
+from tandemrec.clean.parse import AROUND, constants, mapped_columns, ways
 from tandemrec.config import Source
 from tandemrec.config.sources import TARGET_KINDS
 from tandemrec.lake.pseudonyms import SPACES, pseudonym
@@ -135,12 +137,10 @@ def on_lines(raw: Column, change: Callable[[str], str | None]) -> Column:
 
 
 def _places(source: Source, name: str) -> Iterator[Place]:
-    path = tuple([name] if source.layout == "csv" else name.removeprefix(AROUND).split("."))
-    if source.explode and not name.startswith(AROUND):
-        for field in source.explode:
-            yield Place(records=tuple(field.split(".")), path=path)
-    else:
-        yield Place(path=path)
+    starts = source.explode if source.explode and not name.startswith(AROUND) else [""]
+    for way in ways(name if source.layout == "csv" else name.removeprefix(AROUND), source):
+        for field in starts:
+            yield Place(records=tuple(field.split(".")) if field else (), path=tuple(way))
 
 
 def _targets(source: Source) -> Iterator[Place]:
@@ -227,6 +227,11 @@ def _is(value: Any, user: str) -> bool:
 
 
 def _text(value: Any) -> str:
+    """A value as Spark reads it, where a string is asked for."""
+    if isinstance(value, float) and isfinite(value) and value and not 1e-3 <= abs(value) < 1e7:
+        sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
+        first, *rest = map(str, digits)
+        return f"{'-' * sign}{first}.{''.join(rest) or '0'}E{int(exponent) + len(rest)}"  # as Java does
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=_SEPARATORS)
 
 

@@ -7,6 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tandemrec.clean.events import known_split
+from tandemrec.clean.parse import partition
 from tandemrec.clean.texts import trimmed
 from tandemrec.clean.verdicts import Rule, judge
 from tandemrec.config.sources import Source
@@ -43,7 +44,10 @@ def columns_of(rows: DataFrame) -> list[str]:
 def _convert(rows: DataFrame, source: Source, tabular: TabularSettings) -> DataFrame:
     read = F.transform_values(F.from_json("raw", _CELLS), lambda _, cell: trimmed(cell))
     cells = F.map_filter(read, lambda _, cell: cell.isNotNull() & ~cell.isin(*tabular.missing))
-    own = F.col("cells")[source.columns["split"]] if "split" in source.columns else F.lit(source.constants.get("split"))
+    if (name := source.columns.get("split")) is None:
+        own = F.lit(source.constants.get("split"))
+    else:
+        own = partition(name) if name in source.partitions else F.col("cells")[name]
     return (
         rows.where(F.col("source") == source.name)
         .select("source", "file", "line", F.lit(0).alias("part"), "raw", cells.alias("cells"))

@@ -129,6 +129,11 @@ class ExamplesSettings(Section):
         description="event types that answer an exposure, any of clean.behaviour.strengths, each a label of its own, "
         "and how many hours after the view",
     )
+    open_windows: Literal["count", "leave"] = Field(
+        default="count",
+        description="views whose hours for a choice are not over when their split, or the log, ends: count: 0 where "
+        "nothing came of them by then; leave: no label, whatever came of them",
+    )
     negatives: int = Field(
         default=0,
         ge=0,

@@ -1,5 +1,6 @@
 """What comes in: where the files lie, how they are laid out and which of their columns are ours."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -38,6 +39,28 @@ RELATIONS: dict[str, frozenset[str]] = {  # to which kinds of target a relation 
 TARGET_KINDS = ("user", "topic", "group", "item")
 
 
+def folder(name: str) -> str:
+    """A pattern, for Python and Java alike, of the value of a folder `name=value` in a path."""
+    return rf"(?:^|[/!]){re.escape(name)}=([^/]*)/"
+
+
+# Those in which a line ends with the byte that ends it in ASCII, by names that Java and Python know.
+Encoding = Literal[
+    "utf-8",
+    "iso-8859-1",
+    "iso-8859-2",
+    "iso-8859-15",
+    "windows-1250",
+    "windows-1251",
+    "windows-1252",
+    "gbk",
+    "gb18030",
+    "big5",
+    "shift_jis",
+    "euc-jp",
+    "euc-kr",
+]
+PartitionName = Annotated[str, Field(pattern=r"^[^/=]+$")]
 AttributeName = Annotated[str, Field(min_length=1)]
 AspectName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -88,6 +111,12 @@ class Source(Section):
         default_factory=dict, description="the file's name of a relation: ours; empty: the names are ours"
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="csv only")
+    encoding: Encoding = Field(default="utf-8", description="of the files of kind json, csv and pairs")
+    partitions: list[PartitionName] = Field(
+        default_factory=list,
+        description="folders `name=value` that the files lie in: these names, which columns may map; in delta a "
+        "partition is a column without this",
+    )
 
     @property
     def layout(self) -> str:
@@ -122,6 +151,9 @@ class Source(Section):
             raise ValueError(f"attributes are of items, each a column or all in one JSON object, found {beside}")
         if (self.kind == "tabular") != (self.table == "rows"):
             raise ValueError(f"kind is {self.kind} and table {self.table}, expected tabular and rows together")
+        self._partitions_fit()
+        if self.encoding != "utf-8" and self.layout not in ("json", "csv", "pairs"):
+            raise ValueError(f"encoding is for json, csv and pairs, found {self.layout}")
         if self.header and self.layout != "csv":
             raise ValueError(f"header is for csv, found {self.layout}")
         if self.kind == "pairs":
@@ -141,6 +173,13 @@ class Source(Section):
         if (split := self.constants.get("split")) is not None and split not in SPLITS:
             raise ValueError(f"constants.split is {split!r}, expected one of {list(SPLITS)}")
         return self
+
+    def _partitions_fit(self) -> None:
+        if unused := sorted(set(self.partitions) - set(self.mapped.values())):
+            raise ValueError(f"partitions names {unused}, which no column maps")
+        people = [name for name in ("user_id", "target_id") if self.columns.get(name) in self.partitions]
+        if people:
+            raise ValueError(f"{people[0]} is a folder's name, expected a field of lines: people are forgotten there")
 
 
 class StreamSettings(Section):

@@ -25,11 +25,12 @@ LABELS = ("next_item", "click", "favourite", "cart", "purchase", "rating", "sent
 @dataclass(frozen=True, kw_only=True)
 class Known:
     """What a look at the log tells. `timeless`: rows know all that train holds, for `examples.known` says so or the
-    split is given and no event has a time.
+    split is given and no event has a time. `newest`: when the log ends, in microseconds since 1970.
     """
 
     event_types: frozenset[str]
     timeless: bool
+    newest: int
 
 
 def look_at(log: DataFrame, settings: Settings) -> Known:
@@ -53,7 +54,7 @@ def look_at(log: DataFrame, settings: Settings) -> Known:
         )
     undated = settings.examples.split == "given" and max(newest.values()) <= 0
     timeless = undated or settings.examples.known == "train"
-    return Known(event_types=frozenset(newest), timeless=timeless)
+    return Known(event_types=frozenset(newest), timeless=timeless, newest=max(newest.values()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,8 @@ def choice_rows(parts: Parts, settings: Settings) -> DataFrame | None:
     had.
 
     A label that a later split tells is left out: at the moment when training ends nobody knew of that click. Under
-    leave_one_out this is what keeps the test item's click out of training.
+    leave_one_out this is what keeps the test item's click out of training. So may be those of views whose hours are
+    not over by then, be they told or not.
     """
     options, log, splitter = settings.examples, parts.log, parts.splitter
     labels = [name for name in options.choices if name in parts.known.event_types]
@@ -112,6 +114,10 @@ def choice_rows(parts: Parts, settings: Settings) -> DataFrame | None:
         for label in labels:
             told = splitter.at(F.col(f"{label}_by.event_time"), F.col(f"{label}_by.given"))
             too_late = F.col(f"{label}_by").isNotNull() & (told > F.col("split"))
+            if options.open_windows == "leave":
+                over = F.unix_micros("event_time") + int(options.choices[label] * 3600e6)
+                later = splitter.at(F.timestamp_micros(over), F.col("given")) > F.col("split")
+                too_late |= later | (over > parts.known.newest)
             rows = rows.withColumn(label, F.when(~too_late, F.col(label))).drop(f"{label}_by")
         return rows.where(F.coalesce(*labels).isNotNull())
     if options.negatives:

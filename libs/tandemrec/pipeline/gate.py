@@ -21,13 +21,22 @@ def expectations_of(settings: Settings, chosen: Stage) -> list[Expectation]:
     """What is expected of the tables that a stage writes.
 
     Raises:
-        ConfigError: of any stage: a table that no stage of Spark writes, or a column that it lacks.
+        ConfigError: of any stage: a table that no stage of Spark writes, a column that it lacks, or a reference to a
+            table that a later stage writes.
     """
     written = {name for one in STAGES if one.engine == "spark" for name in one.writes}
     for asked in settings.quality:
         if asked.table not in written:
             raise ConfigError(f"quality: table is {asked.table!r}, expected one of {sorted(written)}")
     quality.refuse_unknown(settings.quality, Lake.of(settings.lake))
+    writers = {name: place for place, one in reversed([*enumerate(STAGES)]) for name in one.writes}  # the first of each
+    for asked in settings.quality:
+        of = (asked.of or asked.table).partition(".")[0]
+        if writers.get(of, -1) > writers[asked.table]:
+            raise ConfigError(
+                f"quality: {asked.table}.{asked.column} is compared with {asked.of}, which the stage "
+                f"{STAGES[writers[of]].name} writes after {STAGES[writers[asked.table]].name}; expected one of before"
+            )
     return [asked for asked in settings.quality if asked.table in chosen.writes]
 
 

@@ -5,7 +5,6 @@ count the lines of every block and note the smallest row id in it (one row a blo
 earlier blocks + (id - smallest id) + 1. No task ever sees a whole file.
 """
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +15,14 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from tandemrec import console
 from tandemrec.config import Source
+from tandemrec.config.sources import folder
 from tandemrec.errors import SourceError
 from tandemrec.lake.sources import bounds
+from tandemrec.lake.sources.headers import REPLACED, common_header, require_columns, require_width
 from tandemrec.lake.sources.listing import SourceFile, plain_path, plain_path_column
 
-REPLACED = "\ufffd"  # what stands for bytes that are no UTF-8
 _BAD, _ROW = "_bad_record", "_row"
+_CHARSETS = ("spark.sql.legacy.javaCharsets", "spark.sql.legacy.codingErrorAction")
 _LINES = ("json", "pairs")  # read as lines, exact to the byte
 
 
@@ -30,13 +31,23 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     """Rows `file string, file_size long, line long, raw string` of the files, which are read when the rows are.
 
     raw is the line as it came (json), or a JSON object of strings (csv, parquet, delta, pairs); a csv record with
-    too many or too few cells and a pairs line without exactly two are as they came. Bytes that are no UTF-8 become
-    U+FFFD.
+    too many or too few cells and a pairs line without exactly two are as they came. Bytes that are not of the source's
+    encoding become U+FFFD.
 
     Raises:
-        SourceError: a mapped column is in no file (csv, parquet, delta), headers of csv files differ, or a file unpacks
-            to too much or has too long a line.
+        SourceError: a mapped column is in no file (csv, parquet, delta), headers of csv files differ, a file lies in no
+            folder that partitions names, unpacks to too much or has too long a line.
     """
+    for file in files:
+        for name in source.partitions:
+            if not re.search(folder(name), file.name):
+                raise SourceError(f"source {source.name}: {file.name} lies in no folder {name}=..., see partitions")
+    with _decodable(spark, source), _numbered(spark, source, files, root) as rows:
+        yield rows
+
+
+@contextmanager
+def _numbered(spark: SparkSession, source: Source, files: Sequence[SourceFile], root: str) -> Iterator[DataFrame]:
     named = spark.createDataFrame(
         [(plain_path(file.path), file.name, file.size) for file in files], "path string, file string, file_size long"
     )
@@ -55,7 +66,7 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     blocks = _blocks(records, source, cells).join(F.broadcast(named), "path").persist()
     try:
         _check_bounds(source, files, blocks)  # what cannot be read shows here, before anything is written
-        raw = _raw(source, schema, blocks)
+        raw = _raw(source, schema, blocks, files[0].name)
         line = F.col("before") + F.col("id") - F.col("first_id") + first_line
         numbered = records.join(
             F.broadcast(blocks.drop("header", "bytes", "longest", "damaged", "size")), ["path", "block"]
@@ -80,29 +91,50 @@ def _records(spark: SparkSession, source: Source, files: Sequence[SourceFile], r
     return reader.text(paths, lineSep="\n")
 
 
-def _raw(source: Source, schema: StructType, blocks: DataFrame) -> Column:
+def _raw(source: Source, schema: StructType, blocks: DataFrame, file: str) -> Column:
     """The column raw over the records of a source."""
     if source.layout in _LINES:
-        line = F.make_valid_utf8("value")  # Delta's strings are UTF-8, and readers other than Spark refuse what is none
+        line = _line(source)
         return line if source.layout == "json" else _pair(line)
     if source.layout == "csv":
-        names = source.header or _common_header(source, blocks)
-        _require_width(source, names, len(schema) - 1)
+        names = source.header or common_header(source, blocks)
+        require_width(source, names, len(schema) - 1, file)
         cells = F.struct(*[F.col(f"_c{number}").alias(name) for number, name in enumerate(names)])
         return F.coalesce(F.col(_BAD), F.to_json(cells, {"ignoreNullFields": "false"}))
-    return record(source, schema, of=_ROW)
+    return record(source, schema, file=file, of=_ROW)
 
 
-def record(source: Source, schema: StructType, *, of: str | None = None) -> Column:
+def _line(source: Source) -> Column:
+    """The text of a line. Delta's strings are UTF-8, and readers other than Spark refuse what is none."""
+    if source.encoding == "utf-8":
+        return F.make_valid_utf8("value")
+    return F.decode(F.col("value").cast("binary"), source.encoding)
+
+
+@contextmanager
+def _decodable(spark: SparkSession, source: Source) -> Iterator[None]:
+    """Lets Spark read the source's encoding, whatever it is, with U+FFFD for what is not of it."""
+    before = {key: spark.conf.get(key) for key in _CHARSETS} if source.encoding != "utf-8" else {}
+    try:
+        for key in before:
+            spark.conf.set(key, "true")
+        yield
+    finally:
+        for key, value in before.items():
+            spark.conf.set(key, str(value))
+
+
+def record(source: Source, schema: StructType, *, file: str, of: str | None = None) -> Column:
     """A row of a table as a JSON object of strings.
 
     Args:
+        file: one of them, for errors.
         of: the struct that holds the columns of the row; None: they stand by themselves.
 
     Raises:
         SourceError: the table lacks a mapped column.
     """
-    _require_columns(source, schema.names, source.path)
+    require_columns(source, schema.names, file)
     values = F.struct(*[_as_text(field.name, field.dataType, of) for field in schema])
     return F.to_json(values, {"ignoreNullFields": "false"})
 
@@ -117,7 +149,10 @@ def _blocks(records: DataFrame, source: Source, cells: list[str]) -> DataFrame:
     line = F.concat_ws(source.delimiter, *cells) if is_csv else F.lit(None).cast("string")
     if source.layout in _LINES:
         line = F.col("value")
-    damaged = ~F.is_valid_utf8("value") if source.layout in _LINES else F.contains(line, F.lit(REPLACED))
+    if source.layout in _LINES and source.encoding == "utf-8":
+        damaged = ~F.is_valid_utf8("value")
+    else:
+        damaged = F.contains(_line(source) if source.layout in _LINES else line, F.lit(REPLACED))
     counted = records.groupBy("path", "size", "block").agg(
         F.count("*").alias("lines"),
         F.min("id").alias("first_id"),
@@ -141,8 +176,8 @@ def _check_bounds(source: Source, files: Sequence[SourceFile], blocks: DataFrame
     lines = {row.path: bounds.Lines(read=row.read or 0, longest=row.longest or 0, size=row.size) for row in rows}
     if damaged := sum(row.damaged for row in rows):
         console.warn(
-            f"source {source.name}: {damaged:,} lines hold bytes that are no UTF-8, which become U+FFFD: what is "
-            "written otherwise (latin-1, GBK) is to be converted first, and given a new name if it is in bronze"
+            f"source {source.name}: {damaged:,} lines hold bytes that are no {source.encoding}, which become U+FFFD: "
+            "set the source's encoding (iso-8859-1, gbk, ...), and give the files a new name if they are in bronze"
         )
     bounds.check_bombs(source, files, lines)
     if source.layout in _LINES and all(map(bounds.is_measurable, files)):
@@ -160,7 +195,12 @@ def _csv_records(spark: SparkSession, source: Source, paths: list[str]) -> DataF
     number of cells.
     """
     reader = spark.read.options(
-        sep=source.delimiter, quote='"', escape='"', multiLine=True, maxCharsPerColumn=bounds.MAX_LINE
+        sep=source.delimiter,
+        encoding=source.encoding,
+        quote='"',
+        escape='"',
+        multiLine=True,
+        maxCharsPerColumn=bounds.MAX_LINE,
     )
     width = next((width for path in paths if (width := len(reader.csv(path).columns))), 0)
     if width == 0:
@@ -169,44 +209,6 @@ def _csv_records(spark: SparkSession, source: Source, paths: list[str]) -> DataF
     return reader.schema(schema).csv(paths, columnNameOfCorruptRecord=_BAD)
 
 
-def _common_header(source: Source, blocks: DataFrame) -> list[str]:
-    """The header that all csv files of the source have."""
-    variants = blocks.groupBy("header").agg(F.min("file").alias("file")).orderBy("file").limit(2).collect()
-    headers = [_header_names(json.loads(variant.header)) for variant in variants]
-    file = variants[0].file
-    if len(headers) > 1:
-        raise SourceError(
-            f"source {source.name}: {variants[1].file} has the columns {headers[1]}, but {file} has {headers[0]}; "
-            "the files of one csv source have the same header"
-        )
-    if len(set(headers[0])) < len(headers[0]):
-        raise SourceError(f"source {source.name}: {file} has a column twice: {headers[0]}")
-    _require_columns(source, headers[0], file)
-    return headers[0]
-
-
-def _require_width(source: Source, names: Sequence[str], width: int) -> None:
-    if len(names) != width:
-        raise SourceError(
-            f"source {source.name}: header names {len(names)} columns, the first record at {source.path} has {width}"
-        )
-    _require_columns(source, names, source.path)
-
-
-def _header_names(cells: list[str | None]) -> list[str]:
-    *names, other_width = cells
-    return [other_width] if other_width is not None else [(name or "").removeprefix("\ufeff") for name in names]
-
-
 def _as_text(name: str, type_: DataType, of: str | None) -> Column:
     column = F.col(f"`{name.replace('`', '``')}`") if of is None else F.col(of).getField(name)
     return (column if isinstance(type_, ArrayType | MapType | StructType) else column.cast("string")).alias(name)
-
-
-def _require_columns(source: Source, found: Sequence[str], file: str) -> None:
-    for key, theirs in source.mapped.items():
-        if theirs not in found and (source.layout == "csv" or theirs.split(".")[0] not in found):
-            odd = f"; {REPLACED} is what is no UTF-8, which the file has to be" if REPLACED in str(found) else ""
-            raise SourceError(
-                f"source {source.name}: {file} has no column {theirs!r}, which {key} names; found {list(found)}{odd}"
-            )

@@ -79,7 +79,7 @@ def changed(batch: DataFrame, source: Source, batch_id: int) -> DataFrame:
         F.concat(F.lit(source.path.rstrip("/") + _CHANGE), version, F.lit(f",batch={batch_id}")).alias("file"),
         F.lit(0).cast("bigint").alias("file_size"),
         (F.monotonically_increasing_id() + 1).alias("line"),
-        record(source, schema).alias("raw"),
+        record(source, schema, file=source.path).alias("raw"),
     )
 
 
