@@ -25,14 +25,16 @@ class Sized(SimpleNamespace):
 
 @pytest.fixture
 def examples():
-    """Some rows say nothing of next item, some have no review; times repeat."""
+    """Some rows say nothing of next item, some have no review, or one of a later split; times repeat."""
     random = np.random.default_rng(6)
     item = np.arange(1, ROWS + 1)
     label = np.where(random.random(ROWS) < 0.8, item, NAN)
+    review = np.where(random.random(ROWS) < 0.8, 100 + item, 0)
     return Sized(
         user=random.integers(1, USERS, ROWS),
         item=item,
-        review=np.where(random.random(ROWS) < 0.7, 100 + item, 0),
+        review=review,
+        written_reviews=np.where(random.random(ROWS) < 0.8, review, 0),
         event_time=random.permutation(ROWS) // 2,
         labels={"next_item": label},
     )
@@ -58,7 +60,7 @@ def test_a_row_knows_the_nearest_others_of_its_user_as_a_plain_account_says(exam
             continue
         own = line[examples.user[row]]
         at = own.index(row)
-        for column, values, length in (("item", found.history, LENGTH), ("review", found.user_reviews, 2)):
+        for column, values, length in (("item", found.history, LENGTH), ("written_reviews", found.user_reviews, 2)):
             near = sorted((n for n in own if n != row), key=lambda n: (abs(own.index(n) - at), own.index(n) > at))
             near = [n for n in near if abs(own.index(n) - at) <= length]
             told = [v for v in (int(getattr(examples, column)[n]) for n in near) if v][:length]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from small_lake import ENCODER, ITEMS, small_lake
@@ -10,6 +11,7 @@ from small_lake import ENCODER, ITEMS, small_lake
 from tandemrec.config import ModelSettings, Settings, Task, TrainSettings, parse_settings
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.evaluate import BASELINES, Predictions, Problem
+from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import Data, Training, fit, load_examples, load_features, sizes_of
 from tandemrec.learn.features import after_validation
 from tandemrec.learn.feeds import TRAIN_VALID
@@ -49,14 +51,31 @@ def test_what_is_known_of_items_after_validation_by_brute_force(lake):
     grown = after_validation(features, valid)
     chosen = valid.labels["next_item"]
     width = features.reviews.shape[1]
+    written = [row for row in lake.read("examples").to_pylist() if (row["split"], row["kind"]) == ("valid", "review")]
     for item in range(ITEMS + 1):
         assert grown.interactions[item] == features.interactions[item] + (chosen == item).sum()
-        new = {(valid.event_time[n], valid.review[n]) for n in np.flatnonzero(valid.item == item) if valid.review[n]}
-        texts = [text for text in features.reviews[item].tolist() if text] + [text for _, text in sorted(new) if item]
+        new = sorted((row["event_time"], row["review"]) for row in written if row["item"] == item)
+        texts = [text for text in features.reviews[item].tolist() if text] + [text for _, text in new]
         assert [text for text in grown.reviews[item].tolist() if text] == texts[-width:]
         assert grown.reviews[item, width - len(texts[-width:]) :].all()
     assert (grown.interactions != features.interactions).any() and (grown.reviews != features.reviews).any()
     assert grown.texts is features.texts
+
+
+def test_what_is_written_in_the_test_split_is_not_known_after_validation(tmp_path):
+    """Bought in validation, reviewed in the test: the row of the purchase names the review all the same."""
+    lake = small_lake(tmp_path)
+    rows = lake.read("examples").to_pylist()
+    late = {row["review"] for row in rows if (row["split"], row["kind"]) == ("valid", "review") and row["user"] % 3}
+    for row in rows:
+        if row["kind"] == "review" and row["review"] in late:
+            row["split"] = "test"
+    lake.overwrite("examples", pa.Table.from_pylist(rows, arrow_schema(lake.table("examples"))))
+    features, valid = load_features(lake, encoder=ENCODER), load_examples(lake)["valid"]
+    assert late <= set(valid.review.tolist())
+    known = set(after_validation(features, valid).reviews.flatten().tolist())
+    assert not known & late
+    assert known - set(features.reviews.flatten().tolist())  # what was written in validation is
 
 
 def test_without_rows_to_stop_on_the_last_epoch_is_kept(lake, both):
@@ -143,7 +162,7 @@ def without(examples, item):
     columns = ("user", "item", "history", "user_reviews", "item_reviews", "review", "event_time", "weight")
     return replace(
         examples,
-        **{name: getattr(examples, name)[rows] for name in (*columns, "categories", "numbers")},
+        **{name: getattr(examples, name)[rows] for name in (*columns, "categories", "numbers", "written")},
         labels={name: label[rows] for name, label in examples.labels.items()},
         seen=(np.zeros(0, np.int32), np.zeros(len(rows) + 1, np.int64)),
     )

@@ -17,7 +17,8 @@ from tandemrec.model.batch import Batch
 
 
 class Around:
-    """The interactions nearest in time to each row of next item, of the same user and the same split.
+    """The interactions nearest in time to each row of next item, of the same user and the same split, and their reviews
+    that were written in it.
 
     Args:
         examples: of the training split.
@@ -41,7 +42,7 @@ class Around:
         if len(asked) == 0:
             return batch
         changed = {}
-        for name, column in (("history", self.examples.item), ("user_reviews", self.examples.review)):
+        for name, column in (("history", self.examples.item), ("user_reviews", self.examples.written_reviews)):
             values = getattr(batch, name).clone()
             near = self.nearest(rows_B[asked], column, values.shape[1])
             values[torch.from_numpy(asked).to(values.device)] = torch.from_numpy(near).to(values)

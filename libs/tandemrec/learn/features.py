@@ -72,21 +72,22 @@ def load_features(
 
 
 def after_validation(features: Features, valid: Examples) -> Features:
-    """The features once the validation split is learned from too: its interactions count, and its reviews are the
-    newest of their items, of which as many are read as before.
+    """The features once the validation split is learned from too: its interactions count, and the reviews that were
+    written in it are the newest of their items, of which as many are read as before.
     """
     counts = features.interactions
     if (label := valid.labels.get("next_item")) is not None:
         chosen = torch.from_numpy(label[~np.isnan(label)].astype(np.int64))
         counts = counts + chosen.bincount(minlength=len(counts)).to(counts)
-    rows = np.flatnonzero((valid.item > 0) & (valid.review > 0))
+    review = valid.written_reviews
+    rows = np.flatnonzero((valid.item > 0) & (review > 0))
     rows = rows[np.argsort(valid.event_time[rows], kind="stable")]
-    _, first = np.unique(np.stack([valid.item[rows], valid.review[rows]]), axis=1, return_index=True)
+    _, first = np.unique(np.stack([valid.item[rows], review[rows]]), axis=1, return_index=True)
     rows = rows[np.sort(first)]  # a review is told by more than one row
     known = features.reviews.cpu().numpy()
     item, place = np.nonzero(known)
     items = np.concatenate([item, valid.item[rows]])
-    texts = np.concatenate([known[item, place], valid.review[rows]])[np.argsort(items, kind="stable")]
+    texts = np.concatenate([known[item, place], review[rows]])[np.argsort(items, kind="stable")]
     reviews = left_padded(texts, np.bincount(items, minlength=len(known)), known.shape[1])
     return replace(features, interactions=counts, reviews=torch.from_numpy(reviews).to(features.reviews))
 

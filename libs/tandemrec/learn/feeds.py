@@ -47,7 +47,8 @@ class Examples:
     with a column of their own and those of the column `labels`.
 
     `seen` holds items (S,) and offsets (N + 1,): row n has seen items[offsets[n] : offsets[n + 1]].
-    `event_time` is in microseconds since 1970. Labels are NaN where a row has none.
+    `event_time` is in microseconds since 1970. Labels are NaN where a row has none. `review` is the pair's own,
+    whenever it was written, also in a later split; `written` is it where the row is of the review itself.
     """
 
     user: Array  # (N,)
@@ -62,9 +63,17 @@ class Examples:
     categories: Array | None = None  # (N, C)
     numbers: Array | None = None  # (N, F), NaN where there is none
     weight: Array | None = None  # (N,) how much a row's losses count; all alike without
+    written: Array | None = None  # (N,) text, 0 where the row is of something else; without: whatever `review` says
 
     def __len__(self) -> int:
         return len(self.user)
+
+    @cached_property
+    def written_reviews(self) -> Array:
+        """`review` (N,) where it was written in the split of these rows, else 0."""
+        if self.written is None:
+            return self.review
+        return np.where(np.isin(self.review, self.written), self.review, 0)
 
     @cached_property
     def query(self) -> Array:
@@ -100,9 +109,9 @@ def load_examples(
     """
     tables: dict[str, int | None] = {"examples": lake.open("examples", version).version()}
     tables |= {} if synthetic is None else {"synthetic_texts": synthetic}
-    folder = table_folder(lake, tables).with_suffix(f".{fingerprint(*LABELS)}.examples")
+    folder = table_folder(lake, tables).with_suffix(f".{fingerprint(*LABELS, 'written')}.examples")
     made_once(folder, partial(_write, _rows(lake, tables)))
-    columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, "event_time", "numbers", "weight")}
+    columns = {name: _map(folder, name) for name in (*INDICES, *LISTS, "event_time", "numbers", "weight", "written")}
     names = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
     labels = {name: _map(folder, f"label.{name}") for name in names}
     items, offsets = _map(folder, "seen"), _map(folder, "seen_offsets")
@@ -218,14 +227,17 @@ def _write(rows: ds.Dataset, folder: Path) -> None:
     columns["event_time"] = column("event_time", np.int64, count)
     columns["weight"] = column("weight", np.float32, count)
     columns["weight"][:] = 1
+    columns["written"] = column("written", np.int32, count)
     seen, start = column("seen", np.int32, int(offsets[-1])), 0
     for name in set(LABELS) - there:
         labels[name][:] = np.nan
-    for batch in _batches(rows, sorted(there - {"example_id", "kind", "split"})):
+    for batch in _batches(rows, sorted(there - {"example_id", "split"})):
         to = place_N[start : start + batch.num_rows]
         start += batch.num_rows
         for name in INDICES:
             columns[name][to] = batch[name].to_numpy()
+        of_review = pc.equal(batch["kind"], "review").to_numpy(zero_copy_only=False)
+        columns["written"][to] = np.where(of_review, batch["review"].to_numpy(), 0)
         for name in lists:
             columns[name][to] = left_padded(*_lists(batch[name]), widths[name])
         for name in there.intersection(LABELS):
