@@ -1,6 +1,6 @@
 """The linear autoencoder over items (EASE): what behaviour alone says, in closed form, where the catalogue allows it.
 
-Shapes: U users, I items, N rows, S seen items over all rows.
+Shapes: U users, I items, N rows.
 """
 
 from typing import Any
@@ -35,19 +35,18 @@ def item_weights(gram_II: Array, penalty: float) -> Array:
     return found
 
 
-def co_occurrence(user_N: Array, chosen_N: Array, seen: tuple[Array, Array], items: int) -> Array:
-    """X'X (I, I), with X (U, I) of what each user has chosen or seen in these rows.
+def co_occurrence(user_N: Array, chosen_N: Array, items: int) -> Array:
+    """X'X (I, I), with X (U, I) of what each user has chosen in these rows: what a row has seen may be of another
+    split.
 
     Args:
         user_N: of the rows.
         chosen_N: items, NaN where a row has none.
-        seen: items (S,) and offsets (N + 1,): row n has seen items[offsets[n] : offsets[n + 1]].
         items: I.
     """
     rows = np.flatnonzero(~np.isnan(chosen_N))
-    what_S, offsets = seen
-    users = np.concatenate([user_N[rows], np.repeat(user_N, np.diff(offsets))]).astype(np.int64)
-    places = np.unique(users * items + np.concatenate([chosen_N[rows].astype(np.int64), what_S]))
+    users = user_N[rows].astype(np.int64)
+    places = np.unique(users * items + chosen_N[rows].astype(np.int64))
     who, what = np.divmod(places, items)
     matrix = csr_matrix((np.ones(len(places), np.float32), (who, what)), shape=(int(users.max()) + 1, items))
     gram: Array = (matrix.T @ matrix).toarray()

@@ -109,7 +109,7 @@ def test_validation_chooses_by_the_mean_reciprocal_rank(trained):
         users = model.users(batch, features, catalogue)
         own = (users @ catalogue.vectors.T + catalogue.bias).numpy()
         shown = model.ranking_logits(batch, features, catalogue, users, seen_at(valid, rows)).numpy()
-    gram = co_occurrence(train.user, train.labels["next_item"], train.seen, len(features))
+    gram = co_occurrence(train.user, train.labels["next_item"], len(features))
 
     def logits(penalty, decay, strength):
         weights = item_weights(gram, penalty)

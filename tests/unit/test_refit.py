@@ -15,6 +15,7 @@ from tandemrec.lake.types import arrow_schema
 from tandemrec.learn import Data, Training, fit, load_examples, load_features, sizes_of
 from tandemrec.learn.features import after_validation
 from tandemrec.learn.feeds import TRAIN_VALID
+from tandemrec.learn.neighbours import Weighing, learn_neighbours
 from tandemrec.model import MultiTaskModel
 from tandemrec.rank.factorised import matrix_factorisation
 
@@ -135,6 +136,26 @@ def test_the_penalty_of_ease_is_chosen_before_validation_rows_are_learned_from(l
     monkeypatch.setattr("tandemrec.evaluate.ease.PENALTIES", (1.0, 1e6))
     chosen = BASELINES["ease"](problem)
     assert same(chosen, alone[max(worth, key=worth.get)][0]) and not same(chosen, alone[min(worth, key=worth.get)][0])
+
+
+def test_what_a_validation_row_has_seen_of_the_test_split_is_not_learned_from(lake, both):
+    """Under a random split somebody may have had a test item before."""
+    splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
+    test = splits["test"]
+    of_user = dict(zip(test.user.tolist(), test.item.tolist(), strict=True))
+    asked = ~np.isnan(both.labels["next_item"]) & (np.arange(len(both)) >= len(splits["train"]))
+    lists = [[of_user[user]] if held_out else [] for user, held_out in zip(both.user.tolist(), asked, strict=True)]
+    offsets = np.cumsum([0, *map(len, lists)])
+    had = replace(both, seen=(np.array([item for each in lists for item in each], np.int32), offsets))
+    problem = Problem(tasks=[NEXT], **splits, refit=both, interactions=features.interactions.numpy())
+    assert same(BASELINES["ease"](problem), BASELINES["ease"](replace(problem, refit=had)))
+    model = MultiTaskModel(ModelSettings(width=8, neighbours=5), [NEXT], sizes_of(lake, features, splits, [NEXT]))
+    weighing = Weighing(penalty=30.0, strength=1.0, decay=1.0, without=0.0, reciprocal_rank=0.0)
+    learned = []
+    for rows in (both, had):
+        learn_neighbours(model, rows, weighing)
+        learned.append(model.neighbours.weight.clone())
+    assert torch.equal(*learned)
 
 
 def test_the_factorisation_knows_who_was_first_seen_in_validation(lake, both):

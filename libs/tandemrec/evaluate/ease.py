@@ -63,7 +63,7 @@ def ease_ranks(weights_II: Array, problem: Problem, rows: Rows, task: Task) -> A
 
 
 def _gram(rows: Rows, task: Task, items: int) -> Array:
-    return co_occurrence(rows.user, rows.labels[task.column], rows.seen, items)
+    return co_occurrence(rows.user, rows.labels[task.column], items)
 
 
 def _seen(rows: Rows, items: int) -> csr_matrix:

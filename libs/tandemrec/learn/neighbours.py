@@ -101,7 +101,7 @@ def _reciprocal_ranks(
 
 
 def _gram(model: MultiTaskModel, rows: Examples) -> Array:
-    return co_occurrence(rows.user, rows.labels[_task(model).column], rows.seen, model.sizes.items)
+    return co_occurrence(rows.user, rows.labels[_task(model).column], model.sizes.items)
 
 
 def _task(model: MultiTaskModel) -> Task:
