@@ -6,7 +6,7 @@ the training run, so that a rerun changes nothing.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, cast
 
@@ -55,6 +55,7 @@ def run(settings: Settings) -> Figures:
     splits = {name: trained.examples(name) for name in SPLITS}
     refit = trained.examples(TRAIN_VALID) if trained.refit else None
     model, features = trained.model()
+    before = replace(trained, refit=False).model()[1] if trained.refit else features
     problem = Problem(
         tasks=trained.tasks,
         train=splits["train"],
@@ -66,7 +67,7 @@ def run(settings: Settings) -> Figures:
     )
 
     def factorised(problem: Problem) -> Predictions:
-        answers = matrix_factorisation(settings, problem.tasks, splits, features, refit=refit)
+        answers = matrix_factorisation(settings, problem.tasks, splits, before, refit=refit)
         return Predictions(scores=answers.scores, ranks=answers.ranks)
 
     baselines = BASELINES | {"matrix_factorisation": factorised}

@@ -166,11 +166,8 @@ def test_the_factorisation_knows_who_was_first_seen_in_validation(lake, both):
     features.interactions[item] = 0
     splits["train"] = without(splits["train"], item)
     found = {
-        name: matrix_factorisation(settings(lake), [NEXT, RATING], splits, known, refit=rows)
-        for name, known, rows in (
-            ("before", features, None),
-            ("after", after_validation(features, splits["valid"]), both),
-        )
+        name: matrix_factorisation(settings(lake), [NEXT, RATING], splits, features, refit=rows)
+        for name, rows in (("before", None), ("after", both))
     }
     asked = splits["test"].labels["next_item"] == item
     assert not found["before"].ranks["next_item"][asked].any() and found["after"].ranks["next_item"][asked].all()

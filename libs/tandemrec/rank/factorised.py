@@ -16,6 +16,7 @@ import torch
 from tandemrec import console
 from tandemrec.config import BalanceSettings, ModelSettings, Settings, Task, TrainSettings
 from tandemrec.errors import ModelError
+from tandemrec.learn.features import after_validation
 from tandemrec.learn.feeds import Array, Examples
 from tandemrec.learn.loop import Data, fit
 from tandemrec.learn.scoring import Scores, score_examples
@@ -50,8 +51,10 @@ def matrix_factorisation(
     A task without labels in the training or the validation split is left out.
 
     Args:
+        features: what the training split says of items.
         refit: rows that what is chosen learns from anew, for as many epochs as were best.
     """
+    known = features if refit is None else after_validation(features, splits["valid"])
     users = 1 + max(int(examples.user.max(initial=0)) for examples in splits.values())
     scores: dict[str, Array] = {}
     ranks: dict[str, Array] = {}
@@ -63,8 +66,9 @@ def matrix_factorisation(
             continue
         data = Data(features=features, train=train, valid=valid)
         alone = task.model_copy(update={"ordinal": False, "negatives": None, "weight": 1.0})
-        model = _best(settings, alone, users, data, None if refit is None else _labelled(refit, task))
-        answers = score_examples(model, splits["test"], features, batch_size=settings.evaluate.batch_size)
+        again = None if refit is None else Data(features=known, train=_labelled(refit, task), valid=None)
+        model = _best(settings, alone, users, data, again)
+        answers = score_examples(model, splits["test"], known, batch_size=settings.evaluate.batch_size)
         scores |= answers.scores
         ranks |= answers.ranks
     return Scores(scores=scores, ranks=ranks)
@@ -78,7 +82,7 @@ def factorisation(task: Task, users: int, items: int, width: int) -> MultiTaskMo
     return MultiTaskModel(ModelSettings(width=width, **FACTORISATION), [task], sizes)
 
 
-def _best(settings: Settings, task: Task, users: int, data: Data, refit: Examples | None) -> Any:
+def _best(settings: Settings, task: Task, users: int, data: Data, refit: Data | None) -> Any:
     """The factorisation of the weight decay, with or without averaged weights, that is best in validation."""
     stop_on = f"{task.name}/{STOP_ON[task.kind]}"
     best: tuple[float, Any, TrainSettings] | None = None
@@ -100,8 +104,8 @@ def _best(settings: Settings, task: Task, users: int, data: Data, refit: Example
         raise ModelError(f"matrix factorisation of task {task.name}: {stop_on} has no value in the validation split")
     _, model, loop = best
     if refit is not None:
-        model = _fresh(settings, task, users, data)
-        fit(model, Data(features=data.features, train=refit, valid=None), loop, seed=settings.seed)
+        model = _fresh(settings, task, users, refit)
+        fit(model, refit, loop, seed=settings.seed)
     return model
 
 
