@@ -15,6 +15,7 @@ from tandemrec.model.multitask import MultiTaskModel
 from tandemrec.rank import recommend as recommending
 from tandemrec.rank import scorers
 from tandemrec.rank.disliked import Disliked
+from tandemrec.rank.rows import prediction_rows
 from tandemrec.rank.scorers import PairScorer, RankScorer, UserScorer
 
 USERS, ITEMS, TEXTS, ROWS, LENGTH = 12, 25, 30, 40, 5
@@ -114,11 +115,25 @@ def test_scores_are_probabilities_stars_and_the_form_of_retrieval_whatever_the_b
         np.testing.assert_allclose(np.concatenate([part[name] for part in parts]), values, rtol=1e-5, atol=1e-6)
     for name in ("click", "purchase", "sentiment"):
         assert ((whole[f"score:{name}"] > 0) & (whole[f"score:{name}"] < 1)).all()
-    np.testing.assert_allclose(whole["score:category"].sum(axis=1), 1, rtol=1e-5)
     with torch.inference_mode():
         catalogue, batch, users = loaded.queries(np.arange(ROWS))
         by_hand = [float(users[n] @ catalogue.vectors[i] + catalogue.bias[i]) for n, i in enumerate(batch.item)]
     np.testing.assert_allclose(whole["score:next_item"], by_hand, rtol=1e-4, atol=1e-5)
+
+
+def test_of_several_classes_a_pair_has_the_one_that_is_told(loaded):
+    """By the weights that calibration chose; whoever measures gets the probabilities."""
+    loaded.model.calibration["category"].weights.copy_(torch.tensor([1.0, 4.0, 0.25, 2.0]))
+    rows = {"row": np.arange(ROWS)}
+    probabilities = loaded.scorer(RankScorer)(rows)["score:category"]
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    told = loaded.scorer(PairScorer)(rows)["score:category"]
+    assert told.tolist() == (probabilities * [1.0, 4.0, 0.25, 2.0]).argmax(axis=1).tolist()
+    assert told.tolist() != probabilities.argmax(axis=1).tolist()
+    scores = {"category": told, "rating": np.arange(ROWS) / 7}
+    user, item = loaded.examples.user, loaded.examples.item
+    table = prediction_rows(user, item, scores, identifiers("u", USERS), identifiers("i", ITEMS))
+    assert [dict(row)["category"] for row in table["scores"].to_pylist()] == told.tolist()
 
 
 def user_features():

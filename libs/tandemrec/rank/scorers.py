@@ -5,7 +5,7 @@ Each actor loads one model with its features and keeps it. Shapes: B rows, I ite
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ from torch import Tensor
 
 from tandemrec.learn.feeds import Examples, batch_at, seen_at
 from tandemrec.learn.ranking import target_ranks
+from tandemrec.metrics import told_classes
 from tandemrec.model.batch import Batch, Features
 from tandemrec.model.heads import HEADS
-from tandemrec.model.multitask import MultiTaskModel
+from tandemrec.model.multitask import Calibration, MultiTaskModel
 from tandemrec.rank.disliked import Disliked
 from tandemrec.rank.recommend import SCORES_AT_ONCE, recommend
 from tandemrec.rank.rows import recommendation_rows
@@ -33,7 +34,9 @@ LoadDisliked = Callable[[], Disliked]
 
 
 class PairScorer:
-    """Scores of every task for rows, as `score:TASK`: probabilities, values, or u . v + b_i of the row's item."""
+    """Scores of every task for rows, as `score:TASK`: probabilities, values, of several classes the number of the one
+    that is told, or u . v + b_i of the row's item.
+    """
 
     def __init__(self, load_model: LoadModel, load_examples: LoadExamples, threads: int) -> None:
         torch.set_num_threads(threads)
@@ -53,12 +56,19 @@ class PairScorer:
         asking = replace(batch, review=torch.zeros_like(batch.review))
         users_BD = self.model.users(asking, self.features, self.catalogue)
         answers = {
-            f"score:{name}": HEADS[self.heads[name]].activation(logits)
+            f"score:{name}": self.of_head(name, HEADS[self.heads[name]].activation(logits))
             for name, logits in self.model(batch, self.features, users_BD).items()
         }
         for name in (name for name, head in self.heads.items() if head not in HEADS):
             answers |= self.of_next_item(name, rows["row"], asking, users_BD)
         return {"row": rows["row"], **{name: answer.numpy() for name, answer in answers.items()}}
+
+    def of_head(self, task: str, answer: Tensor) -> Tensor:
+        """(B,), of (B,) or of probabilities (B, C)."""
+        if answer.dim() == 1:
+            return answer
+        weights_C = cast(Calibration, self.model.calibration[task]).weights
+        return torch.from_numpy(told_classes(answer.numpy(), weights_C.numpy()))
 
     def of_next_item(self, task: str, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
         seen = seen_at(self.examples, rows_B)
@@ -68,8 +78,11 @@ class PairScorer:
 class RankScorer(PairScorer):
     """In place of the next item's score, its place among the candidates less what the user has seen: `rank:TASK`.
 
-    0 where a row says nothing about the next item.
+    0 where a row says nothing about the next item. Of several classes the probabilities of all.
     """
+
+    def of_head(self, task: str, answer: Tensor) -> Tensor:
+        return answer
 
     def of_next_item(self, task: str, rows_B: Array, batch: Batch, users_BD: Tensor) -> dict[str, Tensor]:
         ranks_B = torch.zeros_like(batch.item)

@@ -257,7 +257,7 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             run_id      string!     the training run
             user_id     string!     who
             item_id     string!     what
-            scores      map<string,double>! by task: probability, expected stars, or score u . v + b_i
+            scores      map<string,double>! by task: probability, expected stars, class that is told, or u . v + b_i
             model_version string!   checkpoint that gave them
             """
         ),
