@@ -43,7 +43,8 @@ def depends_on(settings: Settings) -> list[str]:
 
 
 def run(settings: Settings) -> Figures:
-    """Make what is not there yet; drop what was made by other settings or from reviews that are training rows no more.
+    """Make what is not there yet; drop what was made by other settings, or from reviews that are training rows no more,
+    say something else by now or have other labels.
 
     Returns:
         reviews; kept: those with texts of before; tried: those of which nothing passed before; made and dropped: texts;
@@ -58,10 +59,11 @@ def run(settings: Settings) -> Figures:
         return {"made": 0}
     lake = Lake.of(settings.lake)
     device = device_of(settings.embed)
-    recipe = fingerprint(depends_on(settings), _how(options), settings.seed)
+    how = fingerprint(depends_on(settings), _how(options), settings.seed)
     sources = training_reviews(lake, embedding_identity(settings.embed), options.reviews)
-    there, dropped = _still(lake, "synthetic_texts", recipe, sources.ids)
-    vain, _ = _still(lake, "synthetic_tried", recipe, sources.ids)
+    recipes = _recipes(how, sources)
+    there, dropped = _still(lake, "synthetic_texts", recipes)
+    vain, _ = _still(lake, "synthetic_tried", recipes)
     kept, tried, told = (set(rows.to_pylist()) for rows in (there["review_id"], vain["review_id"], there["text_hash"]))
     figures: Figures = {"reviews": len(sources.ids), "kept": len(kept), "tried": len(tried)}
     figures |= {"made": 0, "dropped": dropped}
@@ -89,8 +91,9 @@ def run(settings: Settings) -> Figures:
                     variants=options.variants,
                     similarity=options.similarity,
                 )
-                _write(lake, sources, made, encoder.identity, wrote, {"recipe": recipe, "run_id": run_id})
-                _note(lake, recipe, [sources.ids[place] for place in sorted(set(places) - set(made.source))])
+                _write(lake, sources, made, encoder.identity, wrote, recipes, run_id)
+                vainly = [sources.ids[place] for place in sorted(set(places) - set(made.source))]
+                _note(lake, {name: recipes[name] for name in vainly})
                 figures["made"] += len(made.text)
                 for name, reasons in made.rejected.items():
                     rejected.setdefault(name, Counter()).update(reasons)
@@ -105,26 +108,33 @@ def _how(options: AugmentSettings) -> dict[str, Any]:
     return options.model_dump(mode="json", exclude={"reviews"}) | {"cosines": "of centred vectors"}
 
 
+def _recipes(how: str, sources: Sources) -> dict[str, str]:
+    """By review, what its texts rest on: how they are made, what it says, and the labels that they take from it."""
+    labels = zip(*(label.tolist() for label in sources.labels.values()), strict=True)
+    said = zip(sources.ids, sources.texts, labels, strict=True)
+    return {name: fingerprint(how, text, *label) for name, text, label in said}
+
+
 def _generator(settings: GeneratorSettings, device: Device) -> Generator:
     how = settings.model_dump(include={"max_tokens", "temperature", "top_p", "batch"})
     return Generator(settings.model, device=device, **how)
 
 
-def _still(lake: Lake, table: str, recipe: str, sources: Sequence[str]) -> tuple[pa.Table, int]:
-    """The rows of a table that stay, of this recipe and these reviews, and how many others were dropped."""
+def _still(lake: Lake, table: str, recipes: Mapping[str, str]) -> tuple[pa.Table, int]:
+    """The rows of a table that stay, of these reviews and by their recipes, and how many others were dropped."""
     if not lake.exists(table):
         return arrow_schema(lake.table(table)).empty_table(), 0
     rows = lake.read(table)
-    still = pc.is_in(rows["review_id"], pa.array(sources, pa.string()))
-    left = rows.filter(pc.and_(pc.equal(rows["recipe"], recipe), still))
+    expected = pa.array([recipes.get(name) for name in rows["review_id"].to_pylist()], pa.string())
+    left = rows.filter(pc.equal(rows["recipe"], expected))
     if left.num_rows < rows.num_rows:
         lake.overwrite(table, left)
     return left, rows.num_rows - left.num_rows
 
 
-def _note(lake: Lake, recipe: str, reviews: Sequence[str]) -> None:
-    rows = {"review_id": pa.array(reviews, pa.string()), "recipe": pa.repeat(recipe, len(reviews))}
-    lake.merge("synthetic_tried", pa.table(rows))
+def _note(lake: Lake, recipes: Mapping[str, str]) -> None:
+    columns = {"review_id": [*recipes], "recipe": [*recipes.values()]}
+    lake.merge("synthetic_tried", pa.table(columns, arrow_schema(lake.table("synthetic_tried"))))
 
 
 def _methods(options: AugmentSettings, generator: Generator | None, seed: int) -> dict[str, Method]:
@@ -156,7 +166,13 @@ def _encode(encoder: Encoder, texts: Sequence[str]) -> npt.NDArray[np.float32]:
 
 
 def _write(
-    lake: Lake, sources: Sources, made: Made, encoder: str, wrote: Mapping[str, str], common: Mapping[str, str]
+    lake: Lake,
+    sources: Sources,
+    made: Made,
+    encoder: str,
+    wrote: Mapping[str, str],
+    recipes: Mapping[str, str],
+    run_id: str,
 ) -> None:
     """Vectors and numbers first: a text that is there can be read."""
     if not made.text:
@@ -168,7 +184,7 @@ def _write(
     ids = [sources.ids[place] for place in made.source]
     rows = [
         {
-            "synthetic_id": sha256(f"{source}|{method}|{variant}|{common['recipe']}".encode()).hexdigest(),
+            "synthetic_id": sha256(f"{source}|{method}|{variant}|{recipes[source]}".encode()).hexdigest(),
             "review_id": source,
             "text": text,
             "text_hash": text_hash,
@@ -176,7 +192,8 @@ def _write(
             "method": method,
             "generator": wrote.get(method),
             "similarity": similarity,
-            **common,
+            "recipe": recipes[source],
+            "run_id": run_id,
             **{name: _or_none(label[place]) for name, label in sources.labels.items()},
         }
         for source, place, method, variant, text, text_hash, similarity in zip(

@@ -219,6 +219,12 @@ def settings_of(root, **augmenting):
     )
 
 
+def changed(lake, table, change):
+    """Rewrite a table, each row with what `change` says of it."""
+    rows = [row | change(row) for row in lake.read(table).to_pylist()]
+    lake.overwrite(table, pa.Table.from_pylist(rows, arrow_schema(lake.table(table))))
+
+
 @pytest.fixture
 def lake(tmp_path) -> Lake:
     """With vectors of the tiny encoder, and reviews of several clauses."""
@@ -355,6 +361,29 @@ class TestJob:
         monkeypatch.setattr(augment, "REVIEWS_A_COMMIT", 7)
         augment.run(settings)
         assert {row["review_id"]: row["text"] for row in lake.read("synthetic_texts").to_pylist()} == whole
+
+    def test_what_is_made_follows_what_its_source_says_and_is_worth(self, lake):
+        """Under the same ids: later versions of two reviews, and stars that the settings read otherwise now."""
+        settings = settings_of(lake.root, **self.WIDE)
+        first = augment.run(settings)
+        before = {row["review_id"]: row for row in lake.read("synthetic_texts").to_pylist()}
+        (edited, judged, *others), vain = sorted(before), min(lake.read("synthetic_tried")["review_id"].to_pylist())
+        later = {edited: "Broke at once, sent it back. Never again, not as a gift!", vain: "Thick. Good, I would say."}
+        changed(lake, "reviews", lambda row: {"clean_text": later.get(row["review_id"], row["clean_text"])})
+        encoder = Encoder(settings.embed.encoder)
+        columns = {"text_hash": [f"t{name[1:]}" for name in later], "encoder": [encoder.identity] * 2}
+        lake.merge("text_vectors", pa.table(columns | {"vector": encoder.encode([*later.values()]).tolist()}))
+        own = {"kind": "review", "review": int(judged[1:])}
+        changed(lake, "examples", lambda row: {"sentiment": 1 - row["sentiment"]} if own.items() <= row.items() else {})
+        again = augment.run(settings)
+        after = {row["review_id"]: row for row in lake.read("synthetic_texts").to_pylist()}
+        assert (again["dropped"], again["kept"], again["tried"]) == (2, len(before) - 2, 60 - len(before) - 1)
+        assert {name: after[name] for name in others} == {name: before[name] for name in others}
+        for name in after.keys() & later.keys():
+            assert set(clauses(after[name]["text"])) <= set(clauses(later[name]))
+        assert after[judged]["sentiment"] == 1 - before[judged]["sentiment"]
+        third = augment.run(settings)
+        assert (third["made"], third["dropped"], third["kept"]) == (0, 0, len(after)) and first["dropped"] == 0
 
     def test_nothing_happens_unless_it_is_asked_for(self, lake):
         assert augment.run(settings_of(lake.root)) == {"made": 0}

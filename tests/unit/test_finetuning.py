@@ -87,6 +87,14 @@ def test_padding_and_the_rest_of_a_batch_change_nothing():
         torch.testing.assert_close(upper(states[row : row + 1], known[row : row + 1])[0], whole[row])
 
 
+def test_asked_without_gradients_they_answer_the_same():
+    """Torch has another, faster way then."""
+    upper, (states, known) = upper_of(cut_of(2)), states_of(cut_of(2), TEXTS)
+    with torch.inference_mode():
+        fast = upper(states, known)
+    torch.testing.assert_close(fast, upper(states, known).detach(), atol=1e-5, rtol=1e-4)
+
+
 def test_no_batch_of_the_lower_layers_is_larger_than_it_may_be(monkeypatch):
     monkeypatch.setattr(layers, "TOKENS_AT_ONCE", 50)
     found = [[len(states) for states in each] for _, each in lower_states(cut_of(), ["bad"] * 30 + TEXTS)]

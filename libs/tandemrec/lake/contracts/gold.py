@@ -226,7 +226,7 @@ one_hot: as many as the vocabulary has values, 1 at the place value_index, all 0
             method      string!     paraphrase or crop_shuffle
             generator   string      identity of the model that wrote it: hash of weights, tokeniser and settings
             similarity  double!     cosine of the encoder's vectors of source and text, less the mean of all sources'
-            recipe      string!     hash of encoder, generator, settings and seed
+            recipe      string!     hash of encoder, generator, settings, seed, and of the source's text and labels
             run_id      string!     of augment, in gold.runs
             sentiment   double      label of the source: 1 positive, 0 negative
             stars       double      label of the source
