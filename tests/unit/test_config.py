@@ -163,9 +163,30 @@ def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
     broken.write_text("a: [1")
     with pytest.raises(ConfigError, match=r"broken\.yaml: is no YAML"):
         load_settings(broken)
+    broken.write_bytes("data: {root: in}\n# Größe\n".encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"broken\.yaml: line 2 has bytes that are no UTF-8, expected"):
+        load_settings(broken)
     broken.write_text("just words")
     with pytest.raises(ConfigError, match="holds str, expected keys"):
         load_settings(broken)
+
+
+def test_a_key_that_stands_twice_is_refused_where_yaml_would_drop_the_first(tmp_path):
+    file = tmp_path / "conf.yaml"
+    text = (
+        "data: {root: in}\nlake: {root: out}\n"
+        "sources:\n- &one {name: one, table: events, kind: pairs, path: buy, constants: {event_type: purchase}}\n"
+        "- {<<: *one, name: two}\ntrain: {max_epochs: 3}\n"
+    )
+    file.write_text(text)
+    assert [source.name for source in load_settings(file).sources] == ["one", "two"]  # a merged key is no second one
+    for more, says in [
+        ("train: {patience: 2}\n", "train stands in line 6 and in line 7, expected it once"),
+        ("model: {width: 8, experts: 2, width: 16}\n", "width stands in line 7 and in line 7"),
+    ]:
+        file.write_text(text + more)
+        with pytest.raises(ConfigError, match=rf"conf\.yaml: is no YAML: {says}"):
+            load_settings(file)
 
 
 @pytest.mark.parametrize("root", ["lake/shop", "lake/shop/", "s3://bucket/shop", "/srv/shop"])

@@ -21,7 +21,21 @@ Place = tuple[int | str, ...]  # the keys that lead to a value, and the numbers 
 
 
 class _Plain(yaml.SafeLoader):
-    """YAML whose times stay texts, as our settings have them: `now: 2024-05-31` needs no quotes."""
+    """YAML whose times stay texts, as our settings have them: `now: 2024-05-31` needs no quotes. Keys stand once, as
+    YAML 1.2 wants it: of two with one name the library would drop the first with all that is below it.
+    """
+
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value == "<<":
+                continue
+            name, line = (key.tag, key.value), key.start_mark.line + 1
+            if name in lines:
+                raise yaml.YAMLError(f"{key.value} stands in line {lines[name]} and in line {line}, expected it once")
+            lines[name] = line
+        return node
 
 
 _Plain.yaml_implicit_resolvers = {
@@ -40,6 +54,9 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}), expected a YAML file of settings") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: line {line} has bytes that are no UTF-8, expected a YAML file in UTF-8") from error
     try:
         raw = read_yaml(text)
     except yaml.YAMLError as error:
