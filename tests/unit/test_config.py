@@ -27,6 +27,10 @@ def minimal(**more):
         ({"train": {"workers": 3, "batch_size": 512}}, "train: batch_size is 512, expected a multiple of workers"),
         ({"train": {"stop_on": "click/ndcg@10"}}, "train.stop_on is 'click/ndcg@10', expected click/"),
         ({"train": {"stop_on": "next_item/ndcg"}}, "next_item/ and one of"),
+        ({"train": {"stop_on": "next_item/ndcg@0"}}, "next_item/ and one of"),
+        ({"train": {"stop_on": "rating/rmse@x"}}, "rating/ and one of"),
+        ({"evaluate": {"cutoffs": [10, 0]}}, "evaluate.cutoffs.1: found 0, expected greater than or equal to 1"),
+        ({"model": {"tower": [0]}}, "model.tower.0: found 0, expected greater than or equal to 1"),
         ({"tasks": [{"name": "click", "kind": "binary", "reads": ["user", "review"]}]}, "tasks.0: reads"),
         ({"sources": [PAIRS, PAIRS]}, "sources has the name 'bought' more than once"),
         ({"sources": [{**PAIRS, "columns": {"colour": "c"}}]}, "['colour'] are no columns of events"),
@@ -124,7 +128,7 @@ def test_the_page_of_settings_is_current_and_describes_every_key():
     links = set(re.findall(r"\]\(#(.+?)\)", markdown()))
     assert links == {head.replace(".", "") for head in heads[1:]}
     assert "| **root** | text |  | folder or URL of the tables" in markdown()
-    assert "| tower | list of whole number | `[64]` |" in markdown()
+    assert "| tower | list of whole number, 1 or more | `[64]` |" in markdown()
     assert "| cpus | whole number, 1 or more, or null | `null` |" in markdown()
 
 

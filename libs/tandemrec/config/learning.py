@@ -1,7 +1,7 @@
 """Settings of the model, its tasks and the training loop."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -202,7 +202,7 @@ class ModelSettings(Section):
         default="network",
         description="what a task on a user and an item makes of them: networks beside u . v + b_u + b_i, or that alone",
     )
-    tower: list[int] = Field(default=[64], description="hidden widths of each task's tower")
+    tower: list[Annotated[int, Field(ge=1)]] = Field(default=[64], description="hidden widths of each task's tower")
     history: Literal["none", "mean", "mlp", "cnn", "rnn", "attention"] = Field(
         default="mean",
         description="what reads the items of a user's history; mean: a weight a place; cnn: Caser's horizontal filters "

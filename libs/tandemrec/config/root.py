@@ -158,14 +158,12 @@ class Settings(Section):
                 f"train.stop_on is {self.train.stop_on!r}, expected TASK/METRIC, TASK one of "
                 f"{[t.name for t in self.tasks]}"
             )
-        base, _, cutoff = metric.partition("@")
-        if base not in METRICS[task.kind] or (task.kind == "next_item") != cutoff.isdigit():
-            at = "@K" if task.kind == "next_item" else ""
-            raise ValueError(
-                f"train.stop_on is {self.train.stop_on!r}, expected {task_name}/ and one of "
-                f"{[name + at for name in METRICS[task.kind]]}"
-            )
-        return self
+        base, at, cutoff = metric.partition("@")
+        ranked = task.kind == "next_item"
+        fits = cutoff.isdecimal() and int(cutoff) > 0 if ranked else not at
+        if base not in METRICS[task.kind] or not fits:
+            known = [name + "@K" * ranked for name in METRICS[task.kind]]
+            raise ValueError(f"train.stop_on is {self.train.stop_on!r}, expected {task_name}/ and one of {known}")
 
     def _tabular_fits(self) -> None:
         tabular = [source.kind == "tabular" for source in self.sources]

@@ -1,6 +1,6 @@
 """Settings of what comes after training: evaluate, predict, publish, report."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,9 @@ from tandemrec.config.base import Section
 class EvaluateSettings(Section):
     """How the model is measured on the test split, and against which baselines."""
 
-    cutoffs: list[int] = Field(default=[5, 10, 20], min_length=1, description="k of the ranking metrics")
+    cutoffs: list[Annotated[int, Field(ge=1)]] = Field(
+        default=[5, 10, 20], min_length=1, description="k of the ranking metrics"
+    )
     baselines: list[Literal["popularity", "majority", "bias", "matrix_factorisation", "ease", "tfidf"]] = Field(
         default=["popularity", "majority", "bias", "matrix_factorisation", "ease", "tfidf"],
         description="what the model is compared with, each for the tasks that it can answer",
