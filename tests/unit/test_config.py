@@ -101,6 +101,21 @@ def test_a_wrong_override_is_named_and_not_the_file(tmp_path):
         assert says in str(error.value)
 
 
+def test_settings_that_do_not_fit_one_another_are_told_all_at_once():
+    with pytest.raises(ConfigError) as error:
+        parse_settings(
+            minimal(
+                sources=[{**PAIRS, "event_types": {"pv": "look"}}],
+                tasks=[{"name": "rating", "kind": "regression"}, {"name": "buy", "kind": "binary", "given": "click"}],
+            )
+        )
+    said = str(error.value)
+    assert "tasks.buy.given is 'click'" in said
+    assert "sources.bought.event_types leads to ['look']" in said
+    assert "train.stop_on is 'next_item/ndcg@10', expected TASK/METRIC, TASK one of ['rating', 'buy']" in said
+    assert "\n" not in said
+
+
 def test_set_reaches_into_sections_and_named_elements(tmp_path):
     file = tmp_path / "conf.yaml"
     file.write_text(

@@ -130,6 +130,24 @@ class Settings(Section):
 
     @model_validator(mode="after")
     def _parts_fit(self) -> "Settings":
+        """What does not fit is told all at once, and not one after the other as it is mended."""
+        said = []
+        for check in (
+            self._names_differ,
+            self._tasks_fit,
+            self._event_types_fit,
+            self._tabular_fits,
+            self._stop_on_fits,
+        ):
+            try:
+                check()
+            except ValueError as error:
+                said.append(str(error))
+        if said:
+            raise ValueError("; ".join(said))
+        return self
+
+    def _names_differ(self) -> None:
         for what, names in (
             ("sources", [s.name for s in self.sources]),
             ("tasks", [t.name for t in self.tasks]),
@@ -137,9 +155,9 @@ class Settings(Section):
         ):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"{what} has the name {twice[0]!r} more than once")
+
+    def _tasks_fit(self) -> None:
         check_given(self.tasks)
-        self._event_types_fit()
-        self._tabular_fits()
         several = [task.name for task in self.tasks if task.kind == "multiclass" and "item" in task.reads]
         if several and self.model.pairs == "product":
             raise ValueError(
@@ -151,6 +169,8 @@ class Settings(Section):
                 f"train.history is around and examples.targets is {self.examples.targets}, expected none: histories "
                 "would lose what is no target"
             )
+
+    def _stop_on_fits(self) -> None:
         task_name, _, metric = self.train.stop_on.partition("/")
         task = next((task for task in self.tasks if task.name == task_name), None)
         if task is None:
