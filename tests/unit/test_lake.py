@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import fs
 
-from tandemrec.errors import TableError
+from tandemrec.config.root import LakeSettings
+from tandemrec.errors import ConfigError, TableError
 from tandemrec.lake import TABLES, Lake
 from tandemrec.lake.contracts import VERSION_PROPERTY
 from tandemrec.lake.describe import markdown
@@ -42,6 +43,14 @@ def test_every_contract_becomes_a_table_once(lake):
         assert all(field.metadata.get("comment") for field in found.schema().fields)
         assert set(contract.key) <= {field.name for field in found.schema().fields if not field.nullable}
     assert [info.name for info in lake.tables()] == list(TABLES)
+
+
+def test_a_version_of_what_is_no_table_is_refused():
+    assert (
+        Lake.of(LakeSettings(root="lake", versions={"events": 3, "predictions_staging": None})).version("events") == 3
+    )
+    with pytest.raises(ConfigError, match=r"lake\.versions names 'evnts', expected some of .*'events'"):
+        Lake.of(LakeSettings(root="lake", versions={"evnts": 3}))
 
 
 def test_merge_inserts_updates_and_then_changes_nothing(lake):

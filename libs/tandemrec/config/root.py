@@ -58,7 +58,7 @@ class LakeSettings(Section):
     """Where the tables are, and what is read of them."""
 
     root: Root = Field(description="folder or URL of the tables; a relative one counts from the working directory")
-    versions: dict[str, int | None] = Field(
+    versions: dict[str, Annotated[int, Field(ge=0)] | None] = Field(
         default_factory=dict,
         description="tables read at a version of the past, null: as if not there; a stage sets its own, see --as-of",
     )

@@ -17,7 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaProtocolError, TableNot
 from pyarrow import fs
 
 from tandemrec.config.root import LakeSettings, counted_from
-from tandemrec.errors import TableError
+from tandemrec.errors import ConfigError, TableError
 from tandemrec.lake.contracts import (
     CHECK_NAME_PREFIX,
     CONTRACT_VERSION,
@@ -71,6 +71,13 @@ class Lake:
 
     @classmethod
     def of(cls, settings: LakeSettings) -> "Lake":
+        """The lake of the settings.
+
+        Raises:
+            ConfigError: `lake.versions` names what is no table, and would be without effect.
+        """
+        if unknown := [name for name in settings.versions if name.removesuffix("_staging") not in TABLES]:
+            raise ConfigError(f"lake.versions names {unknown[0]!r}, expected some of {sorted(TABLES)}")
         return cls(settings.root, versions=settings.versions, model=settings.model)
 
     def table(self, name: str) -> Table:
