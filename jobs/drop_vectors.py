@@ -26,8 +26,10 @@ def run(settings: Settings, *, yes: bool = False) -> Figures:
 
     Raises:
         ConfigError: there is nobody to ask.
+        TableError: the lake holds no table.
     """
     lake = Lake(settings.lake.root)  # as it is: a version of the past cannot be changed
+    lake.refuse_empty()
     counts = _counts(lake)
     needed = _referred_to(lake) | {embedding_identity(settings.embed)}
     needless = {encoder: count for encoder, count in counts.items() if encoder not in needed}

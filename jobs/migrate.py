@@ -19,9 +19,10 @@ def run(settings: Settings, *, dry_run: bool = False) -> Figures:
         By table that differs: how many differences were found and how many are left.
 
     Raises:
-        TableError: something is left that no migration can change, or a table is of a newer contract.
+        TableError: something is left that no migration can change, a table is of a newer contract, or there is none.
     """
     lake = Lake(settings.lake.root)  # as it is: a version of the past cannot be changed
+    lake.refuse_empty()
     figures: Figures = {}
     left = []
     for name in lake.names():

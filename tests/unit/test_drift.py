@@ -44,6 +44,12 @@ def column(name, **values):
     return tuple(replace(c, **values) if c.name == name else c for c in TABLES[NAME].columns)
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_place_without_tables_is_no_lake_that_is_as_it_should_be(lake, settings, dry_run):
+    with pytest.raises(TableError, match=f"the lake at {lake.root} holds no table"):
+        migrate.run(settings, dry_run=dry_run)
+
+
 def test_what_can_change_is_migrated_and_rows_stay(lake, settings, contract_becomes, capsys):
     lake.overwrite(NAME, rows(lake, ("a", 1), ("b", 2)))
     before = lake.version(NAME)

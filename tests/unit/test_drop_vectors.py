@@ -9,7 +9,7 @@ import pytest
 from jobs import drop_vectors
 from tandemrec.cli import main
 from tandemrec.config import parse_settings
-from tandemrec.errors import ConfigError
+from tandemrec.errors import ConfigError, TableError
 from tandemrec.lake import Lake, runs
 from tandemrec.text.identity import embedding_identity
 
@@ -45,6 +45,11 @@ def _left(lake: Lake, table: str) -> set[str]:
     return set(lake.read(table)["encoder"].to_pylist())
 
 
+def test_a_place_without_tables_has_no_vectors_that_are_all_needed(lake, settings):
+    with pytest.raises(TableError, match=f"the lake at {lake.root} holds no table"):
+        drop_vectors.run(settings, yes=True)
+
+
 def test_vectors_that_nothing_refers_to_go_and_stages_see_the_same_tables(lake, settings, encoders, capsys):
     before, pinned = lake.data_version("text_vectors"), lake.version("text_vectors")
     assert drop_vectors.run(settings, yes=True) == {"dropped": {OLD: 2, FAILED: 2}}
@@ -73,5 +78,6 @@ def test_somebody_is_asked_first(lake, settings, encoders, monkeypatch, tmp_path
     assert _left(lake, "text_vectors") == {OF_A_MODEL, NEWEST, encoders[-1]}
 
 
-def test_an_empty_lake_has_nothing_to_drop(lake, settings):
+def test_a_lake_without_vectors_has_nothing_to_drop(lake, settings):
+    lake.ensure("reviews")
     assert drop_vectors.run(settings) == {"dropped": {}}
