@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tandemrec import console
-from tandemrec.config import EncoderSettings, Settings
+from tandemrec.config import CleanSettings, EncoderSettings, Settings
 from tandemrec.errors import ModelError, TableError
 from tandemrec.evaluate.encoders import Candidate, advice, probe, retrieval
 from tandemrec.lake import Lake
@@ -51,7 +51,7 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
     identities = [embedding_identity(embed) for embed in embeds]  # before hours of work: each of them is there
     for one in chosen:
         refuse_misfit(one)
-    reviews = _labelled(lake, sample(_batches(lake), compared.reviews, settings.seed))
+    reviews = _labelled(lake, sample(_batches(lake), compared.reviews, settings.seed), settings.clean)
     threads = settings.embed.threads_per_actor or os.cpu_count() or 1
     candidates, lost = [], []
     with console.meter("encoders", len(embeds)) as meter:
@@ -87,7 +87,8 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
         console.line(f"{advised.use}: {advised.model or 'none'} ({advised.because})")
     path = settings.encoders_path
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(candidates, lost, found, reviews=len(reviews), threads=threads), encoding="utf-8")
+    page = render(candidates, lost, found, reviews=len(reviews), threads=threads, clean=settings.clean)
+    path.write_text(page, encoding="utf-8")
     console.line(f"  {path}")
     if lost:
         raise ModelError("; ".join(one.reason for one in lost))
@@ -116,12 +117,13 @@ def _batches(lake: Lake) -> Iterable[pa.RecordBatch]:
     yield from lake.dataset("reviews").to_batches(columns=COLUMNS)
 
 
-def _labelled(lake: Lake, reviews: pd.DataFrame) -> pd.DataFrame:
-    """With `sentiment` (stars 4 and 5 against 1 and 2, as the examples have it) and `category`, None where unknown."""
+def _labelled(lake: Lake, reviews: pd.DataFrame, clean: CleanSettings) -> pd.DataFrame:
+    """With `sentiment`, as the examples have it, and `category`, None where unknown."""
     if reviews.empty:
         raise TableError("table reviews has no review with text, expected some to compare encoders on")
-    rating = reviews["rating"]
-    sentiment = pd.Series([None] * len(reviews), dtype=object).mask(rating >= 4, "good").mask(rating <= 2, "bad")
+    sentiment = pd.Series([None] * len(reviews), dtype=object)
+    sentiment = sentiment.mask(reviews["rating"] >= clean.high_rating, "good")
+    sentiment = sentiment.mask(reviews["rating"] <= clean.low_rating, "bad")
     category: dict[str, str | None] = {}
     if lake.exists("items"):
         wanted = pc.field("item_id").isin(reviews["item_id"].unique().tolist())

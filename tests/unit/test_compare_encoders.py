@@ -11,12 +11,13 @@ import pyarrow as pa
 import pytest
 
 from jobs import compare_encoders
-from jobs.compare_encoders import OF_AN_ITEM, sample
+from jobs.compare_encoders import OF_AN_ITEM, _labelled, sample
 from tandemrec.cli import main
-from tandemrec.config import EncoderSettings, parse_settings
+from tandemrec.config import CleanSettings, EncoderSettings, parse_settings
 from tandemrec.errors import ModelError
 from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
 from tandemrec.lake import Lake
+from tandemrec.report.encoders import render
 from tandemrec.text.alone import _encode
 from tandemrec.text.sources import model_folder
 
@@ -116,6 +117,16 @@ def test_the_sample_is_the_same_in_any_order_and_no_item_fills_it():
     )
     assert first["item_id"].value_counts().max() <= OF_AN_ITEM
     assert set(sample(batches, 100, 1)["item_id"]) != set(first["item_id"])
+
+
+def test_what_is_good_and_what_bad_goes_by_the_range_of_ratings_as_in_the_examples(lake: Lake):
+    reviews = pd.DataFrame({"rating": [1.0, 3.0, 4.0, 8.0, None], "item_id": list("abcde")})
+    found = {
+        best: _labelled(lake, reviews, CleanSettings(rating_max=best))["sentiment"].tolist() for best in (5.0, 10.0)
+    }
+    assert found == {5.0: ["bad", None, "good", "good", None], 10.0: ["bad", "bad", None, "good", None]}
+    page = render([], [], [], reviews=5, threads=1, clean=CleanSettings(rating_max=10.0))
+    assert "(stars: 7.75 and more against 3.25 and less)" in page
 
 
 def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_path, capsys, monkeypatch):

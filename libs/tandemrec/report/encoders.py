@@ -8,6 +8,7 @@ from markupsafe import Markup
 from rich.table import Table as Grid
 
 import tandemrec
+from tandemrec.config import CleanSettings
 from tandemrec.evaluate.encoders import CUTOFF, Advice, Candidate, Probe
 from tandemrec.report import words
 from tandemrec.report.drawing import SERIES, WIDE, canvas
@@ -55,9 +56,19 @@ def grid(candidates: Sequence[Candidate], lost: Sequence[Lost]) -> Grid:
 
 
 def render(
-    candidates: Sequence[Candidate], lost: Sequence[Lost], found: Sequence[Advice], *, reviews: int, threads: int
+    candidates: Sequence[Candidate],
+    lost: Sequence[Lost],
+    found: Sequence[Advice],
+    *,
+    reviews: int,
+    threads: int,
+    clean: CleanSettings,
 ) -> str:
-    """The page as text."""
+    """The page as text.
+
+    Args:
+        clean: which ratings are good and which bad.
+    """
     return template("encoders.html").render(
         code_version=tandemrec.__version__,
         headings=HEADINGS,
@@ -68,6 +79,8 @@ def render(
         plot=_plot(candidates) if any(one.score is not None for one in candidates) else None,
         reviews=reviews,
         threads=threads,
+        good_from=f"{clean.high_rating:g}",
+        bad_to=f"{clean.low_rating:g}",
         cutoff=CUTOFF,
     )
 
