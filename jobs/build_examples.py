@@ -22,6 +22,8 @@ from tandemrec.lake.spark import merge, read
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 
+_NAMES_SHOWN = 20  # of attributes
+
 
 def run(spark: SparkSession, settings: Settings) -> Figures:
     """Write the vocabularies, then examples and features in their terms.
@@ -51,6 +53,7 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
             merge(spark, lake, name, rows, replace=True)
         figures = {"vocabularies": sizes, **_count(tables["examples"], named), "cuts": cuts}
     _say(figures)
+    _warn_of_absent(spark, lake, [name for name in options.attributes if not sizes[name]])
     # A warning: `tasks` are settings of train, which refuses them; the tables are as good without.
     if said := without_labels(settings.tasks, figures["labels"].get("train", {})):
         console.warn(f"train will refuse the tasks: {said}")
@@ -158,6 +161,19 @@ def _refuse_wide_one_hot(options: ExamplesSettings, sizes: Mapping[str, int]) ->
                 f"examples.attributes.{name}: one_hot of {sizes[name]:,} values, expected at most "
                 f"{options.one_hot_values} (examples.one_hot_values): encode it as index"
             )
+
+
+def _warn_of_absent(spark: SparkSession, lake: Lake, absent: Sequence[str]) -> None:
+    """Attributes that the settings name and no item has, with those that there are: most often a name is misspelled."""
+    if not absent:
+        return
+    items = _rows(spark, lake, "items")
+    names = items.select(F.explode(F.map_keys("attributes")).alias("name")).distinct().orderBy("name")
+    found = [row["name"] for row in names.limit(_NAMES_SHOWN).collect()]
+    console.warn(
+        f"examples.attributes names {', '.join(absent)}, which no item has, so nothing is learned of it; items have "
+        f"{', '.join(found) or 'no attributes'}"
+    )
 
 
 def _count(rows: DataFrame, named: Sequence[str]) -> Figures:

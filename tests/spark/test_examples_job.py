@@ -83,6 +83,19 @@ def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
     assert of_thing["attributes"] == [("colour", [0, 0, 1]), ("size", [0]), ("nowhere", [])]
 
 
+def test_an_attribute_that_no_item_has_is_told_with_those_that_there_are(spark, lake, capsys):
+    log = [event(f"u{n % 3}", f"i{n % 4}", "click", hour=n) for n in range(30)]
+    fill(lake, log, [], [item("i0", attributes={"colour": "red", "size": "8"}), item("i1")])
+    build_examples.run(spark, settings_of(lake.root, attributes={"color": "index", "size": "index"}))
+    said = " ".join(capsys.readouterr().err.split())
+    assert (
+        "examples.attributes names color, which no item has, so nothing is learned of it; items have colour, size"
+        in said
+    )
+    build_examples.run(spark, settings_of(lake.root, attributes={"colour": "index"}))
+    assert "which no item has" not in capsys.readouterr().err
+
+
 def test_tasks_that_no_training_row_has_a_label_of_are_told_before_training(spark, lake, capsys):
     """Clicks and purchases, but no view: nothing tells what was shown."""
     log = [event(f"u{n % 3}", f"i{n % 4}", ("click", "purchase")[n % 2], hour=n) for n in range(30)]
