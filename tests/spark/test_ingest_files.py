@@ -71,7 +71,7 @@ def test_a_folder_that_is_not_there_or_not_told(spark, tmp_path):
         ({"partitions": ["u"]}, "user_id is a folder's name"),
         (
             {"kind": "parquet", "encoding": "gbk", "partitions": []},
-            "encoding is for json, csv and pairs, found parquet",
+            "encoding is for json, csv, pairs, found parquet",
         ),
         ({"encoding": "utf-16", "partitions": []}, "encoding"),
     ],

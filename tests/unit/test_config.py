@@ -40,6 +40,18 @@ def minimal(**more):
             {"sources": [{**ITEMS, "columns": {"item_id": "i", "attributes": "a"}, "attributes": {"colour": "c"}}]},
             "found columns.attributes too",
         ),
+        ({"sources": [{**PAIRS, "explode": ["lines"]}]}, "sources.0: explode is for json, found pairs"),
+        ({"sources": [{**PAIRS, "header": ["a"]}]}, "sources.0: header is for csv, found pairs"),
+        ({"sources": [{**PAIRS, "delimiter": ";"}]}, "sources.0: delimiter is for csv, found pairs"),
+        ({"sources": [{**PAIRS, "format": "parquet"}]}, "sources.0: format is for tabular, found pairs"),
+        (
+            {"sources": [{**PAIRS, "relations": {"fan": "follow"}}]},
+            "sources.0: relations is for relations, found events",
+        ),
+        (
+            {"sources": [{**ITEMS, "columns": {"item_id": "i"}, "event_types": {"pv": "view"}}]},
+            "sources.0: event_types is for events, found items",
+        ),
         ({"sources": [{**PAIRS, "constants": {}}]}, "no column or constant for ['event_type']"),
         ({"sources": [{**PAIRS, "event_types": {"pv": "look"}}]}, "event_types leads to ['look']"),
         ({"examples": {"positives": ["click"], "targets": ["purchase"]}}, "targets has ['purchase']"),

@@ -152,10 +152,18 @@ class Source(Section):
         if (self.kind == "tabular") != (self.table == "rows"):
             raise ValueError(f"kind is {self.kind} and table {self.table}, expected tabular and rows together")
         self._partitions_fit()
-        if self.encoding != "utf-8" and self.layout not in ("json", "csv", "pairs"):
-            raise ValueError(f"encoding is for json, csv and pairs, found {self.layout}")
-        if self.header and self.layout != "csv":
-            raise ValueError(f"header is for csv, found {self.layout}")
+        for key, of, found in (
+            ("header", ["csv"], self.layout),
+            ("delimiter", ["csv"], self.layout),
+            ("encoding", ["json", "csv", "pairs"], self.layout),
+            ("format", ["tabular"], self.kind),
+            ("explode", ["json"], self.kind),
+            ("event_types", ["events"], self.table),
+            ("relations", ["relations"], self.table),
+        ):
+            default = type(self).model_fields[key].get_default(call_default_factory=True)
+            if found not in of and getattr(self, key) != default:
+                raise ValueError(f"{key} is for {', '.join(of)}, found {found}")
         if self.kind == "pairs":
             if self.aspects:
                 raise ValueError(
@@ -166,8 +174,6 @@ class Source(Section):
             given |= {*PAIRED_COLUMNS[self.table], "event_time"}
         if missing := REQUIRED_COLUMNS[self.table] - given:
             raise ValueError(f"no column or constant for {sorted(missing)}, which {self.table} need")
-        if self.explode and self.kind != "json":
-            raise ValueError(f"explode is for kind json, found kind {self.kind}")
         if unknown := set(self.relations.values()) - set(RELATIONS):
             raise ValueError(f"relations leads to {sorted(unknown)}, expected some of {list(RELATIONS)}")
         if (split := self.constants.get("split")) is not None and split not in SPLITS:
