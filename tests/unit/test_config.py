@@ -56,6 +56,8 @@ def minimal(**more):
         ({"sources": [{**PAIRS, "event_types": {"pv": "look"}}]}, "event_types leads to ['look']"),
         ({"examples": {"positives": ["click"], "targets": ["purchase"]}}, "targets has ['purchase']"),
         ({"clean": {"rating_min": 5}}, "expected below rating_max"),
+        ({"report": {"path": "reports/shop"}}, "report.path: found 'reports/shop', expected a file of this machine"),
+        ({"encoders": {"path": "s3://bucket/page.html"}}, "encoders.path: found 's3://bucket/page.html', expected"),
     ],
 )
 def test_a_wrong_setting_names_its_key(change, says):

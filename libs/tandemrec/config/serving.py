@@ -2,9 +2,18 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from tandemrec.config.base import Section
+
+
+def _is_page(path: str) -> str:
+    if "://" in path or not path.endswith(".html"):
+        raise ValueError(f"found {path!r}, expected a file of this machine whose name ends with .html")
+    return path
+
+
+Page = Annotated[str, AfterValidator(_is_page)]
 
 
 class EvaluateSettings(Section):
@@ -34,9 +43,9 @@ class PredictSettings(Section):
 class ReportSettings(Section):
     """The HTML page."""
 
-    path: str | None = Field(
+    path: Page | None = Field(
         default=None,
-        description="the page; what compare and transfer find lies beside it. A relative one counts from the working "
-        "directory; null: reports/NAME/index.html, NAME the last folder of lake.root",
+        description="the page, an .html file; what compare and transfer find lies beside it. A relative one counts "
+        "from the working directory; null: reports/NAME/index.html, NAME the last folder of lake.root",
     )
     users: int = Field(default=6, ge=0, description="users shown with history and recommendations")

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tandemrec.config.base import Section
+from tandemrec.config.serving import Page
 
 
 def _is_pinned(model: str) -> str:
@@ -73,8 +74,9 @@ class CompareEncodersSettings(Section):
     tolerance: float = Field(
         default=0.01, ge=0, lt=1, description="of two scores no further apart than this the faster encoder is preferred"
     )
-    path: str | None = Field(
-        default=None, description="the page with the table and the plot; null: encoders.html beside the report"
+    path: Page | None = Field(
+        default=None,
+        description="the page with the table and the plot, an .html file; null: encoders.html beside the report",
     )
 
 
