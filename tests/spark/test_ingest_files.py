@@ -74,6 +74,7 @@ def test_a_folder_that_is_not_there_or_not_told(spark, tmp_path):
             "encoding is for json, csv, pairs, found parquet",
         ),
         ({"encoding": "utf-16", "partitions": []}, "encoding"),
+        ({"kind": "delta"}, "partitions is for json, csv, parquet, pairs, found delta"),
     ],
 )
 def test_what_does_not_fit_is_told_when_settings_are_read(tmp_path, change, message):

@@ -114,8 +114,8 @@ class Source(Section):
     encoding: Encoding = Field(default="utf-8", description="of the files of kind json, csv and pairs")
     partitions: list[PartitionName] = Field(
         default_factory=list,
-        description="folders `name=value` that the files lie in: these names, which columns may map; in delta a "
-        "partition is a column without this",
+        description="names of folders `name=value` that the files lie in, which columns map like the files' own; not "
+        "of kind delta, where a partition is a column anyway",
     )
 
     @property
@@ -156,6 +156,7 @@ class Source(Section):
             ("header", ["csv"], self.layout),
             ("delimiter", ["csv"], self.layout),
             ("encoding", ["json", "csv", "pairs"], self.layout),
+            ("partitions", ["json", "csv", "parquet", "pairs"], self.layout),  # of a Delta table they are columns
             ("format", ["tabular"], self.kind),
             ("explode", ["json"], self.kind),
             ("event_types", ["events"], self.table),
