@@ -50,7 +50,8 @@ def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, see
             asked &= labels[task.given] == 1
         if asked.any():
             loss, calibration = HEADS[task.head].loss, cast(Calibration, model.calibration[task.name])
-            fit_affine(calibration, own[task.name][asked], labels[task.name][asked], loss)
+            unit = float(model.unit_of[task.name])
+            fit_affine(calibration, own[task.name][asked], labels[task.name][asked], loss, unit=unit)
     with torch.no_grad():
         answers = model.calibrated(own)
     for task in (task for task in model.tasks if task.name in own):
@@ -69,16 +70,23 @@ def yes_from(model: MultiTaskModel) -> dict[str, float]:
 
 
 def fit_affine(
-    calibration: Calibration, logits: Tensor, labels: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
+    calibration: Calibration,
+    logits: Tensor,
+    labels: Tensor,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    *,
+    unit: float = 1.0,
 ) -> None:
     """Choose shift a and slope e^c by the loss of a + e^c z over the rows plus PRIOR_ROWS (a^2 + c^2) / 2: few rows
-    change little.
+    change little. Values, and a, are counted in the unit meanwhile.
 
     Args:
         logits: z, (N,) or (N, C), of a calibration that changes nothing yet.
         labels: (N,).
         loss: (logits, labels) -> (N,).
+        unit: of logits and labels.
     """
+    logits, labels = logits / unit, labels / unit
     shift, log_slope = (torch.zeros((), device=logits.device, requires_grad=True) for _ in range(2))
     optimizer = torch.optim.LBFGS([shift, log_slope], max_iter=STEPS, line_search_fn="strong_wolfe")
 
@@ -91,5 +99,5 @@ def fit_affine(
 
     optimizer.step(cost)
     if bool(torch.isfinite(shift) & torch.isfinite(log_slope)):
-        calibration.shift.copy_(shift.detach())
+        calibration.shift.copy_(shift.detach() * unit)
         calibration.log_slope.copy_(log_slope.detach())

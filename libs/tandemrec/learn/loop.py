@@ -153,7 +153,8 @@ class Training:
         for name, count in labelled.items():
             counts[name] += count
         drawn = self._draw(generator)
-        weights = {task.name: task.weight for task in self.model.tasks}
+        units = self.model.units.tolist()
+        weights = {task.name: task.weight / unit**2 for task, unit in zip(self.model.tasks, units, strict=True)}
         sums_T = torch.zeros(len(weights), device=self.device)
         self.gradients.start(self.progress.curve, self.device)
         mixing = self._mixing(rows, generator)

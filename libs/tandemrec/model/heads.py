@@ -3,6 +3,7 @@
 Shapes: N rows that carry a label, C classes. Logits of one output are (N,), of several (N, C).
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ class Head:
         loss: (logits, labels (N,)) -> (N,).
         activation: logits -> probabilities or values.
         prior: (labels (N,), size of the bias) -> the constant logits that fit the labels best, of that size.
+        unit: training labels (n,) -> what the tower's answers are numbers of; its square divides the loss.
         one_score: the logits rise and fall with one score, to which u . v + b_u + b_i can be added.
     """
 
@@ -42,6 +44,7 @@ class Head:
     loss: Callable[[Tensor, Tensor], Tensor]
     activation: Callable[[Tensor], Tensor]
     prior: Callable[[Tensor, int], Tensor]
+    unit: Callable[[Tensor], float] = lambda labels: 1.0
     one_score: bool = True
 
 
@@ -51,6 +54,14 @@ def _binary_prior(labels: Tensor, size: int) -> Tensor:
 
 def _class_prior(labels: Tensor, size: int) -> Tensor:
     return ((labels.long().bincount(minlength=size) + 1) / (len(labels) + size)).log()
+
+
+def _power_of_ten(labels: Tensor) -> float:
+    """The one nearest to the labels' standard deviation, 1 of stars. Learned in their own numbers, seconds or cents
+    would drown every other task, and be far from what a step can reach.
+    """
+    spread = float(labels.double().std(correction=0))
+    return 10.0 ** round(math.log10(spread)) if 0 < spread < math.inf else 1.0
 
 
 def _step_prior(labels: Tensor, size: int) -> Tensor:
@@ -92,6 +103,7 @@ HEADS: dict[str, Head] = {
         loss=lambda values, labels: F.mse_loss(values, labels, reduction="none"),
         activation=lambda values: values,
         prior=lambda labels, size: labels.mean().reshape(1),
+        unit=_power_of_ten,
     ),
     "ordinal": Head(
         last=OrderedSteps,

@@ -89,6 +89,7 @@ class MultiTaskModel(nn.Module):
     """
 
     new_items: Tensor  # () added to the next-item logits of items without training interactions; -inf: no candidates
+    units: Tensor  # (T,) of the tasks' answers (Head.unit)
 
     def __init__(self, settings: ModelSettings, tasks: Sequence[Task], sizes: Sizes) -> None:
         super().__init__()
@@ -113,6 +114,7 @@ class MultiTaskModel(nn.Module):
         beside = settings.neighbours if settings.item_id and any(t.kind == "next_item" for t in tasks) else 0
         self.neighbours = Neighbours(sizes.items, beside) if beside and sizes.items <= LARGEST else None
         self.register_buffer("new_items", torch.tensor(-torch.inf))  # before `learn.new_items` has weighed them
+        self.register_buffer("units", torch.ones(len(tasks)))
         on_pairs = networks and bool(self.on_pairs)
         self.user_norm = nn.LayerNorm(width) if on_pairs else nn.Identity()
         self.pair = nn.Linear(3 * width, width) if on_pairs else nn.Identity()
@@ -147,7 +149,8 @@ class MultiTaskModel(nn.Module):
                 self.item_bias.copy_(log_popularity(features))
             for task in (*self.on_pairs, *self.on_texts, *self.on_rows):
                 bias = self.means[task.name] if task.name in self.means else _last_bias(self.towers[task.name])
-                prior = HEADS[task.head].prior(labels[task.column], len(bias))
+                unit = self.unit_of[task.name].fill_(HEADS[task.head].unit(labels[task.column]))
+                prior = HEADS[task.head].prior(labels[task.column] / unit, len(bias))
                 if task.given:  # the share among those for whom the other came true
                     among = prior.sigmoid() / HEADS[task.head].prior(labels[columns[task.given]], 1).sigmoid()
                     prior = among.clamp(max=LARGEST_SHARE).logit()
@@ -227,13 +230,19 @@ class MultiTaskModel(nn.Module):
         if not self.training:
             for task in self.on_rows:
                 logits[task.name] = logits[task.name].unflatten(0, (-1, len(batch))).mean(0)
-        return logits
+        units = self.unit_of
+        return {name: units[name] * own for name, own in logits.items()}
 
     def calibrated(self, logits: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """From `own_answers` to those of `forward`. Calibrated before they are put together, answers keep their order:
         nobody buys more often than they click.
         """
         return self._with_given({name: self.calibration[name](own) for name, own in logits.items()})
+
+    @property
+    def unit_of(self) -> dict[str, Tensor]:
+        """() by task: what its tower's answers are numbers of (Head.unit)."""
+        return {task.name: unit for task, unit in zip(self.tasks, self.units, strict=True)}
 
     @property
     def ranks_new_items(self) -> bool:
@@ -369,6 +378,7 @@ class MultiTaskModel(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         state_dict.setdefault(f"{prefix}new_items", torch.tensor(-torch.inf))  # models of before rank none
+        state_dict.setdefault(f"{prefix}units", torch.ones(len(self.tasks)))  # and answer in the labels' own
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     @property
