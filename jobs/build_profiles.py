@@ -65,9 +65,11 @@ def _said(reviews: DataFrame, settings: Settings) -> DataFrame:
 def _of_training(spark: SparkSession, lake: Lake, said: DataFrame, settings: Settings) -> DataFrame:
     """Rows of terms_vocabulary."""
     examples = _rows(spark, lake, "examples").where("kind = 'review' AND split = 'train'")
-    trained = examples.select(F.col("review").alias("text_index")).distinct()
-    trained = trained.join(_rows(spark, lake, "texts_vocabulary"), "text_index").select("text_hash")
-    return interest.numbered(_vocabulary(said.join(trained, "text_hash", "left_semi"), settings))
+    trained = examples.select(F.col("user").alias("user_index"), F.col("review").alias("text_index")).distinct()
+    trained = trained.join(_rows(spark, lake, "users_vocabulary"), "user_index")
+    trained = trained.join(_rows(spark, lake, "texts_vocabulary"), "text_index")
+    # By both: of a text that others wrote too, in the test split say, their reviews do not count.
+    return interest.numbered(_vocabulary(said.join(trained, ["user_id", "text_hash"], "left_semi"), settings))
 
 
 def _texts(spark: SparkSession, lake: Lake, reviews: DataFrame) -> DataFrame:

@@ -186,13 +186,14 @@ def filled(lake):
     hashes = sorted(row["text_hash"] for row in written)
     index = {text: n for n, text in enumerate(hashes, 1)}
     vectors = {text: [draw.random() for _ in range(3)] for text in hashes}
-    example = {"user": 1, "item": 1, "history": [], "user_reviews": [], "item_reviews": [], "seen": []}
+    example = {"item": 1, "history": [], "user_reviews": [], "item_reviews": [], "seen": []}
     examples = [
         example
         | {
             "example_id": f"{kind}{n}",
             "kind": kind,
             "event_time": row["review_time"],
+            "user": 1 + int(row["user_id"][1:]),
             "review": index[row["text_hash"]],
         }
         | {"split": "train" if (n < 36) == (kind == "review") else "test"}
@@ -200,6 +201,7 @@ def filled(lake):
         for kind in ("review", "interaction")
     ]
     tables = {
+        "users_vocabulary": [{"user_id": f"u{n}", "user_index": 1 + n} for n in range(7)],
         "texts_vocabulary": [{"text_hash": text, "text_index": n} for text, n in index.items()],
         "examples": examples,
         "text_vectors": [{"text_hash": h, "encoder": ENCODER, "vector": v} for h, v in vectors.items()]
@@ -265,6 +267,26 @@ def test_the_stage_learns_terms_from_training_and_knows_nothing_of_later_reviews
     lake.overwrite("reviews", silver("reviews", earlier))
     assert build_profiles.profile_as_of(spark, settings, user, moment) == row
     assert build_profiles.profile_as_of(spark, settings, "nobody", moment) is None
+
+
+def test_who_writes_in_the_test_split_what_others_wrote_in_training_makes_no_term(spark, filled):
+    """The zither is one person's of training, though another wrote the very same of it later; the lute two people's."""
+    lake, settings, written, _ = filled
+    said = [("u0", "zither", "train"), ("u1", "zither", "test"), ("u2", "lute", "train"), ("u3", "lute", "train")]
+    more = [review(user, f"x{n}", n, 5.0, f"the {noun}") for n, (user, noun, _) in enumerate(said)]
+    number = {"zither": 1001, "lute": 1002}
+    texts = [{"text_hash": sha(f"the {noun}"), "text_index": index} for noun, index in number.items()]
+    like = next(row for row in lake.read("examples").to_pylist() if row["kind"] == "review")
+    rows = [
+        like | {"example_id": f"x{n}", "user": 1 + int(user[1:]), "review": number[noun], "split": split}
+        for n, (user, noun, split) in enumerate(said)
+    ]
+    lake.overwrite("reviews", silver("reviews", [*written, *more]))
+    for name, added in (("texts_vocabulary", texts), ("examples", rows)):
+        lake.merge(name, pa.Table.from_pylist(added, arrow_schema(lake.table(name))))
+    build_profiles.run(spark, settings)
+    terms = {row["term"]: row["users"] for row in lake.read("terms_vocabulary").to_pylist()}
+    assert "zither" not in terms and terms["lute"] == 2
 
 
 def test_a_lake_without_reviews_has_no_profiles(spark, lake):

@@ -87,7 +87,7 @@ STAGES: tuple[Stage, ...] = (
         engine="spark",
         does="what users are interested in, told from their reviews: keywords, sentiment, a vector",
         settings=("profiles", "clean"),
-        reads=("reviews", "texts_vocabulary", "examples", "text_vectors"),
+        reads=("reviews", "users_vocabulary", "texts_vocabulary", "examples", "text_vectors"),
         writes=(*_TERMS, "user_profiles"),
     ),
     Stage(
