@@ -289,6 +289,20 @@ def test_who_writes_in_the_test_split_what_others_wrote_in_training_makes_no_ter
     assert "zither" not in terms and terms["lute"] == 2
 
 
+def test_reviews_of_long_ago_count_next_to_nothing_and_break_nothing(spark):
+    """Twenty years at a half-life of a day: the newest review names no term, and the encoder failed on it."""
+    options = {"half_life": 1.0, "min_users": 1}
+    settings = settings_of().model_copy(update={"profiles": settings_of().profiles.model_copy(update=options)})
+    written = [review("a", "i", 0, 5.0, "an old guitar"), review("a", "j", 20 * 365 * 24, 1.0, "it was so")]
+    reviews = frame(spark, written)
+    said = interest.phrases(reviews, ["old"])
+    named = interest.mentions(said, interest.vocabulary(said, longest=1, min_users=1, max_terms=9))
+    row = interest.user_profiles(reviews, named, settings.profiles, settings.clean).first()
+    assert [(one["term"], one["weight"]) for one in row["keywords"]] == [("guitar", 1.0)]
+    vectors = spark.createDataFrame([(sha("an old guitar"), [0.6, 0.8])], "text_hash string, vector array<float>")
+    assert interest.pooled(reviews, vectors, 1.0).first()["vector"] == pytest.approx([0.6, 0.8])
+
+
 def test_a_lake_without_reviews_has_no_profiles(spark, lake):
     figures = build_profiles.run(spark, settings_of(lake.root))
     assert figures == {"terms_vocabulary": 0, "text_terms": 0, "user_profiles": 0}

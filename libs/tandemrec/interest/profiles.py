@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from tandemrec.config import CleanSettings, ProfileSettings
 
 _DAY = 86_400
+_LEAST = 1e-100  # weight of a review
 _DIGITS = 6  # sums of the same numbers in another order are the same number again
 
 
@@ -88,4 +89,5 @@ def aged(half_life: float) -> Column:
     """`weight` of a review: 1 for the user's last, a half for one that is `half_life` days older."""
     newest = F.max("review_time").over(Window.partitionBy("user_id"))
     days = (F.unix_micros(newest) - F.unix_micros("review_time")) / 1e6 / _DAY
-    return F.pow(F.lit(2.0), -days / half_life).alias("weight")
+    # Never 0: where the newest review names no term, or has no vector, the others are all there is.
+    return F.greatest(F.pow(F.lit(2.0), -days / half_life), F.lit(_LEAST)).alias("weight")
