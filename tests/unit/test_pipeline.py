@@ -64,6 +64,13 @@ def test_a_second_run_is_up_to_date_until_something_changes(settings, counting):
     assert module.calls == 4
 
 
+def test_no_stage_writes_what_one_before_it_reads():
+    """It would make that one run again for nothing when the line is run a second time."""
+    for place, later in enumerate(STAGES):
+        for earlier in STAGES[:place]:
+            assert not set(later.writes) & set(earlier.reads), (earlier.name, later.name)
+
+
 def test_a_recipe_that_was_raised_makes_a_stage_run_again(settings, counting):
     _, chosen = counting
     lake, raised = Lake(settings().lake.root), replace(chosen, recipe=2)

@@ -82,6 +82,15 @@ STAGES: tuple[Stage, ...] = (
         writes=_GOLD,
     ),
     Stage(
+        name="augment",
+        module="jobs.augment",
+        engine="none",
+        does="texts made from reviews of the training split, where the settings ask for them",
+        settings=("seed", "tasks", "embed", "augment"),
+        reads=("reviews", "users_vocabulary", "items_vocabulary", "examples"),
+        writes=("synthetic_texts", "synthetic_tried", "texts_vocabulary", "text_vectors"),
+    ),
+    Stage(
         name="profiles",
         module="jobs.build_profiles",
         engine="spark",
@@ -98,15 +107,6 @@ STAGES: tuple[Stage, ...] = (
         settings=("profiles",),
         reads=("user_profiles", "reviews"),
         writes=("user_summaries",),
-    ),
-    Stage(
-        name="augment",
-        module="jobs.augment",
-        engine="none",
-        does="texts made from reviews of the training split, where the settings ask for them",
-        settings=("seed", "tasks", "embed", "augment"),
-        reads=("reviews", "users_vocabulary", "items_vocabulary", "examples"),
-        writes=("synthetic_texts", "synthetic_tried", "texts_vocabulary", "text_vectors"),
     ),
     Stage(
         name="train",
