@@ -385,6 +385,14 @@ class TestJob:
         third = augment.run(settings)
         assert (third["made"], third["dropped"], third["kept"]) == (0, 0, len(after)) and first["dropped"] == 0
 
+    @pytest.mark.parametrize("written", [True, False], ids=["reviews without a label", "no reviews"])
+    def test_where_there_is_no_label_there_is_nothing_to_make(self, lake, written):
+        changed(lake, "examples", lambda row: dict.fromkeys(("sentiment", "stars", "category")))
+        for table in () if written else ("reviews", "text_vectors"):
+            lake.overwrite(table, lake.read(table).slice(0, 0))
+        figures = augment.run(settings_of(lake.root, **self.WIDE))
+        assert (figures["reviews"], figures["made"]) == (0, 0)
+
     def test_nothing_happens_unless_it_is_asked_for(self, lake):
         assert augment.run(settings_of(lake.root)) == {"made": 0}
         assert not lake.exists("synthetic_texts")

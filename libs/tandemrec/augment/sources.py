@@ -55,7 +55,7 @@ def training_reviews(lake: Lake, encoder: str, limit: int) -> Sources:
         raise ModelError(f"no review of the training split has a vector of encoder {encoder}: run embed first")
     place = {row["review_id"]: number for number, row in enumerate(rows.to_pylist()) if row["text_hash"] in at}
     rows = rows.take(pa.array(list(place.values()), pa.int64()))  # each review once
-    matrix = np.array(vectors["vector"].to_pylist(), np.float32).reshape(len(at), -1)
+    matrix = np.array(vectors["vector"].to_pylist() or np.zeros((0, 0)), np.float32)
     return Sources(
         ids=rows["review_id"].to_pylist(),
         texts=rows["clean_text"].to_pylist(),
