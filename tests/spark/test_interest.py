@@ -289,6 +289,16 @@ def test_who_writes_in_the_test_split_what_others_wrote_in_training_makes_no_ter
     assert "zither" not in terms and terms["lute"] == 2
 
 
+def test_a_profile_of_a_moment_tells_times_in_utc(spark, lake):
+    """Wherever the machine stands: its own time just after midnight may be of the day before."""
+    written = [review(user, "i", hour, 5.0, "guitar") for user, hour in (("a", 0), ("b", 1), ("a", 9))]
+    lake.overwrite("reviews", silver("reviews", written))
+    moment = START + timedelta(hours=9)
+    row = build_profiles.profile_as_of(spark, settings_of(lake.root), "a", moment)
+    assert (row["reviews"], row["as_of"]) == (1, moment)
+    assert [(one["term"], one["last_time"]) for one in row["keywords"]] == [("guitar", START)]
+
+
 def test_reviews_of_long_ago_count_next_to_nothing_and_break_nothing(spark):
     """Twenty years at a half-life of a day: the newest review names no term, and the encoder failed on it."""
     options = {"half_life": 1.0, "min_users": 1}

@@ -75,6 +75,14 @@ def test_a_summary_of_other_profiles_is_not_shown_beside_these(lake, settings):
     assert profiles(lake, ["u1"])["u1"].summary is None
 
 
+def test_interests_of_an_earlier_moment_are_said_to_be_so(lake, settings, said):
+    rows = [row | {"as_of": START + timedelta(days=1)} for row in lake.read("user_profiles").to_pylist()]
+    lake.overwrite("user_profiles", pa.Table.from_pylist(rows, arrow_schema(lake.table("user_profiles"))))
+    print_user(lake, settings, "u1", profiles(lake, ["u1"])["u1"])
+    assert "interests as of 2024-01-02 00:00, from 4 reviews, most in language en" in said.getvalue()
+    assert "Interests as of 2024-01-02 00:00, told by 4 reviews" in render(lake, settings)
+
+
 def test_the_terminal_shows_history_keywords_and_summary(lake, settings, said):
     print_user(lake, settings, "u1", profiles(lake, ["u1"])["u1"])
     text = said.getvalue()

@@ -44,12 +44,15 @@ class Keyword:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """`reviews` counts those it rests on; `summary` is a language model's, where one was asked for."""
+    """`reviews` counts those it rests on, of before `as_of` where that is told; `summary` is a language model's, where
+    one was asked for.
+    """
 
     reviews: int
     language: str
     keywords: Sequence[Keyword]
     summary: str | None = None
+    as_of: datetime | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any], summary: str | None = None) -> "Profile":
@@ -64,7 +67,13 @@ class Profile:
             )
             for one in row["keywords"]
         ]
-        return cls(reviews=row["reviews"], language=row["language"], keywords=keywords, summary=summary)
+        return cls(
+            reviews=row["reviews"],
+            language=row["language"],
+            keywords=keywords,
+            summary=summary,
+            as_of=row["as_of"],
+        )
 
 
 def profiles(lake: Lake, user_ids: Sequence[str]) -> dict[str, Profile]:
@@ -79,7 +88,7 @@ def profiles(lake: Lake, user_ids: Sequence[str]) -> dict[str, Profile]:
     if written is not None and written.inputs.get("user_profiles") == lake.data_version("user_profiles"):
         rows = lake.read("user_summaries", ["user_id", "summary"], where=of_users).to_pylist()
         said = {row["user_id"]: row["summary"] for row in rows}
-    columns = ["user_id", "reviews", "language", "keywords"]
+    columns = ["user_id", "reviews", "language", "keywords", "as_of"]
     rows = lake.read("user_profiles", columns, where=of_users).to_pylist()
     return {row["user_id"]: Profile.of(row, said.get(row["user_id"])) for row in rows}
 

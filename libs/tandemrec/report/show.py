@@ -71,7 +71,9 @@ def print_user(
         there = lake.exists("user_profiles") or before
         console.line("\nno review, so no profile" if there else "\nno profiles yet: run stage profiles")
         return
-    console.line(f"\ninterests, from {words.count(profile.reviews)} reviews, most in language {profile.language}")
+    then = f" as of {words.moment(profile.as_of)}" if profile.as_of else ""
+    reviews = words.count(profile.reviews)
+    console.line(f"\ninterests{then}, from {reviews} reviews, most in language {profile.language}")
     grid = Grid(box=None, pad_edge=False, header_style="bold")
     for heading in ("keyword", "weight", "reviews", "last", "sentiment"):
         grid.add_column(heading, justify="right" if heading in ("weight", "reviews") else "left", no_wrap=True)
