@@ -13,6 +13,7 @@ from tandemrec.lake import Lake
 from tandemrec.lake.sources import list_files
 from tandemrec.report import render
 from tandemrec.report.interest import terms_of_items
+from tandemrec.report.model_plots import task_metrics
 from tandemrec.report.people import people
 from tandemrec.report.scores import Comparison, Score, comparisons, distinct, expectations
 from tandemrec.report.show import print_recommendations, print_user
@@ -134,3 +135,19 @@ def test_an_item_without_a_title_is_told_by_what_its_reviews_name(lake):
     assert [pick.reason for pick in person.picks] == [
         "close to a (pedal, amp, good): review 2★", "known already: review 2★", "close to gone"
     ]  # fmt: skip
+
+
+def test_a_title_that_names_many_metrics_stays_within_its_plot():
+    names = ("accuracy", "auc", "f1", "f1_macro", "log_loss", "precision", "recall")
+    behind = {"tandemrec": Score(value=0.5), "tfidf": Score(value=0.6, lead=-0.1, lead_low=-0.2, lead_high=-0.05)}
+    found = [Comparison(task="sentiment", metric=name, scores=behind) for name in names]
+    svg = task_metrics("sentiment", found, ["tandemrec", "tfidf"])
+    width = float(re.search(r'viewBox="0 0 ([0-9.]+)', svg)[1])
+    lines = re.findall(
+        r'<text style="[^"]*font-weight: 700[^"]*" (?:x="|transform="translate\()([0-9.]+)[^>]*>([^<]+)<', svg
+    )
+    assert (
+        " ".join(line for _, line in lines)
+        == "sentiment: behind in accuracy, AUC, F1, F1 macro, log loss, precision, recall"
+    )
+    assert all(float(x) + 4.5 * len(line) < width for x, line in lines)  # points of a letter, at the least

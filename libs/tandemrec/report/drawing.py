@@ -13,6 +13,7 @@ import matplotlib as mpl
 from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 INK, FAINT, RULE = "#1b1b1a", "#6b6b6a", "#d9d9d8"
 # Okabe and Ito's palette, which people with any colour vision tell apart, most distinct first.
@@ -68,6 +69,9 @@ class Plot:
 
     def svg(self, says: str) -> Markup:
         """The SVG element. `says` tells in words what the plot shows, for those who do not see it."""
+        for text in self.axes.get_children():
+            if type(text) is Text:  # a title: one that names many metrics is longer than its plot is wide
+                text.set_wrap(True)
         buffer = io.StringIO()
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         self.figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)

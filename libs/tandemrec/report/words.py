@@ -67,7 +67,7 @@ def signed(value: float | None) -> str:
 def metric(name: str) -> str:
     """`ndcg@10` as the literature writes it: NDCG@10."""
     base, at, cutoff = name.partition("@")
-    return (base.upper() if base in _CAPITALS else plain(base)) + at + cutoff
+    return " ".join(word.upper() if word in _CAPITALS else word for word in base.split("_")) + at + cutoff
 
 
 def plain(name: str) -> str:
