@@ -5,13 +5,13 @@ from functools import partial
 
 import pytest
 from html_page import Page
-from reported_lake import START, fill, metric, origin, record, settings_for
+from reported_lake import START, fill, metric, origin, record, settings_for, write_behaviour, write_results
 
 from tandemrec.config.root import counted_from
-from tandemrec.errors import SourceError, TableError
+from tandemrec.errors import SourceError, TableError, TandemRecError
 from tandemrec.lake import Lake
 from tandemrec.lake.sources import list_files
-from tandemrec.report import render
+from tandemrec.report import recommendations, render
 from tandemrec.report.interest import terms_of_items
 from tandemrec.report.model_plots import task_metrics
 from tandemrec.report.people import people
@@ -151,3 +151,13 @@ def test_a_title_that_names_many_metrics_stays_within_its_plot():
         == "sentiment: behind in accuracy, AUC, F1, F1 macro, log loss, precision, recall"
     )
     assert all(float(x) + 4.5 * len(line) < width for x, line in lines)  # points of a letter, at the least
+
+
+def test_a_model_that_nothing_is_recommended_by_is_told_with_those_that_there_are(lake, tmp_path):
+    write_behaviour(lake)
+    write_results(lake)
+    settings = settings_for(lake, tmp_path, lake={"root": lake.root, "model": "model-3"})
+    with pytest.raises(
+        TandemRecError, match=r"no recommendations of run model-3, which lake.model names, expected one"
+    ):
+        recommendations(settings, "u1")

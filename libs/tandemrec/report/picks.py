@@ -9,6 +9,7 @@ from tandemrec.errors import TandemRecError
 from tandemrec.lake import Lake
 from tandemrec.lake.pseudonyms import known_as
 from tandemrec.report.people import Person, Pick, people, recommending_run
+from tandemrec.report.scan import count_by
 
 
 def recommendations(settings: Settings | str | Path, user: str, k: int = 10) -> list[Pick]:
@@ -42,15 +43,21 @@ def recommended(settings: Settings, user: str, k: int, *, contacts: int) -> tupl
     lake.refuse_empty()
     run_id = recommending_run(lake)
     if run_id is None:
-        staged = lake.exists("recommendations_staging") and lake.info("recommendations_staging").rows > 0
-        needed = "stage publish" if staged else "stages predict and publish (or all: `tandemrec run`)"
-        raise TandemRecError(f"the lake at {settings.lake.root} holds no recommendations yet: run {needed}")
+        raise TandemRecError(f"the lake at {settings.lake.root} holds no recommendations {_why_none(lake)}")
     person = people(lake, [user], run_id, positives=settings.examples.positives, contacts=contacts, picks=k)[0]
     if not person.picks:
         known = lake.exists("users_vocabulary") and lake.read("users_vocabulary", where=pc.field("user_id") == user)
         what = f"user {user!r} has no recommendations in run {run_id}" if known else f"no user {user!r} in the lake"
         raise TandemRecError(f"{what}; users who have recommendations are for example {_others(lake, run_id)}")
     return run_id, person
+
+
+def _why_none(lake: Lake) -> str:
+    if lake.model is not None and lake.exists("recommendations"):
+        there = sorted(count_by(lake, "recommendations", {"run_id": pc.field("run_id")})["run_id"].to_pylist())
+        return f"of run {lake.model}, which lake.model names, expected one of {there}"
+    staged = lake.exists("recommendations_staging") and lake.info("recommendations_staging").rows > 0
+    return f"yet: run {'stage publish' if staged else 'stages predict and publish (or all: `tandemrec run`)'}"
 
 
 def _others(lake: Lake, run_id: str) -> str:
