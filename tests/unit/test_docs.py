@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
+from reported_lake import record, write_results
 
 from tandemrec.cli.parser import build_parser
 from tandemrec.config import Settings, parse_settings
 from tandemrec.config.load import read_yaml
+from tandemrec.lake import Lake
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").glob("*.md") if page.name != "log.md")]
@@ -87,3 +89,18 @@ def test_extras_are_installed_from_the_tree(page):
     for command in re.findall(r"pip install ([^`\n]*)", page.read_text(encoding="utf-8")):
         found = re.fullmatch(r"-c constraints/default\.txt -e '\.\[(\w+)\]'", command)
         assert found and found[1] in extras, command
+
+
+def test_another_program_reads_what_was_recommended_last_as_the_page_says(tmp_path, monkeypatch):
+    lake = Lake(str(tmp_path / "lake" / "demo"))
+    write_results(lake)
+    lake.overwrite("recommendations", lake.read("recommendations"))  # plain strings, as Spark writes them
+    for minute, run_id in enumerate(("model-1", "model-2", "model-3")):  # of the last one nothing is published
+        record(lake, "train", minute, {}, run_id=run_id)
+    monkeypatch.chdir(tmp_path)
+    (block,) = (body for body in blocks(ROOT / "docs" / "operations.md") if "DeltaTable" in body)
+    found: dict = {}
+    exec(block.replace("u000001", "u3"), found)
+    rows = found["rows"]
+    assert (rows["run_id"].unique().tolist(), rows["user_id"].unique().tolist()) == (["model-2"], ["u3"])
+    assert rows["rank"].tolist() == list(range(1, 8))
