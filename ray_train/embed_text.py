@@ -156,6 +156,7 @@ def _texts(lake: Lake, identity: str, names: list[str], hashes: pc.Expression | 
         one = ray.data.range(1, override_num_blocks=1)
         return one.map_batches(lambda _: one_each(_rows_of(files, hashes)), batch_format="pyarrow").materialize()
     numbers = ray.data.range(len(files), override_num_blocks=len(files))
+    numbers.context.target_max_block_size = None  # else what is sorted is parted anywhere, amid the rows of a text too
     read = partial(_read, files=files, hashes=hashes)
     together = numbers.map_batches(read, batch_format="pyarrow", batch_size=None).sort("text_hash")
     return together.map_batches(one_each, batch_format="pyarrow", batch_size=None).materialize()

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from ray.data import DataContext
 
 from ray_train import embed_text
 from tandemrec.config import Settings, parse_settings
@@ -89,6 +90,15 @@ def test_each_text_is_encoded_once_and_only_once(lake, monkeypatch):
     assert (other["texts"], other["encoded"]) == (32, 32)
     assert other["encoder"] != figures["encoder"]
     assert len(_stored(lake, figures["encoder"])) == 33
+
+
+def test_rows_of_one_text_that_ray_parts_are_one_text(lake, monkeypatch):
+    """What it sorts comes in blocks of at most so many bytes, cut wherever they are full."""
+    monkeypatch.setattr(embed_text, "ROWS_IN_ONE_BLOCK", 5)
+    monkeypatch.setattr(DataContext.get_current(), "target_max_block_size", 2_000)
+    _reviews(lake, [*(f"good guitar {n}" for n in range(20)), *["Great!"] * 100])
+    figures = embed_text.run(_settings(lake))
+    assert (figures["texts"], figures["encoded"]) == (21, 21)
 
 
 @pytest.mark.parametrize(("rows", "rounds"), [(0, 1), (5, 1), (6, 2), (20, 4), (80, 16), (10**9, 16)])
