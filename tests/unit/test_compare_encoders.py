@@ -49,6 +49,16 @@ def test_a_probe_does_not_know_people_by_their_vectors():
     assert probe(vectors, opinion.tolist(), person, folds=4, seed=0).accuracy < 0.7
 
 
+def test_labels_of_few_groups_are_not_probed():
+    """A classifier that has seen one label alone cannot be fitted."""
+    vectors = np.random.default_rng(0).normal(size=(61, 4))
+    labels, own = ["good"] * 55 + ["bad"] * 6, [f"u{n}" for n in range(55)]
+    assert probe(vectors, labels, [*own, *["grumbler"] * 6], folds=5, seed=0) is None
+    assert probe(vectors, labels, [*own, *map(str, range(6))], folds=5, seed=2**40).classes == 2
+    # Each label of two groups, and still all of one label in one of two folds.
+    assert probe(vectors[:5], ["a", "b", "b", "a", "a"], [3, 1, 3, 0, 0], folds=2, seed=0) is None
+
+
 def test_nothing_to_probe_is_none():
     vectors = np.eye(10)
     assert probe(vectors, ["a"] * 10, range(10), folds=2, seed=0) is None

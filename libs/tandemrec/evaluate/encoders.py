@@ -83,28 +83,32 @@ class Advice:
 
 
 def probe(vectors: Array, labels: Sequence[Any], groups: Sequence[Any], *, folds: int, seed: int) -> Probe | None:
-    """Cross-validated accuracy of a logistic regression, every row predicted by a model that saw nobody of its group.
+    """Cross-validated accuracy of a logistic regression, every row predicted by a model that saw nothing of its group.
 
     Args:
         vectors: (R, D).
-        labels: (R,), None where a row has none; labels of fewer rows than folds are left out.
-        groups: (R,): who wrote it.
+        labels: (R,), None where a row has none; labels of fewer groups than folds are left out.
+        groups: (R,): whose label it is, who wrote the review or what it is about.
 
     Returns:
-        None where fewer than two labels, or fewer groups than folds, are left.
+        None where fewer than two labels are left, or all rows but those of one label fall into one fold.
     """
-    known = np.array([label is not None for label in labels], dtype=bool)
-    names, label_R = np.unique(np.array([label for label in labels if label is not None]), return_inverse=True)
-    common = np.bincount(label_R, minlength=len(names)) >= folds
-    chosen = np.flatnonzero(known)[common[label_R]]
-    y, group_R = label_R[common[label_R]], np.asarray(groups, dtype=object)[chosen].astype(str)
-    if common.sum() < 2 or len(np.unique(group_R)) < folds:
+    chosen = np.array([place for place, label in enumerate(labels) if label is not None], dtype=np.int64)
+    names, label_R = np.unique(np.array([labels[place] for place in chosen]), return_inverse=True)
+    group_R = np.unique(np.asarray(groups, dtype=object)[chosen].astype(str), return_inverse=True)[1]
+    told = np.unique(np.stack([label_R, group_R]), axis=1)[0]  # each label once for each group that has it
+    common = np.bincount(told, minlength=len(names)) >= folds
+    kept = common[label_R]
+    chosen, y, group_R = chosen[kept], label_R[kept], group_R[kept]
+    if common.sum() < 2:
+        return None
+    apart = list(StratifiedGroupKFold(folds, shuffle=True, random_state=seed % 2**32).split(chosen, y, group_R))
+    if any(len(np.unique(y[learned])) < 2 for learned, _ in apart):
         return None
     classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    apart = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    predicted = cross_val_predict(classifier, vectors[chosen], y, groups=group_R, cv=apart)
+    predicted = cross_val_predict(classifier, vectors[chosen], y, cv=apart)
     right = predicted == y
-    low, high = bootstrap_interval(right, RESAMPLES, seed)
+    low, high = bootstrap_interval(right, RESAMPLES, seed, group_R)
     return Probe(
         accuracy=float(right.mean()),
         low=low,
