@@ -64,7 +64,7 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
                 meter.advance()
                 continue
             options = {"folds": compared.folds, "seed": settings.seed}
-            users = reviews["user_id"].tolist()
+            users, items = reviews["user_id"].tolist(), reviews["item_id"].tolist()
             candidates.append(
                 Candidate(
                     model=embed.encoder.model,
@@ -76,8 +76,8 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
                     peak_mb=got.peak_mb,
                     failed=got.failed,
                     sentiment=probe(got.vectors, reviews["sentiment"].tolist(), users, **options),
-                    category=probe(got.vectors, reviews["category"].tolist(), users, **options),
-                    retrieval=retrieval(got.vectors, reviews["item_id"].tolist()),
+                    category=probe(got.vectors, reviews["category"].tolist(), items, **options),
+                    retrieval=retrieval(got.vectors, items),
                 )
             )
             meter.advance()

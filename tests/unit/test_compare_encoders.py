@@ -13,12 +13,12 @@ import pytest
 from jobs import compare_encoders
 from jobs.compare_encoders import OF_AN_ITEM, _labelled, sample
 from tandemrec.cli import main
-from tandemrec.config import CleanSettings, EncoderSettings, parse_settings
+from tandemrec.config import CleanSettings, EncoderSettings, Settings, parse_settings
 from tandemrec.errors import ModelError
 from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
 from tandemrec.lake import Lake
 from tandemrec.report.encoders import render
-from tandemrec.text.alone import _encode
+from tandemrec.text.alone import Encoded, _encode
 from tandemrec.text.sources import model_folder
 
 
@@ -139,23 +139,50 @@ def test_what_is_good_and_what_bad_goes_by_the_range_of_ratings_as_in_the_exampl
     assert "(stars: 7.75 and more against 3.25 and less)" in page
 
 
+def _reviews(lake: Lake, rows: list[dict], categories: dict[str, str]) -> None:
+    same = {"language": "en", "source": "s", "file": "f", "part": 0, "review_time": datetime(2024, 1, 1, tzinfo=UTC)}
+    rows = [{**same, "text": row["clean_text"], "review_id": str(n), "text_hash": str(n), "line": n, **row}
+            for n, row in enumerate(rows)]  # fmt: skip
+    items = [{"item_id": item, "category": [category]} for item, category in categories.items()]
+    for table, content in (("reviews", rows), ("items", items)):
+        names = lake.table(table).column_names
+        lake.merge(table, pa.table({name: [row.get(name) for row in content] for name in names}))
+
+
+def _settings(lake: Lake, **more: object) -> Settings:
+    source = {"name": "r", "table": "reviews", "kind": "json", "path": "x", "columns": dict.fromkeys(
+        ("user_id", "item_id", "text", "review_time"), "x")}  # fmt: skip
+    return parse_settings({"data": {"root": "."}, "lake": {"root": lake.root}, "sources": [source], **more})
+
+
+def test_a_category_is_not_told_by_knowing_the_item_again(lake: Lake, tmp_path, monkeypatch):
+    """Every review has a user of its own and a vector that says which item it is of, and nothing else."""
+    generator = np.random.default_rng(0)
+    category = {f"i{n}": f"c{generator.integers(3)}" for n in range(40)}
+    rows = [{"clean_text": f"{n % 40}", "user_id": f"u{n}", "item_id": f"i{n % 40}"} for n in range(240)]
+    _reviews(lake, rows, category)
+
+    def encoded(embed, texts, threads):
+        vectors = 5 * np.eye(40)[[int(text) for text in texts]] + generator.normal(size=(len(texts), 40)) / 10
+        return Encoded(vectors=vectors, failed=0, seconds=1.0, peak_mb=1, family="BERT", generates=False)
+
+    monkeypatch.setattr(compare_encoders, "encoded_alone", encoded)
+    told = compare_encoders.run(_settings(lake, encoders={"path": str(tmp_path / "page.html")}), model=["tiny:0"])
+    (found,) = told["candidates"]
+    assert found["category"]["accuracy"] < 0.6 and found["category"]["rows"] == 240
+    assert found["retrieval"]["mrr"] > 0.9
+
+
 def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_path, capsys, monkeypatch):
     words = [("good great best perfect", 5.0), ("bad poor worst broken", 1.0)]
-    same = {"language": "en", "source": "s", "file": "f", "part": 0, "review_time": datetime(2024, 1, 1, tzinfo=UTC)}
     rows = []
     for n in range(120):
         said, stars = words[n % 2]
         text = f"{said} {'guitar strings' if n % 3 else 'battery cable'} {n}"
-        rows.append({**same, "review_id": str(n), "user_id": f"u{n % 30}", "item_id": f"i{n % 9}", "rating": stars,
-                     "text": text, "clean_text": text, "text_hash": str(n), "line": n})  # fmt: skip
-    items = [{"item_id": f"i{n}", "category": ["Music" if n % 3 else "<b>Power</b>"]} for n in range(9)]
-    for table, content in (("reviews", rows), ("items", items)):
-        names = lake.table(table).column_names
-        lake.merge(table, pa.table({name: [row.get(name) for row in content] for name in names}))
-    source = {"name": "r", "table": "reviews", "kind": "json", "path": "x", "columns": dict.fromkeys(
-        ("user_id", "item_id", "text", "review_time"), "x")}  # fmt: skip
-    settings = parse_settings({"data": {"root": "."}, "lake": {"root": lake.root}, "sources": [source],
-        "encoders": {"path": str(tmp_path / "deep" / "page.html")}, "embed": {"threads_per_actor": 1}})  # fmt: skip
+        rows.append({"clean_text": text, "user_id": f"u{n % 30}", "item_id": f"i{n % 9}", "rating": stars})
+    _reviews(lake, rows, {f"i{n}": "Music" if n % 3 else "<b>Power</b>" for n in range(9)})
+    page = {"path": str(tmp_path / "deep" / "page.html")}
+    settings = _settings(lake, encoders=page, embed={"threads_per_actor": 1})
     path = tmp_path / "settings.yaml"
     path.write_text(settings.model_dump_json(exclude_defaults=True))
     asked = ["encoders", "compare", "--config", str(path)]

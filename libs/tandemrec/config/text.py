@@ -70,7 +70,9 @@ class CompareEncodersSettings(Section):
 
     candidates: list[EncoderSettings] = Field(default=[], description="default: the encoder of embed alone")
     reviews: int = Field(default=2000, ge=50, le=20_000, description="encoded by each, ten of an item at most")
-    folds: int = Field(default=5, ge=2, le=20, description="of the cross-validated linear probes; a user is in one")
+    folds: int = Field(
+        default=5, ge=2, le=20, description="of the cross-validated linear probes; a user (category: an item) is in one"
+    )
     tolerance: float = Field(
         default=0.01, ge=0, lt=1, description="of two scores no further apart than this the faster encoder is preferred"
     )
