@@ -13,12 +13,12 @@ import pytest
 from jobs import compare_encoders
 from jobs.compare_encoders import OF_AN_ITEM, _labelled, sample
 from tandemrec.cli import main
-from tandemrec.config import CleanSettings, EncoderSettings, Settings, parse_settings
+from tandemrec.config import CleanSettings, EmbedSettings, EncoderSettings, Settings, parse_settings
 from tandemrec.errors import ModelError
 from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
 from tandemrec.lake import Lake
 from tandemrec.report.encoders import render
-from tandemrec.text.alone import Encoded, _encode
+from tandemrec.text.alone import Encoded, _encode, encoded_alone
 from tandemrec.text.sources import model_folder
 
 
@@ -171,6 +171,13 @@ def test_a_category_is_not_told_by_knowing_the_item_again(lake: Lake, tmp_path, 
     (found,) = told["candidates"]
     assert found["category"]["accuracy"] < 0.6 and found["category"]["rows"] == 240
     assert found["retrieval"]["mrr"] > 0.9
+
+
+def test_memory_is_that_of_the_process_which_encodes():
+    """What a process that starts another held counts as the other's, too, for the kernel."""
+    embed = EmbedSettings(encoder=EncoderSettings(model="tiny:0", dtype="float32"))
+    held_mb = np.ones(2**28).nbytes / 2**20
+    assert 100 < encoded_alone(embed, ["good guitar"], threads=1).peak_mb < held_mb
 
 
 def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_path, capsys, monkeypatch):
