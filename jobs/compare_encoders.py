@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tandemrec import console
-from tandemrec.config import CleanSettings, EncoderSettings, Settings
+from tandemrec.config import CleanSettings, EncoderSettings, Settings, parse_settings
 from tandemrec.errors import ModelError, TableError
 from tandemrec.evaluate.encoders import Candidate, advice, probe, retrieval
 from tandemrec.lake import Lake
@@ -38,15 +38,14 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
         The candidates and the advice.
 
     Raises:
+        ConfigError: what `model` names is no model.
         TableError: there is no review to measure on.
         ModelError: a candidate is not there or its settings do not fit it; or, once all others are measured and told,
             it could not be loaded.
         MissingDependencyError: its package is not installed.
     """
-    lake, compared, of_embed = Lake.of(settings.lake), settings.encoders, settings.embed.encoder
-    chosen = compared.candidates or [of_embed]
-    if model:
-        chosen = [EncoderSettings(**of_embed.model_dump() | {"model": name}) for name in model]
+    lake, compared = Lake.of(settings.lake), settings.encoders
+    chosen = _named(settings, model) if model else compared.candidates or [settings.embed.encoder]
     embeds = [settings.embed.model_copy(update={"encoder": one}) for one in chosen]
     identities = [embedding_identity(embed) for embed in embeds]  # before hours of work: each of them is there
     for one in chosen:
@@ -93,6 +92,13 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
     if lost:
         raise ModelError("; ".join(one.reason for one in lost))
     return {"candidates": [asdict(one) for one in candidates], "advice": [asdict(one) for one in found]}
+
+
+def _named(settings: Settings, models: Sequence[str]) -> list[EncoderSettings]:
+    """Settings of embed's encoder with these models."""
+    raw = settings.model_dump(mode="json")
+    raw["encoders"]["candidates"] = [raw["embed"]["encoder"] | {"model": name} for name in models]
+    return parse_settings(raw, where="--model").encoders.candidates
 
 
 def sample(batches: Iterable[pa.RecordBatch], count: int, seed: int) -> pd.DataFrame:

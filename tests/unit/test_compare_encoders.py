@@ -14,7 +14,7 @@ from jobs import compare_encoders
 from jobs.compare_encoders import OF_AN_ITEM, _labelled, sample
 from tandemrec.cli import main
 from tandemrec.config import CleanSettings, EmbedSettings, EncoderSettings, Settings, parse_settings
-from tandemrec.errors import ModelError
+from tandemrec.errors import ConfigError, ModelError
 from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
 from tandemrec.lake import Lake
 from tandemrec.report.encoders import render
@@ -171,6 +171,11 @@ def test_a_category_is_not_told_by_knowing_the_item_again(lake: Lake, tmp_path, 
     (found,) = told["candidates"]
     assert found["category"]["accuracy"] < 0.6 and found["category"]["rows"] == 240
     assert found["retrieval"]["mrr"] > 0.9
+
+
+def test_a_candidate_that_is_no_model_is_named(lake: Lake):
+    with pytest.raises(ConfigError, match=r"--model: .*found 'hub:some/model@main', expected hub:ID@REVISION"):
+        compare_encoders.run(_settings(lake), model=["tiny:0", "hub:some/model@main"])
 
 
 def test_memory_is_that_of_the_process_which_encodes():
