@@ -1,5 +1,6 @@
 """Which texts need a vector, and a text that no encoder can take."""
 
+import json
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tandemrec.config import EncoderSettings
+from tandemrec.text.encoder import Encoder
 from tandemrec.text.packing import batches, packed_attention, runs
 from tandemrec.text.pending import encode_each, one_each, vector_column
+from tandemrec.text.sources import model_folder
 
 
 def test_one_row_a_text_and_known_where_any_row_says_so():
@@ -39,6 +43,29 @@ def test_a_poison_text_loses_neither_its_batch_nor_its_name(poison):
         assert vectors is None
     else:
         assert vectors.tolist() == [[0, 0] if i in poison else [i, 1] for i in range(7)]
+
+
+def test_a_text_at_which_the_tokeniser_panics_is_left_out_alone(tmp_path):
+    """What Rust code raises then is no Exception. Here its search gives up on a pattern that has too many ways."""
+    for file in model_folder("tiny:0").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    split = {"type": "Split", "pattern": {"Regex": "(?:a|aa)+$"}, "behavior": "Isolated", "invert": False}
+    tokenizer["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, tokenizer["pre_tokenizer"]]}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    encoder = Encoder(EncoderSettings(model=str(tmp_path), dtype="float32"))
+    vectors, errors = encode_each(encoder.encode, ["good", "a" * 60 + "b", "bad"])
+    assert list(errors) == [1] and errors[1].startswith("PanicException: ")
+    assert vectors.any(axis=1).tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("ends", [KeyboardInterrupt, SystemExit])
+def test_who_is_told_to_stop_stops(ends):
+    def encode(texts):
+        raise ends
+
+    with pytest.raises(ends):
+        encode_each(encode, ["good", "bad"])
 
 
 def test_vectors_enter_arrow_as_they_are():

@@ -41,7 +41,9 @@ def encode_each(
         if np.isfinite(vectors).all():
             return vectors, {}
         raise ModelError("the vector is not finite")
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a panic of the tokeniser, which is in Rust, is no Exception
         if len(texts) == 1:
             return None, {0: f"{type(error).__name__}: {' '.join(str(error).split())}"}
     half = len(texts) // 2
