@@ -116,7 +116,7 @@ def _of_rows(
 
 
 def _named_labels(settings: Settings) -> list[str]:
-    """The labels that the settings name: of tabular data, of aspects of reviews, and of choices of one's own."""
+    """The labels that the settings name: of tabular data, of aspects, of choices of one's own, of items."""
     aspects = sorted({name for source in settings.sources for name in source.aspects})
     of_texts = sorted({name for source in settings.sources if source.table == "reviews" for name in source.aspects})
     choices = [name for name in settings.examples.choices if name not in examples.LABELS]
@@ -125,7 +125,8 @@ def _named_labels(settings: Settings) -> list[str]:
     named = list(settings.tabular.labels) if settings.tabular is not None else [*aspects, *choices]
     if taken := set(named).intersection(examples.LABELS):
         raise ConfigError(f"a label is named {min(taken)!r}, as is a column of gold.examples, expected another name")
-    return [*named, *[examples.OF_TEXT + name for name in of_texts]]
+    of_items = [examples.OF_ITEM + name for name in settings.examples.item_labels]
+    return [*named, *[examples.OF_TEXT + name for name in of_texts], *of_items]
 
 
 def _silver(spark: SparkSession, lake: Lake) -> tuple[DataFrame, DataFrame, DataFrame]:

@@ -104,3 +104,43 @@ def test_tasks_that_no_training_row_has_a_label_of_are_told_before_training(spar
     said = " ".join(capsys.readouterr().err.split())
     assert "no training row has a label of click, purchase, rating, sentiment, category: leave them out" in said
     assert "; click, purchase: told by what was chosen of what was shown, which takes view events" in said
+
+
+def test_what_is_known_of_items_is_told_of_their_reviews_where_it_is_asked_for(spark, lake):
+    names = [f"i{n}" for n in range(6)]
+    items = [
+        item(
+            name,
+            ["c"],
+            f"brand {n % 2}" if n else None,
+            1 + n,
+            {"colour": ("red", "blue")[n % 2], "size": "l"} if n % 3 else {},
+        )
+        for n, name in enumerate(names)
+    ]
+    reviews = [review(f"u{n % 4}", name, n, 1.0 + n % 5, f"of {name}") for n, name in enumerate(names)]
+    events = [event(f"u{n % 4}", name, "click", n + 0.5) for n, name in enumerate(names)]
+    fill(lake, events, reviews, items)
+    asked = ["brand", "price", "colour", "size"]
+    figures = build_examples.run(
+        spark, settings_of(lake.root, attributes={"colour": "index", "size": "one_hot"}, item_labels=asked)
+    )
+    indices = vocabularies(lake)
+    index_of = {row["item_index"]: row["item_id"] for row in lake.read("items_vocabulary").to_pylist()}
+    tenth = {row["item_index"]: row["price"] for row in lake.read("item_features").to_pylist()}
+    by_name, told = {row["item_id"]: row for row in items}, 0
+    for row in lake.read("examples").to_pylist():
+        labels = dict(row["labels"] or {})
+        if row["kind"] != "review":
+            assert not labels
+            continue
+        of = by_name[index_of[row["item"]]]
+        known = {"brand": of["brand"]} | of["attributes"]
+        expected = {
+            f"item.{name}": indices["attributes_vocabulary", name, value] for name, value in known.items() if value
+        }
+        assert labels == expected | {"item.price": tenth[row["item"]]}
+        told += 1
+    assert told == len(reviews)
+    counted = figures["labels"]
+    assert sum(labels["item.brand"] for labels in counted.values()) == len(reviews) - 1

@@ -168,6 +168,44 @@ def test_one_score_of_a_user_and_an_item_tells_none_of_several_classes():
         parse_settings(minimal(tasks=tasks, model={"pairs": "product"}))
 
 
+@pytest.mark.parametrize(
+    ("task", "says"),
+    [
+        ({"kind": "binary", "label": "purchase", "reads": ["review"]}, "what the user did, and reads is ['review']"),
+        ({"kind": "regression", "label": "rating", "reads": ["review"]}, "of reviews are stars, sentiment, category"),
+        ({"kind": "binary", "label": "share", "reads": ["review"]}, "what the user did"),
+        ({"kind": "regression", "label": "seconds", "reads": ["review"]}, "aspects as review.NAME"),
+        (
+            {"kind": "multiclass", "label": "category"},
+            "known of the item, and reads is ['user', 'item'], expected ['rev",
+        ),
+        ({"kind": "multiclass", "label": "item.brand"}, "known of the item"),
+        ({"kind": "multiclass", "label": "item.colour", "reads": ["review"]}, "expected one of ['item.brand'], which"),
+    ],
+)
+def test_an_answer_is_no_input_of_its_own_task(task, says):
+    """What the user did shows in whether there is a review, what an item is in the item."""
+    columns = {name: name for name in ("user_id", "item_id", "event_type", "event_time")}
+    played = {"name": "e", "table": "events", "kind": "csv", "path": "e", "columns": columns}
+    played |= {"aspects": {"seconds": "s"}}
+    own = minimal(
+        clean={"behaviour": {"strengths": {"view": 0, "purchase": 3, "share": 2}}},
+        sources=[played],
+        examples={"positives": ["purchase"], "choices": {"share": 24}, "item_labels": ["brand"]},
+    )
+    told = {"kind": "multiclass", "label": "item.brand", "name": "told", "reads": ["review"]}
+    parse_settings(own | {"tasks": [told], "train": {"stop_on": "told/accuracy"}})
+    with pytest.raises(ConfigError) as error:
+        parse_settings(own | {"tasks": [told, {**task, "name": "asked"}], "train": {"stop_on": "told/accuracy"}})
+    assert f"tasks.asked.label is '{task['label']}'" in str(error.value) and says in str(error.value)
+
+
+def test_labels_of_items_are_what_is_known_of_them():
+    with pytest.raises(ConfigError, match=r"item_labels has \['colour'\], expected some of \['brand', 'price'\]"):
+        parse_settings(minimal(examples={"item_labels": ["colour"]}))
+    parse_settings(minimal(examples={"item_labels": ["colour"], "attributes": {"colour": "index"}}))
+
+
 def test_choices_are_event_types_and_those_of_the_default_may_be_absent():
     own = minimal(clean={"behaviour": {"strengths": {"view": 0, "listen": 1, "share": 2}}})
     positives = {"positives": ["listen"]}

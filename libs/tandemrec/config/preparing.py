@@ -160,12 +160,20 @@ class ExamplesSettings(Section):
         description="attributes of items that become features, {colour: one_hot}: index is the place in the "
         "vocabulary, one_hot a 0 or 1 for each value in it",
     )
+    item_labels: list[str] = Field(
+        default=[],
+        description="what is known of items that becomes a label of their reviews, `item.NAME`, for tasks that read "
+        "these: brand, price (its tenth among the prices of its currency, from 1), some of attributes",
+    )
     one_hot_values: int = Field(default=256, ge=1, description="an attribute with more values is refused as one_hot")
 
     @model_validator(mode="after")
     def _names_fit(self) -> "ExamplesSettings":
         if taken := {"user", "item", "text", "category", "brand"}.intersection(self.attributes):
             raise ValueError(f"attributes has {sorted(taken)}, which stand for columns of silver, expected other names")
+        known = {"brand", "price", *self.attributes}
+        if unknown := sorted(set(self.item_labels) - known):
+            raise ValueError(f"item_labels has {unknown}, expected some of {sorted(known)}; category is a label always")
         if extra := set(self.targets) - set(self.positives):
             raise ValueError(f"targets has {sorted(extra)}, which positives lacks")
         if self.known == "train" and self.split not in ("random", "given"):

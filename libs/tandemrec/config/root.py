@@ -137,6 +137,7 @@ class Settings(Section):
             self._tasks_fit,
             self._event_types_fit,
             self._tabular_fits,
+            self._labels_fit,
             self._stop_on_fits,
         ):
             try:
@@ -206,6 +207,23 @@ class Settings(Section):
                 )
         if all(tabular) and self.examples.split not in ("random", "given"):
             raise ValueError(f"examples.split is {self.examples.split}, expected random or given for tabular sources")
+
+    def _labels_fit(self) -> None:
+        """What a user does is never told from the review that says it, nor what an item is from the item."""
+        done = {"next_item", "rating", *get_args(Choice), *self.examples.choices}
+        done |= {name for source in self.sources for name in source.aspects}
+        of_items = [f"item.{name}" for name in self.examples.item_labels]
+        for task in self.tasks:
+            asked = f"tasks.{task.name}.label is {task.column!r}"
+            if task.reads == ["review"] and task.column in done:
+                raise ValueError(
+                    f"{asked}, which is what the user did, and reads is {task.reads}: that gives the answer; of "
+                    "reviews are stars, sentiment, category, and aspects as review.NAME"
+                )
+            if "item" in task.reads and task.column in ("category", *of_items):
+                raise ValueError(f"{asked}, which is known of the item, and reads is {task.reads}, expected ['review']")
+            if task.column.startswith("item.") and task.column not in of_items:
+                raise ValueError(f"{asked}, expected one of {of_items}, which examples.item_labels names")
 
     def _event_types_fit(self) -> None:
         ours = list(self.clean.behaviour.strengths)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tandemrec.config import Settings
-from tandemrec.config.preparing import CleanSettings
+from tandemrec.config import ExamplesSettings, Settings
 from tandemrec.config.sources import SPLITS
 from tandemrec.errors import ConfigError
 from tandemrec.examples.contacts import owned, positives, reviews_of
@@ -19,6 +18,7 @@ from tandemrec.examples.references import add_references, no_items
 from tandemrec.examples.splits import Splitter
 
 OF_TEXT = "review."  # begins the label of an aspect where it is to be told from the text
+OF_ITEM = "item."  # begins the label of what is known of the item
 LABELS = ("next_item", "click", "favourite", "cart", "purchase", "rating", "sentiment", "stars", "category")
 
 
@@ -92,7 +92,7 @@ def build_examples(parts: Parts, settings: Settings) -> DataFrame:
     facts = parts.splitter.split(positives(contacts)) if parts.known.timeless else positives(contacts)
     rows = add_references(rows, facts, referred, settings.examples, timeless=parts.known.timeless)
     rows = add_seen(rows, contacts, given=settings.examples.split == "given")
-    texts = text_rows(parts.splitter.split(reviews_of(log)), parts.attributes, settings.clean)
+    texts = text_rows(parts.splitter.split(reviews_of(log)), parts.attributes, settings)
     named = [name for name in settings.examples.choices if name not in LABELS and name in rows.columns]
     return _as_examples(rows.unionByName(texts, allowMissingColumns=True), named)
 
@@ -125,23 +125,41 @@ def choice_rows(parts: Parts, settings: Settings) -> DataFrame | None:
     return None
 
 
-def text_rows(reviews: DataFrame, attributes: DataFrame, clean: CleanSettings) -> DataFrame:
-    """Rows of kind review: what the text alone is to tell. They refer to nothing else.
-
-    Args:
-        clean: the range of the stars.
-    """
-    sentiment = F.when(F.col("value") >= clean.high_rating, 1.0).when(F.col("value") <= clean.low_rating, 0.0)
-    return reviews.join(attributes.select("item", "category"), "item").select(
+def text_rows(reviews: DataFrame, attributes: DataFrame, settings: Settings) -> DataFrame:
+    """Rows of kind review: what the text alone is to tell, of itself and of the item. They refer to nothing else."""
+    clean, value = settings.clean, F.col("value")
+    sentiment = F.when(value >= clean.high_rating, 1.0).when(value <= clean.low_rating, 0.0)
+    of_item = attributes.select("item", "category", _told_of_items(settings.examples).alias("told"))
+    said = F.transform("aspects", lambda one: _entry(F.concat(F.lit(OF_TEXT), one["key"]), one["value"]))
+    told = F.concat(F.coalesce(said, F.slice("told", 1, 0)), "told")
+    return reviews.join(of_item, "item").select(
         F.lit(REVIEW).alias("kind"),
         *("user", "item", "event_time", "event_type", "split"),
         F.col("review_id").alias("key"),
         F.col("text").alias("review"),
         sentiment.alias("sentiment"),
-        F.when(F.col("value") >= 0, F.round("value")).alias("stars"),
+        F.when(value >= 0, F.round("value")).alias("stars"),
         F.when(F.col("category") > 0, F.col("category").cast("double")).alias("category"),
-        "aspects",
+        F.when(F.size(told) > 0, told).alias("aspects"),
     )
+
+
+def _told_of_items(options: ExamplesSettings) -> Column:
+    """Entries (label, number of the value) of what is known of `examples.item_labels`."""
+
+    def number(name: str) -> Column:
+        if name not in options.attributes:
+            return F.col(name)
+        values = F.col("attributes")[name]
+        return F.array_position(values, 1) if options.attributes[name] == "one_hot" else values[0]
+
+    entries = [_entry(F.lit(OF_ITEM + name), number(name)) for name in options.item_labels]
+    listed = F.array(*entries).cast("array<struct<key:string,value:double>>")  # of no labels too
+    return F.filter(listed, lambda one: one["value"] > 0)
+
+
+def _entry(key: Column, value: Column) -> Column:
+    return F.struct(key.alias("key"), value.cast("double").alias("value"))
 
 
 def _labels(named: Sequence[str]) -> Column:
@@ -168,7 +186,6 @@ def _as_examples(rows: DataFrame, named: Sequence[str]) -> DataFrame:
     """
     absent = {name: F.lit(None).cast("double") for name in LABELS if name not in rows.columns}
     micros, key = F.unix_micros("event_time"), F.coalesce("key", F.lit(""))
-    of_text = F.when(F.col("kind") == REVIEW, OF_TEXT).otherwise("")
     return rows.withColumns(absent).select(
         F.md5(F.concat_ws("|", "kind", "user", "item", micros, "event_type", key)).alias("example_id"),
         "kind",
@@ -179,9 +196,7 @@ def _as_examples(rows: DataFrame, named: Sequence[str]) -> DataFrame:
         F.coalesce("seen", no_items()).alias("seen"),
         *LABELS,
         F.coalesce(
-            F.map_from_entries(
-                F.transform("aspects", lambda one: F.struct(F.concat(of_text, one["key"]), one["value"]))
-            ),
+            F.map_from_entries("aspects"),
             *([F.map_filter(_labels(named), lambda _, value: value.isNotNull())] if named else []),
         ).alias("labels"),
         F.lit(None).alias("categories"),
