@@ -11,12 +11,11 @@ import torch
 
 from tandemrec.learn.feeds import Examples, batch_at, seen_at
 from tandemrec.learn.neighbours import rows_to_weigh
-from tandemrec.learn.ranking import target_ranks
+from tandemrec.learn.ranking import AT_ONCE, target_ranks
 from tandemrec.model.batch import Features
 from tandemrec.model.multitask import MultiTaskModel
 
 OFFSETS = (-np.inf, -2.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0)
-AT_ONCE = 32_000_000  # rows times items, 128 MB
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,8 @@ Shapes: B rows, I items, S seen items over all rows.
 import torch
 from torch import Tensor
 
+AT_ONCE = 32_000_000  # scores, rows times items, that are held in memory: 128 MB
+
 
 def target_ranks(
     scores_BI: Tensor, target_B: Tensor, candidates_I: Tensor, seen: tuple[Tensor, Tensor] | None = None

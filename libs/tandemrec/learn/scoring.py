@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from tandemrec.learn.feeds import Array, Examples, batch_at, seen_at
-from tandemrec.learn.ranking import target_ranks
+from tandemrec.learn.ranking import AT_ONCE, target_ranks
 from tandemrec.model.batch import Features
 from tandemrec.model.heads import HEADS
 from tandemrec.model.recommender import Recommender
@@ -50,10 +50,11 @@ def score_examples(
                 answer = HEADS[task.head].activation(logits[task.name])
             else:
                 known = (~batch.labels[task.column].isnan()).nonzero()[:, 0]
-                asking, seen = batch.where(known), seen_at(examples, batch_rows[known.cpu().numpy()], device)
-                logits_BI = model.ranking_logits(asking, features, catalogue, users_BD[known], seen)
                 answer = torch.zeros_like(batch.item)
-                answer[known] = target_ranks(logits_BI, asking.item, candidates, seen)
+                for part in known.split(max(1, AT_ONCE // len(features))):
+                    asking, seen = batch.where(part), seen_at(examples, batch_rows[part.cpu().numpy()], device)
+                    logits_BI = model.ranking_logits(asking, features, catalogue, users_BD[part], seen)
+                    answer[part] = target_ranks(logits_BI, asking.item, candidates, seen)
             parts[task.name].append(answer.cpu().numpy())
     answers = {name: np.concatenate(part) for name, part in parts.items()}
     pointwise = {task.name for task in model.tasks if task.head in HEADS}

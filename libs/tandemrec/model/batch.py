@@ -14,6 +14,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+ITEMS_AT_ONCE = 16_384  # whose texts are read in one go: of eight reviews and 384 numbers each 200 MB
+
 
 @dataclass(frozen=True, kw_only=True)
 class Mixture:
@@ -146,7 +148,7 @@ class Features:
     @cached_property
     def item_reviews(self) -> Tensor:
         """Mean vectors of the reviews of each item, (I + 1, W): made once, training asks in every step."""
-        return self.mean_vectors(self.reviews)
+        return torch.cat([self.mean_vectors(part) for part in self.reviews.split(ITEMS_AT_ONCE)])
 
     def told_vectors(self, most: int = 65_536) -> Tensor:
         """Vectors of the texts that items and their reviews of the training split tell, (N, W), evenly chosen where

@@ -22,7 +22,8 @@ from torch import Tensor, nn
 
 from tandemrec.config import ModelSettings, Task
 from tandemrec.ease import LARGEST
-from tandemrec.model.batch import Batch, Features, Sizes
+from tandemrec.model.batch import ITEMS_AT_ONCE, Batch, Features, Sizes
+from tandemrec.model.factors import Factors
 from tandemrec.model.finetuning import UpperLayers
 from tandemrec.model.heads import HEADS
 from tandemrec.model.neighbours import Neighbours
@@ -35,26 +36,6 @@ from tandemrec.model.towers import tower
 
 FIRST_SCALE = -2.0  # logarithm: queries are short at first, so that popularity is learned from, not against
 LARGEST_SHARE = 0.99  # of those for whom the other came true, at first
-
-
-class Factors(nn.Module):
-    """u . v + b_u + b_i: the linear part of a task on a user and an item, with a weight for each dimension where
-    networks stand beside it. Whoever has no id has no bias.
-    """
-
-    def __init__(self, settings: ModelSettings, sizes: Sizes) -> None:
-        super().__init__()
-        weighted = settings.pairs == "network"
-        self.weight = nn.Parameter(torch.zeros(settings.width)) if weighted else None
-        self.user_bias = nn.Parameter(torch.zeros(sizes.users)) if settings.user_id else None
-        self.item_bias = nn.Parameter(torch.zeros(sizes.items)) if settings.item_id else None
-
-    def forward(self, batch: Batch, product_BD: Tensor) -> Tensor:
-        score_B = product_BD.sum(1) if self.weight is None else product_BD @ self.weight
-        for bias, index_B in ((self.user_bias, batch.user), (self.item_bias, batch.item)):
-            if bias is not None:
-                score_B = score_B + bias[index_B]
-        return score_B
 
 
 class Calibration(nn.Module):
@@ -159,11 +140,8 @@ class MultiTaskModel(nn.Module):
     def catalogue(self, features: Features, items_N: Tensor | None = None) -> Catalogue:
         """Every item, or these items (N,) alone."""
         chosen = torch.arange(len(features), device=features.category.device) if items_N is None else items_N
-        reviews_NW = None
-        if self._reads_text:
-            again = self.training and items_N is None  # in every step; whoever asks once keeps no copy
-            reviews_NW = features.item_reviews if again else features.mean_vectors(features.reviews[chosen])
-        vectors = self._items(features, chosen, reviews_NW)
+        parts = (chosen,) if self.training else chosen.split(ITEMS_AT_ONCE)
+        vectors = torch.cat([self._in_catalogue(features, part, whole=items_N is None) for part in parts])
         bias = vectors.new_zeros(len(chosen)) if self.item_bias is None else self.item_bias[chosen]
         if self.ranks_new_items:
             bias = bias + self.new_items * ~features.candidates[chosen]
@@ -303,6 +281,14 @@ class MultiTaskModel(nn.Module):
             return -torch.stack([-a, -b, -a - b]).logsumexp(0)
 
         return {name: whole(name) for name in logits}
+
+    def _in_catalogue(self, features: Features, items_N: Tensor, *, whole: bool) -> Tensor:
+        """Vectors (N, D), by all the reviews that are read of these items."""
+        if not self._reads_text:
+            return self._items(features, items_N, None)
+        again = self.training and whole  # in every step; whoever asks once keeps no copy
+        reviews_NW = features.item_reviews if again else features.mean_vectors(features.reviews[items_N])
+        return self._items(features, items_N, reviews_NW)
 
     def _items(self, features: Features, item_N: Tensor, reviews_NW: Tensor | None) -> Tensor:
         """Vectors of items (N, D); of their reviews the mean vectors of those that may be read."""
