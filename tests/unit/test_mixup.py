@@ -164,6 +164,16 @@ class TestLoop:
             assert torch.equal(mixed.state_dict()[name], tensor), name
         assert not torch.equal(real.towers["sentiment"][0].weight, plain.towers["sentiment"][0].weight)
 
+    def test_networks_read_what_is_learned_from_and_nothing_else(self, data):
+        """Other rows tell of a review too, whose labels another row has."""
+        found, sizes = data
+        model, read = model_of(sizes, bottoms=["cnn"], words=WORDS), []
+        network = model.over_words["cnn"]
+        network.register_forward_hook(lambda _, given, __: read.append(len(given[0]) * network.training))
+        Training(model, found, loop(mixup={}), seed=5).run_epoch()
+        told = np.any([~np.isnan(found.train.labels[name]) for name in ON_TEXTS], axis=0)
+        assert told.sum() < (found.train.review > 0).sum() and sum(read) == 2 * told.sum()
+
     def test_parts_of_a_batch_add_up(self, data):
         found, sizes = data
         after = []

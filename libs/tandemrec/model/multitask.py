@@ -314,12 +314,13 @@ class MultiTaskModel(nn.Module):
         return self._summed(own)
 
     def _asked(self, batch: Batch) -> Tensor:
-        """Each row's review (B,), in training 0 where no label asks for an answer: a review is told by several rows, of
-        which one carries its labels.
+        """Each row's review (B,), in training 0 where no label, its own or of what is mixed in, asks for an answer: a
+        review is told by several rows, of which one carries its labels.
         """
-        if not self.training or batch.mixture is not None:
+        if not self.training:
             return batch.review
-        known = [~batch.labels[task.column].isnan() for task in self.on_texts]
+        told = [batch.labels] if batch.mixture is None else [batch.labels, batch.mixture.labels]
+        known = [~labels[task.column].isnan() for task in self.on_texts for labels in told]
         return batch.review * torch.stack(known).any(0)
 
     def _summed(self, read: Sequence[Tensor]) -> Tensor:
