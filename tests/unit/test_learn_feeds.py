@@ -1,3 +1,4 @@
+import os
 import threading
 from dataclasses import replace
 
@@ -146,6 +147,33 @@ def test_several_processes_make_it_once_and_a_failed_one_leaves_nothing(tmp_path
     with pytest.raises(ZeroDivisionError):
         cache.made_once(tmp_path / "never", lambda working: 1 / 0)
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_what_nobody_has_used_for_weeks_makes_room(made):
+    """Copies of past versions, and what a killed process left. What is read again stays, whenever it was made."""
+    root = cache.cache_root()
+    killed = root / ".left"
+    killed.mkdir()
+
+    def read():
+        load_examples(made)
+        load_features(made, encoder=ENCODER)
+        return {path for path in root.iterdir() if path != killed}
+
+    def weeks_pass():
+        for path in root.iterdir():
+            os.utime(path, (0, 0))
+
+    first = read()
+    assert {path.suffix for path in first} == {".examples", ".vectors"}
+    weeks_pass()
+    assert read() == first
+    assert killed.exists()
+    made.overwrite("text_vectors", made.read("text_vectors"))
+    assert len(read()) == 3 and not killed.exists()
+    weeks_pass()
+    made.overwrite("examples", made.read("examples"))
+    assert len(read()) == 2
 
 
 def test_features_and_sizes(made):

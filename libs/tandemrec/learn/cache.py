@@ -1,4 +1,4 @@
-"""Where a node keeps what it made from tables: folders that are there whole or not at all.
+"""Where a node keeps what it made from tables: folders that are there whole or not at all, as long as they are used.
 
 A table is told apart by the id that Delta gave it at creation, not by its path: a lake that was deleted and made again
 at the same place is another lake.
@@ -7,8 +7,10 @@ at the same place is another lake.
 import os
 import shutil
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ import torch
 from tandemrec.errors import ModelError
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import fingerprint
+
+UNUSED_DAYS = 14  # until a folder makes room for another
 
 
 def cache_root() -> Path:
@@ -42,8 +46,10 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
     """The folder, filled by `make` where it does not exist.
 
     Of several processes that make it at once the first to finish wins; one that dies leaves nothing under the name.
+    What was made of past versions of tables, and has not been asked for since, goes: every new file brings new ones.
     """
     if not folder.exists():
+        _drop_unused(folder.parent)
         working = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
         try:
             make(working)
@@ -53,7 +59,16 @@ def made_once(folder: Path, make: Callable[[Path], None]) -> Path:
                 raise
         finally:
             shutil.rmtree(working, ignore_errors=True)
+    os.utime(folder)
     return folder
+
+
+def _drop_unused(root: Path) -> None:
+    """Whoever has mapped a file of it goes on reading it."""
+    for folder in root.iterdir():
+        with suppress(FileNotFoundError):  # what another process makes is renamed when it is whole
+            if time.time() - folder.stat().st_mtime > UNUSED_DAYS * 24 * 60 * 60:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def as_tensor(array: np.ndarray) -> torch.Tensor:

@@ -15,7 +15,7 @@ from tandemrec.config import RowSettings, Task, WordSettings
 from tandemrec.errors import TableError
 from tandemrec.lake import Lake
 from tandemrec.lake.vectors import vector_matrix
-from tandemrec.learn.cache import as_tensor, table_folder
+from tandemrec.learn.cache import as_tensor, made_once, table_folder
 from tandemrec.learn.feeds import Array, Examples, left_padded
 from tandemrec.learn.reviews import review_states, review_terms, review_words
 from tandemrec.model.batch import Features, Sizes
@@ -189,7 +189,7 @@ def _texts(lake: Lake, encoder: str, versions: Mapping[str, int]) -> torch.Tenso
     matrix = vector_matrix(
         lake,
         encoder=encoder,
-        folder=table_folder(lake, tables).with_suffix(".vectors"),
+        folder=made_once(table_folder(lake, tables).with_suffix(".vectors"), lambda folder: None),
         vectors_version=tables["text_vectors"],
         vocabulary_version=tables["texts_vocabulary"],
     )
