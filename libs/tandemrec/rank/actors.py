@@ -15,7 +15,7 @@ from ray.data import ActorPoolStrategy, Dataset
 from tandemrec.engines.ray import cpus
 from tandemrec.errors import ConfigError
 
-READ_CPUS = 0.5  # of a task that reads what the actors work on; actors leave that much of a core
+READ_CPUS = 0.5  # of a task that reads what the actors work on
 
 
 def through_actors(
@@ -46,8 +46,16 @@ def through_actors(
         batch_size=batch_size,
         batch_format=batch_format,
         compute=ActorPoolStrategy(size=actors),
-        num_cpus=max(READ_CPUS, threads - 1),
+        num_cpus=cores_held(cpus(), actors),
     )
+
+
+def cores_held(cores: int, actors: int) -> float:
+    """What each actor holds of the cores that Ray counts: together all but one, which Ray takes to list files. Where
+    none is left it waits for it without end. Threads are not bound by this.
+    """
+    share = (cores - 1) / actors
+    return float(int(share)) if share >= 1 else int(100 * share) / 100  # Ray takes no fraction above one
 
 
 def row_numbers(rows: npt.NDArray[np.integer], batch_size: int) -> Dataset:
