@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 from html_page import Page
 from reported_lake import START, fill, metric, origin, record, settings_for, write_behaviour, write_results
+from tabular_data import settings_of as tabular_settings
 
 from tandemrec.config.root import counted_from
 from tandemrec.errors import SourceError, TableError, TandemRecError
@@ -161,3 +162,24 @@ def test_a_model_that_nothing_is_recommended_by_is_told_with_those_that_there_ar
         TandemRecError, match=r"no recommendations of run model-3, which lake.model names, expected one"
     ):
         recommendations(settings, "u1")
+
+
+def test_a_plain_table_is_told_by_its_rows_and_figures(lake, tmp_path):
+    settings = tabular_settings(tmp_path, lake.root)
+    record(lake, "clean", 0, {"rows": {"in": 1500, "kept": 1480, "merged": 0, "rejected": {"too_few_cells": 20}}})
+    record(
+        lake,
+        "train",
+        1,
+        {"curve": [{"epoch": 1, "losses": {"rich": 0.5}, "valid": {}, "seconds": 1.0}]},
+        run_id="model-2",
+    )
+    fill(lake, "metrics", metric("rich", "auc", tandemrec=0.91, majority=0.5))
+    assert {
+        "rows: 1,500 rows in, 1,480 kept, 0 merged, 20 rejected", "rich AUC: TandemRec 0.9100, majority 0.5000"
+    } <= set(summary_lines(settings))  # fmt: skip
+    page = Page(render(lake, settings)).text
+    assert "rows 1,500 1,480 0 0 20 yes" in page and "too few cells" in page
+    assert "A plain table: there are neither events" in page and "A plain table has no users" in page
+    for untrue in ("has recorded no counts", "There are no events", "predict and publish", "1 epochs"):
+        assert untrue not in page

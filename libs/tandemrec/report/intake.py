@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from tandemrec.lake import Lake, runs
 from tandemrec.report.words import visible
 
-TABLES = ("events", "items", "reviews", "relations")
+TABLES = ("events", "items", "reviews", "relations", "rows")
 SAMPLES = 3
 
 

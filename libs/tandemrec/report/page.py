@@ -34,6 +34,7 @@ def render(lake: Lake, settings: Settings) -> str:
         settings_text=settings_text(settings),
         libraries=libraries(),
         seed=settings.seed,
+        tabular=settings.tabular is not None,
     )
 
 

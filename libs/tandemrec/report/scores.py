@@ -173,9 +173,13 @@ def expectations(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Exp
 
 
 def headlines(found: Sequence[Comparison], tasks: Sequence[Task]) -> list[Comparison]:
-    """The few figures of the model to show first: NDCG, sentiment's F1, error of the regressions."""
+    """The few figures of the model to show first: NDCG, sentiment's F1, error of the regressions and, of tabular data,
+    how well yes or no, or one of several, is told.
+    """
     wanted = [_ndcg(found, tasks), _one(found, "sentiment", "f1")]
     wanted += [_one(found, task.name, "rmse") for task in tasks if task.kind == "regression"]
+    told = {"binary": "auc", "multiclass": "accuracy"}
+    wanted += [_one(found, t.name, told[t.kind]) for t in tasks if "row" in t.reads and t.kind in told]
     return [comparison for comparison in wanted if comparison is not None and MODEL in comparison.scores]
 
 
