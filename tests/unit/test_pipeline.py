@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+from tabular_data import settings_of as tabular_settings
 
 import tandemrec
 from tandemrec.config import parse_settings
@@ -139,3 +140,12 @@ def test_the_model_has_another_identity_when_its_settings_change(settings):
     assert run_identity(settings(), "train") == run_identity(settings(), "train")
     assert run_identity(settings(), "train") != run_identity(settings(seed=7), "train")
     assert run_identity(settings(), "train") == run_identity(settings(report={"users": 3}), "train")
+
+
+def test_stages_of_users_and_texts_start_nothing_for_a_plain_table(tmp_path, capsys):
+    ours = tabular_settings(tmp_path, tmp_path / "lake")
+    idle = ["embed", "profiles", "summarise", "augment", "predict", "publish"]
+    assert [one.name for one in STAGES if not one.of_rows] == idle
+    assert [run_stage(ours, stage(name)) for name in idle] == [None] * 6
+    assert capsys.readouterr().out.splitlines() == [f"{name}: nothing to do for tabular data" for name in idle]
+    assert not (tmp_path / "lake").exists()

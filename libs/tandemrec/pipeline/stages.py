@@ -89,6 +89,7 @@ STAGES: tuple[Stage, ...] = (
         settings=("seed", "tasks", "embed", "augment"),
         reads=("reviews", "users_vocabulary", "items_vocabulary", "examples"),
         writes=("synthetic_texts", "synthetic_tried", "texts_vocabulary", "text_vectors"),
+        of_rows=False,
     ),
     Stage(
         name="profiles",
@@ -98,6 +99,7 @@ STAGES: tuple[Stage, ...] = (
         settings=("profiles", "clean"),
         reads=("reviews", "users_vocabulary", "texts_vocabulary", "examples", "text_vectors"),
         writes=(*_TERMS, "user_profiles"),
+        of_rows=False,
     ),
     Stage(
         name="summarise",
@@ -107,6 +109,7 @@ STAGES: tuple[Stage, ...] = (
         settings=("profiles",),
         reads=("user_profiles", "reviews"),
         writes=("user_summaries",),
+        of_rows=False,
     ),
     Stage(
         name="train",
