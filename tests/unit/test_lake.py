@@ -53,6 +53,19 @@ def test_a_version_of_what_is_no_table_is_refused():
         Lake.of(LakeSettings(root="lake", versions={"evnts": 3}))
 
 
+def test_a_store_that_cannot_be_reached_is_named_with_the_cause(monkeypatch):
+    def refuse(path):
+        raise OSError("Generic S3 error\n  \x1b[31m↳\x1b[0m no credentials were found")
+
+    monkeypatch.setattr(DeltaTable, "is_deltatable", refuse)
+    with pytest.raises(TableError) as error:
+        Lake("s3://bucket/shop").refuse_empty()
+    assert (
+        str(error.value)
+        == "the lake at s3://bucket/shop cannot be reached: Generic S3 error ↳ no credentials were found"
+    )
+
+
 def test_merge_inserts_updates_and_then_changes_nothing(lake):
     assert lake.merge("recommendations", recommendations([("a", 1, 0.5), ("a", 2, 0.4)])).inserted == 2
     again = lake.merge("recommendations", recommendations([("a", 1, 0.5), ("a", 2, 0.4)]))

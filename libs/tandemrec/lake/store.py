@@ -3,6 +3,7 @@
 Spark's part is in lake.spark. Both make the same tables: creation is here only.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -91,8 +92,18 @@ class Lake:
         return f"{self.root}/{self.table(name).path}"
 
     def exists(self, name: str) -> bool:
-        pinned_absent = self.versions.get(name, 0) is None
-        return not pinned_absent and bool(DeltaTable.is_deltatable(self.path(name)))
+        """Whether the table is there to be read.
+
+        Raises:
+            TableError: the object store does not answer, or refuses.
+        """
+        if self.versions.get(name, 0) is None:
+            return False
+        try:
+            return bool(DeltaTable.is_deltatable(self.path(name)))
+        except OSError as error:  # its first line names no cause, and the others are in colours
+            said = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+            raise TableError(f"the lake at {self.root} cannot be reached: {said[:400]}") from error
 
     def version(self, name: str) -> int | None:
         """The version that is read, or None for a table that does not exist."""
