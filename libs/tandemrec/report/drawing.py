@@ -69,9 +69,9 @@ class Plot:
 
     def svg(self, says: str) -> Markup:
         """The SVG element. `says` tells in words what the plot shows, for those who do not see it."""
-        for text in self.axes.get_children():
-            if type(text) is Text:  # a title: one that names many metrics is longer than its plot is wide
-                text.set_wrap(True)
+        for child in self.axes.get_children():
+            if type(child) is Text:  # a title: one that names many metrics is longer than its plot is wide
+                child.set_wrap(True)
         buffer = io.StringIO()
         nothing = {"Date": None, "Creator": None, "Format": None, "Type": None}
         self.figure.savefig(buffer, format="svg", transparent=True, metadata=nothing)
