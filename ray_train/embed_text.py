@@ -18,6 +18,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import ray
 from ray.data import ActorPoolStrategy, Dataset
+from ray.exceptions import RayActorError
 
 from tandemrec import console
 from tandemrec.config import EmbedSettings, Settings
@@ -89,7 +90,7 @@ def _encode(
     if not pending:
         return 0, failures
     with console.meter(label, pending) as meter:
-        for part in _parts(_vectors(blocks, embed, identity, threads), embed.commit_every):
+        for part in _parts(_made(_vectors(blocks, embed, identity, threads)), embed.commit_every):
             good, bad = (part.filter(chosen(part["error"])) for chosen in (pc.is_null, pc.is_valid))
             lake.merge("text_vectors", _rows(good, identity), update=False)
             failures |= dict(zip(bad["text_hash"].to_pylist(), bad["error"].to_pylist(), strict=True))
@@ -212,14 +213,23 @@ def _unknown(rows: pa.Table) -> pa.Table:
     return rows.filter(pc.invert(rows["known"])).select(["text_hash", "text"])
 
 
-def _batches(data: Dataset) -> Iterator[pa.Table]:
-    return iter(data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1))
+def _made(vectors: Dataset) -> Iterator[pa.Table]:
+    """What the actors make, block by block.
+
+    Raises:
+        ModelError: an actor cannot be made. One that ends later is made again, and its block given to it.
+    """
+    try:
+        yield from vectors.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=1)
+    except RayActorError as error:
+        *_, cause = str(error).strip().splitlines()  # of a traceback
+        raise ModelError(cause.removeprefix(f"{ModelError.__module__}.{ModelError.__name__}: ")) from error
 
 
-def _parts(data: Dataset, rows: int) -> Iterator[pa.Table]:
-    """The data in tables of at least `rows` rows; the last has the rest."""
+def _parts(batches: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The rows in tables of at least `rows` rows; the last has the rest."""
     held: list[pa.Table] = []
-    for batch in _batches(data):
+    for batch in batches:
         held.append(batch)
         if sum(table.num_rows for table in held) >= rows:
             yield pa.concat_tables(held)

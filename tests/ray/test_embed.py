@@ -230,6 +230,12 @@ def test_an_encoder_that_fails_on_every_text_fails_the_stage(lake, tmp_path):
         embed_text.run(_settings(lake, model=model))
 
 
+def test_an_encoder_that_cannot_be_used_is_told_in_a_line(lake):
+    _reviews(lake, ["good"])
+    with pytest.raises(ModelError, match=r"^encoder\.max_length is 1024, expected at most 512, the pos"):
+        embed_text.run(_settings(lake, encoder={"model": "tiny:0", "max_length": 1024}))
+
+
 def test_actors_that_could_never_start_are_refused(lake):
     _reviews(lake, ["good"])
     with pytest.raises(ConfigError, match="expected at most the 2 cores"):
