@@ -53,15 +53,21 @@ def _models(vocabulary: int) -> dict[str, tuple[bool, transformers.PreTrainedMod
     wide = {**SHAPE, **WIDTHS, **sizes}
     opt = {"word_embed_proj_dim": 32, "ffn_dim": 64, "hidden_size": 32, **SHAPE, **sizes}
     sliding = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0, "num_key_value_heads": 2}
+    distil = {"n_layers": 2, "n_heads": 4, "dim": 32, "hidden_dim": 64, "initializer_range": 0.2}
+    relative = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 32}
     gpt2 = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 128, "initializer_range": 0.2}
     return {
         "roberta": (True, transformers.RobertaModel(transformers.RobertaConfig(max_position_embeddings=130, **wide))),
         "gpt2": (False, transformers.GPT2Model(transformers.GPT2Config(**gpt2, **sizes))),
         "llama": (False, transformers.LlamaModel(transformers.LlamaConfig(num_key_value_heads=2, **wide))),
+        "qwen3": (False, transformers.Qwen3Model(transformers.Qwen3Config(num_key_value_heads=2, head_dim=8, **wide))),
+        "electra": (True, transformers.ElectraModel(transformers.ElectraConfig(embedding_size=16, **wide))),
+        "distilbert": (True, transformers.DistilBertModel(transformers.DistilBertConfig(**distil, **sizes))),
         # Types that are not packed: padded, with a mask.
         "opt": (False, transformers.OPTModel(transformers.OPTConfig(max_position_embeddings=128, **opt))),
         "sliding": (False, transformers.Qwen2Model(transformers.Qwen2Config(**sliding, **wide))),
         "albert": (True, transformers.AlbertModel(transformers.AlbertConfig(embedding_size=16, **wide))),
+        "deberta": (True, transformers.DebertaV2Model(transformers.DebertaV2Config(**relative, **wide))),
     }
 
 
@@ -74,7 +80,11 @@ ENCODERS = {
     "gpt2": ("gpt2", "last"),
     "llama": ("llama", "last"),
     "llama_mean": ("llama", "mean"),
+    "qwen3": ("qwen3", "last"),
+    "electra": ("electra", "cls"),
+    "distilbert": ("distilbert", "mean"),
     "albert": ("albert", "mean"),
+    "deberta": ("deberta", "mean"),
     "opt": ("opt", "last"),
     "sliding": ("sliding", "last"),
 }
@@ -268,6 +278,16 @@ def test_short_texts_are_encoded_in_float32_where_bfloat16_is_automatic():
     assert cosines[0] > 0.999999 > cosines[1]
     others = [text for text in (f"{text} {text} {text} {text}" for text in TEXTS) if len(text) > 120]
     assert len(others) > 2 and np.sum(mixed.encode(others) * exact.encode(others), axis=1).min() > 0.9999
+
+
+def test_every_kind_of_model_has_a_twin_in_bfloat16(folders):
+    """Random weights part further in it than trained ones do."""
+    for folder in folders.values():
+        exact, mixed = (
+            Encoder(EncoderSettings(model=folder, dtype="float32", max_length=64)),
+            _mixed(model=folder, max_length=64),
+        )
+        assert np.sum(mixed.encode(TEXTS) * exact.encode(TEXTS), axis=1).min() > 0.999, folder
 
 
 def test_the_twin_in_bfloat16_keeps_positions_norms_and_tables(folders):

@@ -15,6 +15,11 @@ class RoundedEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         return self.table(ids).bfloat16()
 
+    @property
+    def weight(self) -> Tensor:
+        """For models that take a table as it is, as DeBERTa does that of relative positions."""
+        return self.table.weight.bfloat16()
+
 
 def rounded(model: nn.Module, *, exact_norms: bool) -> nn.Module:
     """The model with weights in bfloat16; the given one stays as it is and shares its tables with the other.
