@@ -54,6 +54,13 @@ def _models(vocabulary: int) -> dict[str, tuple[bool, transformers.PreTrainedMod
     opt = {"word_embed_proj_dim": 32, "ffn_dim": 64, "hidden_size": 32, **SHAPE, **sizes}
     sliding = {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 0, "num_key_value_heads": 2}
     distil = {"n_layers": 2, "n_heads": 4, "dim": 32, "hidden_dim": 64, "initializer_range": 0.2}
+    xlnet = {
+        "d_model": 32,
+        "n_layer": 2,
+        "n_head": 4,
+        "d_inner": 64,
+        "initializer_range": 0.2,
+    }  # of no number of positions
     relative = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_buckets": 32}
     gpt2 = {"n_layer": 2, "n_head": 4, "n_embd": 32, "n_positions": 128, "initializer_range": 0.2}
     return {
@@ -67,6 +74,7 @@ def _models(vocabulary: int) -> dict[str, tuple[bool, transformers.PreTrainedMod
         "opt": (False, transformers.OPTModel(transformers.OPTConfig(max_position_embeddings=128, **opt))),
         "sliding": (False, transformers.Qwen2Model(transformers.Qwen2Config(**sliding, **wide))),
         "albert": (True, transformers.AlbertModel(transformers.AlbertConfig(embedding_size=16, **wide))),
+        "xlnet": (True, transformers.XLNetModel(transformers.XLNetConfig(**xlnet, **sizes))),
         "deberta": (True, transformers.DebertaV2Model(transformers.DebertaV2Config(**relative, **wide))),
     }
 
@@ -84,6 +92,7 @@ ENCODERS = {
     "electra": ("electra", "cls"),
     "distilbert": ("distilbert", "mean"),
     "albert": ("albert", "mean"),
+    "xlnet": ("xlnet", "mean"),
     "deberta": ("deberta", "mean"),
     "opt": ("opt", "last"),
     "sliding": ("sliding", "last"),

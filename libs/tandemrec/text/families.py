@@ -67,7 +67,7 @@ def checked_dimension(settings: EncoderSettings, config: Any) -> int:
     dimension, family = settings.dimension or width, FAMILIES.get(config.model_type)
     if dimension > width:
         raise ModelError(f"encoder.dimension is {dimension}, expected at most {width}, the width of {settings.model}")
-    room = positions - (family.first_position(config) if family else 0) if positions else None
+    room = positions - (family.first_position(config) if family else 0) if positions and positions > 0 else None
     if room is not None and settings.max_length > room:
         raise ModelError(
             f"encoder.max_length is {settings.max_length}, expected at most {room}, the positions that "
