@@ -62,6 +62,8 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
                 lost.append(Lost(model=embed.encoder.model, reason=str(error)))
                 meter.advance()
                 continue
+            if got.failed:
+                console.warn(f"{embed.encoder.model} has no vector for {got.failed:,} texts, which count as zero")
             options = {"folds": compared.folds, "seed": settings.seed}
             users, items = reviews["user_id"].tolist(), reviews["item_id"].tolist()
             candidates.append(

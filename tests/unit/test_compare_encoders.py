@@ -1,6 +1,7 @@
 """encoders compare: probes that nobody leaks into, retrieval against a plain loop, the rule, and the command itself."""
 
 import itertools
+import json
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -176,6 +177,19 @@ def test_a_category_is_not_told_by_knowing_the_item_again(lake: Lake, tmp_path, 
 def test_a_candidate_that_is_no_model_is_named(lake: Lake):
     with pytest.raises(ConfigError, match=r"--model: .*found 'hub:some/model@main', expected hub:ID@REVISION"):
         compare_encoders.run(_settings(lake), model=["tiny:0", "hub:some/model@main"])
+
+
+def test_an_encoder_that_fails_on_every_text_is_not_measured(tmp_path):
+    """Its tokeniser numbers letters and signs as no row of its table is. It would be the fastest of all."""
+    for file in model_folder("tiny:0").iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    tokenizer = json.loads((tmp_path / "tokenizer.json").read_text())
+    tokenizer["model"]["vocab"] = {word: n + 1000 * word.isalpha() for word, n in tokenizer["model"]["vocab"].items()}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokenizer))
+    embed = EmbedSettings(encoder=EncoderSettings(model=str(tmp_path), dtype="float32"))
+    with pytest.raises(ModelError, match=r"fails on every text, first: IndexError: index out of range"):
+        _encode(embed, ["good guitar", "bad cable"], threads=1)
+    assert _encode(embed, ["good guitar", "?"], threads=1).failed == 1
 
 
 def test_memory_is_that_of_the_process_which_encodes():

@@ -39,7 +39,7 @@ def encoded_alone(embed: EmbedSettings, texts: Sequence[str], *, threads: int) -
     """Encode in a new process.
 
     Raises:
-        ModelError: the model cannot be loaded, or its process was ended, as for lack of memory.
+        ModelError: the model cannot be loaded or fails on every text, or its process was ended, as for lack of memory.
     """
     try:
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -60,16 +60,19 @@ def _encode(embed: EmbedSettings, texts: list[str], threads: int) -> Encoded:
     torch.set_num_threads(threads)
     encoder = Encoder(embed.encoder, device=device_of(embed), tokens_per_batch=embed.tokens_per_batch)
     encode_each(encoder.encode, texts[:WARM_UP])
-    vectors, failed, started = np.zeros((len(texts), encoder.dimension), np.float32), 0, time.perf_counter()
+    vectors, started = np.zeros((len(texts), encoder.dimension), np.float32), time.perf_counter()
+    failures: list[str] = []
     for start in range(0, len(texts), BLOCK):
         found, errors = encode_each(encoder.encode, texts[start : start + BLOCK])
-        failed += len(errors)
+        failures += errors.values()
         if found is not None:
             vectors[start : start + BLOCK] = found
     seconds = time.perf_counter() - started
+    if failures and len(failures) == len(texts):
+        raise ModelError(f"encoder {embed.encoder.model} fails on every text, first: {failures[0]}")
     return Encoded(
         vectors=vectors,
-        failed=failed,
+        failed=len(failures),
         seconds=seconds,
         peak_mb=_peak_mb(),
         family=encoder.family,
