@@ -296,7 +296,7 @@ def _last_line(error: BaseException) -> str:
 
 def encoder_of(lake: Lake, settings: Settings) -> str | None:
     """Whose vectors to read: those of the newest embed run up to the version of the table; None where nothing reads
-    text or there is none.
+    text or there is none. A warning says so where that run had other settings of the encoder.
 
     Raises:
         ModelError: there are texts and no vectors.
@@ -313,6 +313,12 @@ def encoder_of(lake: Lake, settings: Settings) -> str | None:
     if embedded is None:
         raise ModelError(f"the examples refer to {texts:,} texts and there is no finished embed run: run embed first")
     encoder: str = embedded.figures["encoder"]
+    asked, its = settings.embed.encoder.model_dump(mode="json"), embedded.settings.get("embed", {}).get("encoder", {})
+    if other := [key for key, value in its.items() if asked.get(key) != value]:
+        console.warn(
+            f"the newest vectors, of {encoder}, were made with other settings ({', '.join(other)}) of embed.encoder, "
+            "and are read all the same: run embed first"
+        )
     return encoder
 
 

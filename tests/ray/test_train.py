@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +256,16 @@ class TestRefusals:
         shutil.rmtree(lake.path("runs"))
         with pytest.raises(ModelError, match=r"refer to \d+ texts and there is no finished embed run: run embed first"):
             train.run(settings_for(tmp_path))
+
+    def test_vectors_of_other_settings_than_these_are_read_and_it_is_said(self, tmp_path, capsys):
+        lake, settings = small_lake(tmp_path), settings_for(tmp_path)
+        made = replace(runs.finished(lake, "embed")[0], settings={"embed": settings.embed.model_dump(mode="json")})
+        runs.record(lake, made)
+        other = settings.embed.encoder.model_copy(update={"prefix": "query: "})
+        set_anew = settings.model_copy(update={"embed": settings.embed.model_copy(update={"encoder": other})})
+        assert (train.encoder_of(lake, settings), capsys.readouterr().err) == (ENCODER, "")
+        assert train.encoder_of(lake, set_anew) == ENCODER
+        assert f"the newest vectors, of {ENCODER}, were made with other settings (prefix)" in capsys.readouterr().err
 
     def test_vectors_of_another_encoder_than_the_one_that_is_learned_along(self, tmp_path):
         small_lake(tmp_path)
