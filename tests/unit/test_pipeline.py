@@ -144,7 +144,7 @@ def test_the_model_has_another_identity_when_its_settings_change(settings):
 
 def test_stages_of_users_and_texts_start_nothing_for_a_plain_table(tmp_path, capsys):
     ours = tabular_settings(tmp_path, tmp_path / "lake")
-    idle = ["embed", "profiles", "summarise", "augment", "predict", "publish"]
+    idle = ["embed", "augment", "profiles", "summarise", "predict", "publish"]
     assert [one.name for one in STAGES if not one.of_rows] == idle
     assert [run_stage(ours, stage(name)) for name in idle] == [None] * 6
     assert capsys.readouterr().out.splitlines() == [f"{name}: nothing to do for tabular data" for name in idle]
