@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, StringType, StructType
 
 from tandemrec.clean.texts import trimmed_values
-from tandemrec.config.sources import PAIRED_COLUMNS, TARGET_COLUMNS, Source, folder
+from tandemrec.config.sources import PAIRED_COLUMNS, TARGET_COLUMNS, Source, folder_pattern
 
 AROUND = "^"  # names a field of the line around an exploded record
 NO_TIME = "1970-01-01T00:00:00Z"  # stands for the time of a source that has none
@@ -83,7 +83,7 @@ def mapped_columns(source: Source) -> dict[str, str]:
 
 def partition(name: str) -> Column:
     """The value of the folder `name=value` that a file lies in, from the column `file`."""
-    value = F.regexp_extract("file", folder(name), 1)
+    value = F.regexp_extract("file", folder_pattern(name), 1)
     value = F.try_url_decode(F.replace(value, F.lit("+"), F.lit("%2B")))
     return F.when(value != "__HIVE_DEFAULT_PARTITION__", value)
 

@@ -39,7 +39,7 @@ RELATIONS: dict[str, frozenset[str]] = {  # to which kinds of target a relation 
 TARGET_KINDS = ("user", "topic", "group", "item")
 
 
-def folder(name: str) -> str:
+def folder_pattern(name: str) -> str:
     """A pattern, for Python and Java alike, of the value of a folder `name=value` in a path."""
     return rf"(?:^|[/!]){re.escape(name)}=([^/]*)/"
 

@@ -15,7 +15,7 @@ from pyspark.sql.types import ArrayType, DataType, MapType, StructType
 
 from tandemrec import console
 from tandemrec.config import Source
-from tandemrec.config.sources import folder
+from tandemrec.config.sources import folder_pattern
 from tandemrec.errors import SourceError
 from tandemrec.lake.sources import bounds
 from tandemrec.lake.sources.headers import REPLACED, common_header, require_columns, require_width
@@ -40,7 +40,7 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
     """
     for file in files:
         for name in source.partitions:
-            if not re.search(folder(name), file.name):
+            if not re.search(folder_pattern(name), file.name):
                 raise SourceError(f"source {source.name}: {file.name} lies in no folder {name}=..., see partitions")
     with _decodable(spark, source), _numbered(spark, source, files, root) as rows:
         yield rows
