@@ -18,7 +18,8 @@ class Work:
     """Bytes over all tasks. `skew`: of the tasks that do the same to the parts of one shuffle, FEWEST_TASKS or more
     with a median of SHORTEST_MEDIAN_MS or more, the largest ratio of the longest to the median one; 0 where there are
     none. A stage that is a union does one thing for each of its sides, and what its sides differ in says nothing of
-    keys.
+    keys. `most_uneven` says what the longest task reads too: one that reads no more than the others is not late for its
+    keys, but for its start (the first tasks of a stage wait for its code to be compiled) or for other work.
     """
 
     jobs: int
@@ -33,7 +34,7 @@ def read_work(folder: Path) -> Work:
     """Sum up the one log in a folder."""
     jobs = read = written = spilled = 0
     sides: dict[int, list[int]] = {}
-    durations: dict[tuple[int, int], list[int]] = defaultdict(list)
+    tasks: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     for path in folder.iterdir():
         with path.open(encoding="utf-8") as lines:
             for event in map(json.loads, lines):
@@ -50,13 +51,15 @@ def read_work(folder: Path) -> Work:
                     if from_shuffle:
                         stage, place = event["Stage ID"], event["Task Info"]["Index"]
                         side = sum(place >= first for first in sides.get(stage, []))
-                        durations[stage, side].append(metrics["Executor Run Time"])
+                        tasks[stage, side].append((metrics["Executor Run Time"], from_shuffle))
     skew, most_uneven = 0.0, "none"
-    for (stage, _), times in durations.items():
-        middle = median(times)
-        if len(times) >= FEWEST_TASKS and middle >= SHORTEST_MEDIAN_MS and max(times) / middle > skew:
-            skew = max(times) / middle
-            most_uneven = f"stage {stage}, {len(times)} tasks, median {middle:.0f} ms, longest {max(times)} ms"
+    for (stage, _), done in tasks.items():
+        (longest, its_bytes), middle = max(done), median(milliseconds for milliseconds, _ in done)
+        if len(done) >= FEWEST_TASKS and middle >= SHORTEST_MEDIAN_MS and longest / middle > skew:
+            skew = longest / middle
+            more = its_bytes / median(read for _, read in done)
+            times = f"median {middle:.0f} ms, longest {longest} ms"
+            most_uneven = f"stage {stage}, {len(done)} tasks, {times}, which reads {more:.2f} times the median's bytes"
     return Work(
         jobs=jobs, shuffle_read=read, shuffle_written=written, spilled=spilled, skew=skew, most_uneven=most_uneven
     )

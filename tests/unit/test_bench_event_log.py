@@ -28,7 +28,7 @@ def test_bytes_are_summed_and_skew_is_of_the_worst_stage_that_counts(tmp_path):
         *[task(0, 300, written=10) for _ in range(8)],
         task(0, 9000, written=10),  # uneven, but of a stage that reads files
         *[task(1, 250, read=1, spilled=5) for _ in range(9)],
-        task(1, 700, read=1),
+        task(1, 700, read=3),
         task(1, 9000),  # of a union: reads files
         *[task(2, 20, read=1) for _ in range(9)],
         task(2, 400, read=1),  # uneven, but too short to tell
@@ -38,9 +38,10 @@ def test_bytes_are_summed_and_skew_is_of_the_worst_stage_that_counts(tmp_path):
     (tmp_path / "log").write_text("".join(f"{json.dumps(event)}\n" for event in events))
     work = read_work(tmp_path)
     assert (work.jobs, work.shuffle_written, work.spilled) == (2, 90, 45)
-    assert work.shuffle_read == 3 * (10 + 10 + 4)
+    assert work.shuffle_read == 3 * (12 + 10 + 4)
     assert work.skew == 700 / 250
-    assert work.most_uneven == "stage 1, 10 tasks, median 250 ms, longest 700 ms"
+    told = "stage 1, 10 tasks, median 250 ms, longest 700 ms, which reads 3.00 times the median's bytes"
+    assert work.most_uneven == told
 
 
 def rdd(number: int, name: str, partitions: int, *parents: int) -> dict:
