@@ -97,6 +97,19 @@ class TestConflictAverse:
         torch.testing.assert_close(step, torch.tensor([0.7, 0.7]).double())
 
 
+@pytest.mark.parametrize("seed", ROUNDS)
+def test_tasks_that_all_but_contradict_one_another_are_solved_to_the_end(seed):
+    """Two gradients that point against each other to a hundredth, others of other lengths. The least vector is known by
+    its products with all of them, which are no less than its own square.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    gradients = torch.randn(4, 8, generator=generator, dtype=torch.float64)
+    gradients *= 10 ** (3 * torch.rand(4, 1, generator=generator, dtype=torch.float64) - 1.5)
+    gradients[1] = -gradients[0] + 0.01 * gradients[0].norm() * gradients[1] / gradients[1].norm()
+    least = mixed("mgda", gradients)
+    assert (gradients @ least).min() >= (1 - 1e-6) * least @ least
+
+
 def simplex(parts: int) -> list[torch.Tensor]:
     """Weights of three tasks, in steps of 1 / parts."""
     places = itertools.product(range(parts + 1), repeat=2)

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from tandemrec.learn.balance.balancer import Balancer
 
-ENOUGH = 1e-12  # of the largest squared norm: what a step of the solver has to gain
-ROUNDS = 1000
+ENOUGH = 1e-12  # of what slopes are made of: what a task has to gain to come in
+ROUNDS = 20  # a task
 
 
 class ProjectedConflicts(Balancer):
@@ -58,9 +58,9 @@ class ConflictAverse(Balancer):
         gram, count = gram_KK.cpu().numpy(), len(gram_KK)
         mean = np.full(count, 1 / count)
         to_mean, least = gram @ mean, 1e-24 * np.trace(gram)
-        if least == 0:
-            return torch.from_numpy(mean)
         radius = self.settings.radius * np.sqrt(max(mean @ to_mean, 0.0))
+        if least == 0 or radius == 0:
+            return torch.from_numpy(mean)
         weights = mean
         # |g_w| = min over s of (s |g_w|^2 + 1 / s) / 2, reached at s = 1 / |g_w|: a quadratic problem for each s.
         for _ in range(self.TURNS):
@@ -73,21 +73,44 @@ class ConflictAverse(Balancer):
 
 
 def _least(quadratic_KK: np.ndarray, linear_K: np.ndarray, start_K: np.ndarray | None = None) -> np.ndarray:
-    """Weights w >= 0 that sum to 1 with the least w Q w / 2 + b w: the pair of weights that gains most from an
-    exchange is exchanged until none gains (Platt's sequential minimal optimisation).
+    """Weights w >= 0 that sum to 1 with the least w Q w / 2 + b w, by active sets: the best weights of some tasks, all
+    others being 0, by a system of equations; a weight that falls to 0 on the way leaves, a task that gains comes in.
+
+    Exchanges between pairs of weights (Platt's sequential minimal optimisation) are simpler, and crawl where tasks
+    contradict one another and their gradients are of different lengths.
     """
     count = len(linear_K)
+    length = np.sqrt(np.diag(quadratic_KK).clip(min=0))
+    length = np.where(length > 0, length, length[length > 0].min(initial=np.inf))
+    length = np.where(np.isfinite(length), length, 1.0)
+    # Cosines: no task is lost to rounding beside one whose gradient is a million times as long.
+    cosines = quadratic_KK / np.outer(length, length)
     weights = np.full(count, 1 / count) if start_K is None else start_K.copy()
-    enough = ENOUGH * max(np.abs(quadratic_KK).max(), np.abs(linear_K).max(), 1e-300)
-    for _ in range(ROUNDS):
-        slope = quadratic_KK @ weights + linear_K
-        to = int(slope.argmin())
-        giver = int(np.where(weights > 0, slope, -np.inf).argmax())
-        gain = slope[giver] - slope[to]
-        if gain <= enough:
-            break
-        bend = quadratic_KK[to, to] + quadratic_KK[giver, giver] - 2 * quadratic_KK[to, giver]
-        moved = weights[giver] if bend <= 0 else min(weights[giver], gain / bend)
-        weights[to] += moved
-        weights[giver] = 0.0 if moved == weights[giver] else weights[giver] - moved
+    free = weights > 0
+    for _ in range(ROUNDS * count):
+        aim = np.zeros(count)
+        aim[free] = _balanced(cosines[np.ix_(free, free)], linear_K[free] / length[free], length[free])
+        if (aim >= 0).all():
+            weights = aim
+            slope, reach = quadratic_KK @ weights + linear_K, weights @ length
+            enough = ENOUGH * ((length + reach) * reach + np.abs(linear_K) + weights @ np.abs(linear_K))
+            gain = np.where(free, -np.inf, weights @ slope - slope - enough)
+            if gain.max() <= 0:
+                break
+            free[gain.argmax()] = True
+            continue
+        falls = np.flatnonzero(aim < 0)
+        share = weights[falls] / (weights[falls] - aim[falls])
+        weights = (weights + share.min() * (aim - weights)).clip(min=0)
+        weights[falls[share.argmin()]] = 0.0
+        free = weights > 0
+    return weights / weights.sum()
+
+
+def _balanced(cosines: np.ndarray, linear: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Weights of any sign that sum to 1 with the least w Q w / 2 + b w: x = w |g|, C x + a m = -b / |g|, a x = 1."""
+    unit = length.min() / length
+    system = np.block([[cosines, unit[:, None]], [unit, np.zeros(1)]])
+    found = np.linalg.lstsq(system, np.append(-linear, length.min()))[0][:-1]  # of equal gradients each has a share
+    weights: np.ndarray = found / length
     return weights
