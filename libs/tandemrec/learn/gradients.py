@@ -39,6 +39,7 @@ class Gradients:
         names = {id(parameter) for parameter in shared}
         self.own = [parameter for parameter in self.parameters if id(parameter) not in names]
         self.alone_TP: Tensor | None = None
+        self.reached = torch.zeros(len(self.shared), dtype=torch.int32)  # of the shared, in this step
         self.weights = torch.ones(len(tasks))
 
     def start(self, curve: Sequence[Mapping[str, Any]], device: torch.device) -> None:
@@ -49,6 +50,7 @@ class Gradients:
         if self.balancer.needs_gradients and self.shared:
             size = sum(parameter.numel() for parameter in self.shared)
             self.alone_TP = torch.zeros(len(self.place), size, device=device)
+            self.reached = torch.zeros(len(self.shared), dtype=torch.int32, device=device)
 
     def add(self, losses: Mapping[str, Tensor]) -> None:
         """A part of the losses, by task, as they add up to means over all rows of the step."""
@@ -61,7 +63,8 @@ class Gradients:
         for name, loss in losses.items():
             number = self.place[name]
             found = torch.autograd.grad(loss, everything, retain_graph=True, allow_unused=True)
-            pairs = zip(self.shared, found[: len(self.shared)], strict=True)
+            pairs = list(zip(self.shared, found[: len(self.shared)], strict=True))
+            self.reached |= torch.tensor([g is not None for _, g in pairs]).to(self.reached)
             self.alone_TP[number] += torch.cat([(torch.zeros_like(p) if g is None else g).flatten() for p, g in pairs])
             for parameter, gradient in zip(self.own, found[len(self.shared) :], strict=True):
                 if gradient is not None:
@@ -80,14 +83,18 @@ class Gradients:
             self.balancer.learn(losses_T, None)
             return
         workers.sum_gradients(self.own)
-        alone_TP = workers.sum_over_workers(self.alone_TP)
+        alone_TP, reached = workers.sum_over_workers(self.alone_TP), workers.sum_over_workers(self.reached)
         gram_TT = _gram(alone_TP)
         present = (~losses_T.isnan()).nonzero()[:, 0]
+        if len(present) == 0:  # no row of the step says anything
+            return
         mixed = self.balancer.mix(gram_TT[present][:, present], generator)
         shares_K = self.weights[present] if mixed is None else mixed.to(alone_TP)
         step_P = shares_K @ alone_TP[present]
-        for parameter, part in zip(self.shared, step_P.split([p.numel() for p in self.shared]), strict=True):
-            parameter.grad = part.view_as(parameter)
+        parts = step_P.split([parameter.numel() for parameter in self.shared])
+        for parameter, part, holders in zip(self.shared, parts, reached.tolist(), strict=True):
+            if holders:  # others stay without one, as in `workers.sum_gradients`
+                parameter.grad = part.view_as(parameter)
         self.balancer.learn(losses_T, gram_TT)
 
 

@@ -1,0 +1,70 @@
+"""Data that say little and names that say something to torch: steps without a label, one class alone, `type`."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from learned import data_of, loop, model_of
+from small_lake import small_lake
+
+from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.lake import Lake
+from tandemrec.learn import Training, sizes_of
+from tandemrec.learn.balance import BALANCERS
+
+NEXT, RATING, SENTIMENT, CATEGORY = (DEFAULT_TASKS[place] for place in (0, 3, 4, 5))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("lake")
+    small_lake(root)
+    return Lake(str(root)), data_of(root)
+
+
+def sizes_for(lake, data, tasks):
+    return sizes_of(lake, data.features, {"train": data.train, "valid": data.valid}, tasks)
+
+
+def with_label(data, name, values_of):
+    """The same rows with one more label in both splits."""
+    parts = (replace(one, labels={**one.labels, name: values_of(one)}) for one in (data.train, data.valid))
+    train, valid = parts
+    return replace(data, train=train, valid=valid)
+
+
+@pytest.mark.parametrize("method", BALANCERS)
+def test_a_step_in_which_no_row_says_anything_changes_nothing(data, method):
+    """As the last rows of an epoch may, or any where two tasks of many are learned; AdamW remembers former steps."""
+    lake, rows = data
+    tasks = (RATING, SENTIMENT)
+    silent = np.flatnonzero(np.isnan(rows.train.labels["rating"]) & np.isnan(rows.train.labels["sentiment"]))
+    assert len(silent) > 10
+    settings = loop(stop_on="rating/rmse", balance={"method": method})
+    training = Training(model_of(sizes_for(lake, rows, tasks), tasks), rows, settings, seed=5)
+    training.run_epoch()
+    kept = [*training.model.parameters(), *training.balancer.parameters(), *training.balancer.buffers()]
+    before = [tensor.detach().clone() for tensor in kept]
+    training._step(silent[:10], {"rating": 0.0, "sentiment": 0.0}, np.random.default_rng(1))
+    kept = [*training.model.parameters(), *training.balancer.parameters(), *training.balancer.buffers()]
+    for was, now in zip(before, kept, strict=True):
+        torch.testing.assert_close(now.detach(), was, rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("method", BALANCERS)
+def test_what_no_task_of_a_step_reaches_stays_where_it_is(data, method):
+    """Networks over words in a step of ratings alone: whatever AdamW remembers of former steps."""
+    lake, rows = data
+    tasks = (RATING, SENTIMENT, CATEGORY)
+    told = rows.train.labels
+    of_stars = np.flatnonzero(~np.isnan(told["rating"]) & np.isnan(told["sentiment"]) & np.isnan(told["category"]))
+    settings = loop(stop_on="rating/rmse", balance={"method": method}, weight_decay=0.1)
+    model = model_of(sizes_for(lake, rows, tasks), tasks, bottoms=["vectors", "bag"])
+    training = Training(model, rows, settings, seed=5)
+    training.run_epoch()
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    training._step(of_stars[:10], dict.fromkeys(("rating", "sentiment", "category"), 0.0), np.random.default_rng(1))
+    moved = {name for name, parameter in model.named_parameters() if not torch.equal(before[name], parameter)}
+    assert not [name for name in moved if name.startswith("over_words")]
+    assert any(name.startswith("towers.rating") for name in moved)
