@@ -81,18 +81,22 @@ def test_it_is_refused_where_histories_hold_more_than_targets():
         parse_settings(raw)
 
 
-def test_training_reads_it_where_the_settings_ask_for_it(tmp_path):
-    """The same first step of the same model, with other histories: another loss."""
+@pytest.mark.parametrize("task", ["next_item", "rating"])
+def test_training_reads_it_where_the_settings_ask_for_it(tmp_path, task):
+    """The same first step of the same model, with other histories: another loss. Of rows of next item, whatever is
+    learned from them: what company gives a task is compared with the task alone.
+    """
     small_lake(tmp_path)
     lake = Lake(str(tmp_path))
     splits, features = load_examples(lake), load_features(lake, encoder=ENCODER)
-    tasks, losses = DEFAULT_TASKS[:1], {}
+    tasks, losses = [one for one in DEFAULT_TASKS if one.name == task], {}
+    stop_on = {"next_item": "next_item/ndcg@10", "rating": "rating/rmse"}[task]
     for history in ("before", "around"):
         torch.manual_seed(8)
         model = MultiTaskModel(ModelSettings(width=8, dropout=0), tasks, sizes_of(lake, features, splits, tasks))
-        settings = TrainSettings(history=history, batch_size=10_000)
+        settings = TrainSettings(history=history, batch_size=10_000, stop_on=stop_on)
         data = Data(features=features, train=splits["train"], valid=splits["valid"])
         training = Training(model, data, settings, seed=8)
         training.run_epoch()
-        losses[history] = training.progress.curve[0]["losses"]["next_item"]
+        losses[history] = training.progress.curve[0]["losses"][task]
     assert losses["before"] != losses["around"]

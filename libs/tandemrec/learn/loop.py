@@ -7,7 +7,7 @@ at its start: to go on after an epoch needs no state of a generator.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tandemrec.config import TrainSettings
+from tandemrec.config import Task, TrainSettings
 from tandemrec.errors import ModelError
 from tandemrec.learn import workers
 from tandemrec.learn.balance import balancer
@@ -97,8 +97,7 @@ class Training:
         labels = {task.column: _known(data.train.labels[task.column]).to(self.device) for task in model.tasks}
         model.start_from(data.features, labels)
         self.proposal = Proposal(data.features)
-        asked = [task.column for task in model.tasks if task.kind == "next_item"]
-        self.around = Around(data.train, asked[0]) if settings.history == "around" and asked else None
+        self.around = Around(data.train, _asked(model.tasks)) if settings.history == "around" else None
         self.balancer = balancer(tuple(model.tasks), settings).to(self.device)
         shared = self._shared() if self.balancer.needs_gradients else []
         self.gradients = Gradients(model, model.tasks, self.balancer, shared)
@@ -267,6 +266,13 @@ def parameter_groups(model: Any) -> list[dict[str, Any]]:
 def _averaged(model: nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of the weights (Polyak and Juditsky 1992 average them evenly)."""
     return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+
+def _asked(tasks: Sequence[Task]) -> str:
+    """The label of next item, which tells whose training rows know their user `around`: one task alone is learned from
+    what it reads in company, else company would be credited with it.
+    """
+    return next((task.column for task in tasks if task.kind == "next_item"), "next_item")
 
 
 def _known(label_N: Array) -> Tensor:
