@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 from learned import data_of, loop, model_of
-from small_lake import small_lake
+from small_lake import ENCODER, small_lake
 
+from tandemrec.config import Task
 from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.lake import Lake
-from tandemrec.learn import Training, sizes_of
+from tandemrec.learn import Metadata, Training, fit, load_model, save_model, score_examples, sizes_of
 from tandemrec.learn.balance import BALANCERS
+from tandemrec.learn.calibration import calibrate
+from tandemrec.model.sharing import SHARINGS
 
 NEXT, RATING, SENTIMENT, CATEGORY = (DEFAULT_TASKS[place] for place in (0, 3, 4, 5))
 
@@ -68,3 +71,21 @@ def test_what_no_task_of_a_step_reaches_stays_where_it_is(data, method):
     moved = {name for name, parameter in model.named_parameters() if not torch.equal(before[name], parameter)}
     assert not [name for name in moved if name.startswith("over_words")]
     assert any(name.startswith("towers.rating") for name in moved)
+
+
+@pytest.mark.parametrize("model", [{"sharing": name, "levels": 2} for name in SHARINGS] + [{"pairs": "product"}])
+def test_a_task_may_have_any_name(data, model, tmp_path):
+    """Those too that torch's modules and their containers have methods of."""
+    lake, rows = data
+    names = ("type", "items", "values", "train", "to")
+    for name in names:
+        rows = with_label(rows, name, lambda part: part.labels["rating"])
+    tasks = [Task(name=name, kind="regression") for name in names]
+    learned = model_of(sizes_for(lake, rows, tasks), tasks, **model)
+    progress = fit(learned, rows, loop(max_epochs=2, stop_on="items/rmse", average=0.5), seed=5)
+    assert {f"{name}/rmse" for name in names} <= progress.best_metrics.keys()
+    calibrate(learned, rows.valid, rows.features, seed=1)
+    save_model(tmp_path / "best", learned, Metadata(run_id="r", encoder=ENCODER, versions={}, epoch=1, metrics={}))
+    again, _ = load_model(tmp_path / "best")
+    told = [score_examples(one, rows.valid, rows.features).scores["type"] for one in (learned, again)]
+    np.testing.assert_array_equal(*told)

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from tandemrec.config import ModelSettings, Task
 from tandemrec.ease import LARGEST
 from tandemrec.model.batch import ITEMS_AT_ONCE, Batch, Features, Sizes
+from tandemrec.model.by_task import ByTask, ParameterByTask
 from tandemrec.model.factors import Factors
 from tandemrec.model.finetuning import UpperLayers
 from tandemrec.model.heads import HEADS
@@ -105,18 +106,16 @@ class MultiTaskModel(nn.Module):
         names += asks
         self.sharing = SHARINGS[settings.sharing](names, settings) if names else nn.Identity()
         linear = [task for task in self.on_pairs if HEADS[task.head].one_score]
-        self.factors = nn.ModuleDict({task.name: Factors(settings, sizes) for task in linear})
+        self.factors = ByTask({task.name: Factors(settings, sizes) for task in linear})
 
         def last(task: Task, size: int) -> nn.Module:
             return HEADS[task.head].last(size, sizes.classes.get(task.column, 0))
 
-        self.towers = nn.ModuleDict(
-            {t.name: tower(width, settings.tower, partial(last, t), dropout) for t in pointwise}
-        )
+        self.towers = ByTask({t.name: tower(width, settings.tower, partial(last, t), dropout) for t in pointwise})
         alone = {task.name: last(task, 1).bias for task in self.on_pairs if not networks}
-        self.means = nn.ParameterDict({name: torch.zeros_like(cast(Tensor, bias)) for name, bias in alone.items()})
+        self.means = ParameterByTask({name: torch.zeros_like(cast(Tensor, bias)) for name, bias in alone.items()})
         pointwise = [task for task in tasks if task.head in HEADS]
-        self.calibration = nn.ModuleDict({task.name: Calibration(_classes(task, sizes)) for task in pointwise})
+        self.calibration = ByTask({task.name: Calibration(_classes(task, sizes)) for task in pointwise})
 
     def start_from(self, features: Features, labels: Mapping[str, Tensor]) -> None:
         """Answer with the training shares and means, rank by popularity and read texts for where they differ, before

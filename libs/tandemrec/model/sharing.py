@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tandemrec.config import ModelSettings
+from tandemrec.model.by_task import ByTask
 
 
 def _expert(settings: ModelSettings) -> nn.Module:
@@ -37,8 +38,8 @@ class Separate(nn.Module):
 
     def __init__(self, tasks: Sequence[str], settings: ModelSettings) -> None:
         super().__init__()
-        self.norm = nn.ModuleDict({task: nn.LayerNorm(settings.width) for task in tasks})
-        self.own = nn.ModuleDict({task: _expert(settings) for task in tasks})
+        self.norm = ByTask({task: nn.LayerNorm(settings.width) for task in tasks})
+        self.own = ByTask({task: _expert(settings) for task in tasks})
 
     def forward(self, input_BD: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """What each of the tasks that read this input gets, (B, D)."""
@@ -68,7 +69,7 @@ class MixtureOfExperts(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(settings.width)
         self.experts = _experts(settings.experts, settings)
-        self.gates = nn.ModuleDict({task: nn.Linear(settings.width, settings.experts, bias=False) for task in tasks})
+        self.gates = ByTask({task: nn.Linear(settings.width, settings.experts, bias=False) for task in tasks})
 
     def forward(self, input_BD: Tensor, tasks: Sequence[str]) -> dict[str, Tensor]:
         """What each of the tasks that read this input gets, (B, D)."""
@@ -86,8 +87,8 @@ class _Extraction(nn.Module):
         super().__init__()
         width, shared, own = settings.width, settings.experts, settings.own_experts
         self.shared = _experts(shared, settings)
-        self.own = nn.ModuleDict({task: _experts(own, settings) for task in tasks})
-        self.gates = nn.ModuleDict({task: nn.Linear(width, shared + own, bias=False) for task in tasks})
+        self.own = ByTask({task: _experts(own, settings) for task in tasks})
+        self.gates = ByTask({task: nn.Linear(width, shared + own, bias=False) for task in tasks})
         self.shared_gate = None if last else nn.Linear(width, shared + own * len(tasks), bias=False)
 
     def forward(self, own_BD: dict[str, Tensor], shared_BD: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -146,7 +147,7 @@ class CrossStitch(nn.Module):
         self.tasks = sorted(tasks)  # the units number the tasks
         self.norm = nn.LayerNorm(settings.width)
         self.own = nn.ModuleList(
-            nn.ModuleDict({task: _expert(settings) for task in self.tasks}) for _ in range(settings.levels)
+            ByTask({task: _expert(settings) for task in self.tasks}) for _ in range(settings.levels)
         )
         count = len(self.tasks)
         unit_TT = torch.full((count, count), (1 - self.OWN) / max(1, count - 1))
@@ -157,7 +158,7 @@ class CrossStitch(nn.Module):
         """What each of the tasks that read this input gets, (B, D)."""
         own_BD = dict.fromkeys(self.tasks, self.norm(input_BD))
         for networks, unit_TT in zip(self.own, self.units, strict=True):
-            answers_BTD = torch.stack([cast(nn.ModuleDict, networks)[task](own_BD[task]) for task in self.tasks], dim=1)
+            answers_BTD = torch.stack([cast(ByTask, networks)[task](own_BD[task]) for task in self.tasks], dim=1)
             own_BD = dict(zip(self.tasks, (unit_TT @ answers_BTD).unbind(1), strict=True))
         return {task: input_BD + own_BD[task] for task in tasks}
 
