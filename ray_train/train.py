@@ -47,7 +47,7 @@ from tandemrec.learn.feeds import TRAIN_VALID, Examples, load_examples
 from tandemrec.learn.loop import Data, Progress, Training, fit
 from tandemrec.learn.neighbours import learn_neighbours, weigh_neighbours
 from tandemrec.learn.new_items import weigh_new_items
-from tandemrec.learn.validation import contradictions, refuse_missing_labels
+from tandemrec.learn.validation import contradictions, refuse_missing_labels, same_for_all
 from tandemrec.model import Features, MultiTaskModel, Sizes
 from tandemrec.pipeline import run_identity, stage_main
 from tandemrec.text.identity import embedding_identity
@@ -65,8 +65,9 @@ def run(settings: Settings) -> Figures:
     # What is wrong with the tables is told here, in one line, and not by a worker.
     config, splits, features = looked_at(settings)
     refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features, settings.train.stop_on)
-    for warning in contradictions(settings.tasks, splits["train"]):
-        console.warn(warning)
+    for warnings in (contradictions, same_for_all):
+        for warning in warnings(settings.tasks, splits["train"]):
+            console.warn(warning)
     files, folder = _place(settings, run_id)
     if _has(files, f"{folder}/best"):  # finished before, and asked for again: from the start
         files.delete_dir(folder)

@@ -14,6 +14,7 @@ from tandemrec.lake import Lake
 from tandemrec.learn import Metadata, Training, fit, load_model, save_model, score_examples, sizes_of
 from tandemrec.learn.balance import BALANCERS
 from tandemrec.learn.calibration import calibrate
+from tandemrec.learn.validation import same_for_all
 from tandemrec.model.sharing import SHARINGS
 
 NEXT, RATING, SENTIMENT, CATEGORY = (DEFAULT_TASKS[place] for place in (0, 3, 4, 5))
@@ -89,3 +90,22 @@ def test_a_task_may_have_any_name(data, model, tmp_path):
     again, _ = load_model(tmp_path / "best")
     told = [score_examples(one, rows.valid, rows.features).scores["type"] for one in (learned, again)]
     np.testing.assert_array_equal(*told)
+
+
+@pytest.mark.parametrize("reads", [["user", "item"], ["review"]])
+@pytest.mark.parametrize("more", [{"kind": "multiclass"}, {"kind": "regression", "ordinal": True}, {"kind": "binary"}])
+def test_a_label_that_is_the_same_in_every_row_is_learned_and_said_to_be_so(data, reads, more):
+    lake, rows = data
+    known = "sentiment" if reads == ["review"] else "rating"
+    rows = with_label(rows, "same", lambda part: part.labels[known] * 0)
+    tasks = [RATING, Task(name="same", reads=reads, **more)]
+    model = model_of(sizes_for(lake, rows, tasks), tasks)
+    fit(model, rows, loop(max_epochs=3, stop_on="rating/rmse"), seed=5)
+    calibrate(model, rows.valid, rows.features, seed=1)
+    said = score_examples(model, rows.valid, rows.features).scores["same"]
+    said = said[:, 1] if more["kind"] == "multiclass" else said
+    assert said.shape == (len(rows.valid),) and (said[~np.isnan(rows.valid.labels["same"])] < 0.2).all()
+    count = int((~np.isnan(rows.train.labels["same"])).sum())
+    assert list(same_for_all(tasks, rows.train)) == [
+        f"tasks.same: the label same is 0 in all {count:,} training rows that have it: there is nothing to learn"
+    ]

@@ -132,7 +132,8 @@ def sizes_of(
         attributes=[] if features.attributes is None else (1 + features.attributes.amax(0)).tolist(),
         history=max(examples.history.shape[1] for examples in splits.values()),
         text_width=text_width,
-        classes={label: 1 + _largest(label, splits) for label in sorted(labels)},
+        # Two at least: the answers of a single class would have no column of their own.
+        classes={label: max(2, 1 + _largest(label, splits)) for label in sorted(labels)},
         terms=0 if features.terms is None else 1 + int(features.terms.values.max()),
         upper=None if cut is None else upper_shape(cut) | {"dimension": text_width},
         values=_values(splits),

@@ -116,6 +116,18 @@ def contradictions(tasks: Sequence[Task], train: Examples) -> Iterator[str]:
             )
 
 
+def same_for_all(tasks: Sequence[Task], train: Examples) -> Iterator[str]:
+    """Where every training row says the same of a task, so that nothing tells one row from another."""
+    for task in (task for task in tasks if task.head in HEADS):
+        label = train.labels[task.column]
+        found = label[~np.isnan(label)]
+        if len(found) and (found == found[0]).all():
+            yield (
+                f"tasks.{task.name}: the label {task.column} is {found[0]:g} in all {len(found):,} training rows that "
+                "have it: there is nothing to learn"
+            )
+
+
 def _from_all_workers(part: Array, count: int, device: torch.device) -> Array:
     """The answers for all rows (N,) or (N, C), of which this worker has its share."""
     if workers.count() == 1:
