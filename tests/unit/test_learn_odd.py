@@ -10,11 +10,12 @@ from small_lake import ENCODER, small_lake
 
 from tandemrec.config import Task
 from tandemrec.config.learning import DEFAULT_TASKS
+from tandemrec.errors import ModelError
 from tandemrec.lake import Lake
 from tandemrec.learn import Metadata, Training, fit, load_model, save_model, score_examples, sizes_of
 from tandemrec.learn.balance import BALANCERS
 from tandemrec.learn.calibration import calibrate
-from tandemrec.learn.validation import same_for_all
+from tandemrec.learn.validation import same_for_all, validate
 from tandemrec.model.sharing import SHARINGS
 
 NEXT, RATING, SENTIMENT, CATEGORY = (DEFAULT_TASKS[place] for place in (0, 3, 4, 5))
@@ -109,3 +110,25 @@ def test_a_label_that_is_the_same_in_every_row_is_learned_and_said_to_be_so(data
     assert list(same_for_all(tasks, rows.train)) == [
         f"tasks.same: the label same is 0 in all {count:,} training rows that have it: there is nothing to learn"
     ]
+
+
+def test_weights_that_ran_away_in_the_last_steps_of_an_epoch_are_told(data):
+    lake, rows = data
+    model = model_of(sizes_for(lake, rows, (RATING,)), (RATING,))
+    with torch.no_grad():
+        model.towers["rating"][-1].bias.fill_(torch.inf)
+    with pytest.raises(ModelError, match=r"task rating: what the model says .* try a smaller train.learning_rate"):
+        validate(model.eval(), rows.valid, rows.features, "rating/rmse")
+
+
+@pytest.mark.parametrize("history", ["mean", "rnn", "attention"])
+def test_a_worker_without_a_row_of_its_own_says_nothing(data, history):
+    """Of one validation row two workers have one and none: what the second says has the shape of an answer."""
+    lake, rows = data
+    read = {"history": history, "bottoms": ["vectors", "bag", "cnn", "rnn"]}
+    model = model_of(sizes_for(lake, rows, DEFAULT_TASKS), **read).eval()
+    some, none = (score_examples(model, rows.valid, rows.features, rows=np.arange(count)) for count in (3, 0))
+    for kind in ("scores", "ranks"):
+        for name, answer in getattr(some, kind).items():
+            nothing = getattr(none, kind)[name]
+            assert (len(nothing), nothing.shape[1:], nothing.dtype) == (0, answer.shape[1:], answer.dtype)

@@ -37,7 +37,10 @@ def score_examples(
     device: torch.device | str = "cpu",
 ) -> Scores:
     """What the model, in evaluation mode, says of these rows (all of them by default), in their order."""
-    rows = np.arange(len(examples)) if rows is None else rows
+    asked = np.arange(len(examples)) if rows is None else rows
+    rows = asked
+    if len(asked) == 0:  # networks read no batch of nothing; one row tells the shape of an answer
+        rows = np.arange(min(1, len(examples)))
     catalogue, candidates = model.catalogue(features), model.candidates(features)
     parts: dict[str, list[Array]] = {task.name: [] for task in model.tasks}
     for start in range(0, max(1, len(rows)), batch_size):
@@ -56,7 +59,7 @@ def score_examples(
                     logits_BI = model.ranking_logits(asking, features, catalogue, users_BD[part], seen)
                     answer[part] = target_ranks(logits_BI, asking.item, candidates, seen)
             parts[task.name].append(answer.cpu().numpy())
-    answers = {name: np.concatenate(part) for name, part in parts.items()}
+    answers = {name: np.concatenate(part)[: len(asked)] for name, part in parts.items()}
     pointwise = {task.name for task in model.tasks if task.head in HEADS}
     return Scores(
         scores={name: answer for name, answer in answers.items() if name in pointwise},

@@ -45,6 +45,11 @@ def validate(model: Any, examples: Examples, features: Features, stop_on: str) -
         if not known.any():
             continue
         if task.head in HEADS:
+            if not np.isfinite(answer).all():
+                raise ModelError(
+                    f"task {task.name}: what the model says of validation rows is no finite number: try a smaller "
+                    "train.learning_rate"
+                )
             found = prediction_metrics(task.kind, label[known], answer)
         else:
             each = ranking_metrics(answer, examples.query[known], cutoffs)
