@@ -255,9 +255,9 @@ def _train(settings: Settings, folder: str, config: dict[str, Any]) -> tuple[Mul
             result = trainer.fit()
         except ray.train.WorkerGroupError as error:
             rank, failure = next(iter(error.worker_failures.items()))
-            raise ModelError(f"training failed on worker {rank}: {_last_line(failure)}") from error
+            raise ModelError(f"training failed on worker {rank}: {last_line(failure)}") from error
         except ray.train.TrainingFailedError as error:
-            raise ModelError(f"training failed: {_last_line(error)}") from error
+            raise ModelError(f"training failed: {last_line(error)}") from error
     model = MultiTaskModel(settings.model, settings.tasks, Sizes(**config["sizes"]))
     with result.checkpoint.as_directory() as directory:
         return model, load_best(Path(directory), model)
@@ -290,7 +290,7 @@ def _line(entry: Mapping[str, Any], stop_on: str) -> str:
     return f"  epoch {entry['epoch']:>3}  {held_out}  losses: {losses}  {entry['seconds']:.1f} s"
 
 
-def _last_line(error: BaseException) -> str:
+def last_line(error: BaseException) -> str:
     """What a traceback ends with: the error itself."""
     return ([type(error).__name__, *str(error).strip().splitlines()])[-1].strip()
 

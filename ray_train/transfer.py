@@ -18,10 +18,10 @@ import ray
 import torch
 from rich.table import Table
 
-from ray_train.train import built, looked_at
+from ray_train.train import built, last_line, looked_at
 from tandemrec import console
 from tandemrec.config import Settings, Task, parse_settings
-from tandemrec.errors import ConfigError
+from tandemrec.errors import ConfigError, ModelError
 from tandemrec.evaluate.compare import metric_values, value_owners
 from tandemrec.evaluate.experience import CUTOFF, banded, part_of
 from tandemrec.evaluate.problem import Predictions, Problem, Rows, labelled
@@ -155,10 +155,10 @@ def _trials(chosen: Sequence[str], pair: Sequence[str], seeds: int) -> list[Tria
 
 def _outcomes(settings: Settings, trials: Sequence[Trial]) -> tuple[dict[Trial, Outcome], Problem]:
     config, splits, features = looked_at(settings)
-    for task in settings.tasks:
-        if any(task.name in trial.tasks for trial in trials):
-            stop_on = f"{task.name}/{shown_metric(task)}"
-            refuse_missing_labels([task], splits["train"], splits["valid"], features, stop_on)
+    learned = [task for task in settings.tasks if any(task.name in trial.tasks for trial in trials)]
+    refuse_missing_labels(learned, splits["train"], splits["valid"], features)
+    for task in learned:
+        refuse_untold(task, {name: splits[name] for name in ("valid", "test")}, "with --tasks")
     problem = Problem(
         tasks=settings.tasks,
         train=splits["train"],
@@ -168,17 +168,41 @@ def _outcomes(settings: Settings, trials: Sequence[Trial]) -> tuple[dict[Trial, 
     return side_by_side(attempt, config, trials, gpu=settings.train.gpu), problem
 
 
+def refuse_untold(task: Task, splits: Mapping[str, Rows], leave_out: str) -> None:
+    """Refuse a task whose metric the rows of a split do not tell.
+
+    Raises:
+        ConfigError: says which and how to leave it out.
+    """
+    for name, asked in splits.items():
+        label = asked.labels[task.column][labelled(asked, task)]
+        if len(label) == 0:
+            raise ConfigError(f"task {task.name}: no {name} row has the label {task.column}; leave it out {leave_out}")
+        if task.kind == "binary" and (label == label[0]).all():
+            raise ConfigError(
+                f"task {task.name}: the label {task.column} is {label[0]:g} in every {name} row, and of one class "
+                f"there is no AUC; leave it out {leave_out}"
+            )
+
+
 def side_by_side(
     attempt: Callable[[dict[str, Any], Any], Any], config: dict[str, Any], trials: Sequence[Any], *, gpu: bool
 ) -> dict[Any, Any]:
-    """The outcome of each trial; each has a core, and a GPU where the settings say so."""
+    """The outcome of each trial; each has a core, and a GPU where the settings say so.
+
+    Raises:
+        ModelError: one of them failed; says with what.
+    """
     remote = ray.remote(num_cpus=1, num_gpus=1 if gpu else 0)(attempt)
     waiting = {remote.remote(config, trial): trial for trial in trials}
     found: dict[Any, Any] = {}
     with console.meter("trials", len(trials)) as meter:
         while waiting:
             (ready,), _ = ray.wait(list(waiting), num_returns=1)
-            found[waiting.pop(ready)] = ray.get(ready)
+            try:
+                found[waiting.pop(ready)] = ray.get(ready)
+            except ray.exceptions.RayTaskError as error:  # whose text is a traceback
+                raise ModelError(f"training failed: {last_line(error)}") from error
             meter.advance(1)
     return found
 
@@ -193,10 +217,6 @@ def attempt(config: Mapping[str, Any], trial: Trial) -> Outcome:
         answers = {**scored.scores, **scored.ranks}
         for task in tasks:
             values = values_of(task, answers[task.name], test)
-            if len(values) == 0:
-                raise ConfigError(
-                    f"task {task.name}: no test row has the label {task.column}; leave it out with --tasks"
-                )
             seen = outcome.valid[task.name]
             seen.append(valid[f"{task.name}/{shown_metric(task)}"])
             outcome.test[task.name].append(float(values.mean()))

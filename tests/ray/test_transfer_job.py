@@ -1,5 +1,5 @@
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from ray_train import transfer
 from ray_train.train import looked_at
 from ray_train.transfer import Trial, learned_tasks
 from tandemrec.config import BalanceSettings, Task
-from tandemrec.errors import ConfigError
+from tandemrec.errors import ConfigError, ModelError
 from tandemrec.lake import Lake
 from tandemrec.learn import load_examples
 
@@ -141,3 +141,27 @@ def test_a_trial_reads_words_where_the_model_does(made):
     config, _, _ = looked_at(settings.model_copy(update={"model": read}))
     outcome = transfer.attempt(config, Trial(tasks=("sentiment",), seed=0))
     assert np.isfinite(outcome.answers["sentiment"]).all() and len(outcome.valid["sentiment"]) == 2
+
+
+def test_a_task_that_held_out_rows_do_not_tell_is_refused_before_any_training(made, monkeypatch):
+    _, settings, _ = made
+    monkeypatch.setattr(transfer, "side_by_side", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(ConfigError, match=r"task click: no test row has the label click; leave it out with --tasks"):
+        transfer.run(settings, 1, "rating,click", "")
+    _, splits, features = looked_at(settings)
+    for split in ("valid", "test"):
+        same = dict(splits[split].labels) | {"sentiment": splits[split].labels["sentiment"] * 0}
+        odd = splits | {split: replace(splits[split], labels=same)}
+        monkeypatch.setattr(transfer, "looked_at", lambda _, odd=odd: ({}, odd, features))
+        said = f"task sentiment: the label sentiment is 0 in every {split} row, and of one class there is no AUC"
+        with pytest.raises(ConfigError, match=said):
+            transfer.run(settings, 1, "rating,sentiment", "")
+
+
+def test_a_trial_that_fails_says_why_in_a_line(ray_local):
+    def fails(config, trial):
+        raise ModelError(f"the loss of task {trial} is nan in epoch 1")
+
+    with pytest.raises(ModelError) as told:
+        transfer.side_by_side(fails, {}, ["rating"], gpu=False)
+    assert str(told.value) == "training failed: tandemrec.errors.ModelError: the loss of task rating is nan in epoch 1"

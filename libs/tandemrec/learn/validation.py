@@ -59,9 +59,9 @@ def validate(model: Any, examples: Examples, features: Features, stop_on: str) -
 
 
 def refuse_missing_labels(
-    tasks: Sequence[Task], train: Examples, valid: Examples | None, features: Features, stop_on: str
+    tasks: Sequence[Task], train: Examples, valid: Examples | None, features: Features, stop_on: str | None = None
 ) -> None:
-    """Refuse what training could not learn from or could not stop on.
+    """Refuse what training could not learn from or, where it stops early, could not stop on.
 
     Raises:
         ModelError: names the task, the column and what to do; of labels that no row has, all tasks at once.
@@ -84,7 +84,7 @@ def refuse_missing_labels(
             if unseen.any():
                 item = int(train.item[known][unseen.cpu().numpy()][0])
                 raise ModelError(f"task {task.name}: item {item} is a training target without a training interaction")
-    if valid is None:
+    if valid is None or stop_on is None:
         return
     chosen = next(task for task in tasks if task.name == stop_on.partition("/")[0])
     label = valid.labels[chosen.column]
