@@ -89,8 +89,16 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
         if alone.size == 0 or np.isnan([alone.sum(), joint.sum()]).any():
             return None
         asked = problem.test if rows is None else part_of(problem.test, rows)
-        owners = value_owners(by_name[name], asked)
-        return lift(by_name[name], together, alone, joint, seed=settings.seed, owner_N=owners, part=part)
+        return lift(
+            by_name[name],
+            together,
+            alone,
+            joint,
+            seed=settings.seed,
+            owner_N=value_owners(by_name[name], asked),
+            label_N=_answers(by_name[name], asked),
+            part=part,
+        )
 
     sets = dict.fromkeys((tuple(chosen), *combinations(chosen, 2)))
     lifts = [one for together in sets for name in together if (one := compared(name, together))]
@@ -268,6 +276,10 @@ def values_of(task: Task, answers: np.ndarray, test: Rows, rows: np.ndarray | No
     return found.get(shown_metric(task), np.full(len(labelled(asked, task)), np.nan))
 
 
+def _answers(task: Task, asked: Rows) -> np.ndarray | None:
+    return asked.labels[task.column][labelled(asked, task)] if task.kind == "binary" else None
+
+
 def _points(pair: Sequence[Task], outcomes: Mapping[Trial, Outcome], seeds: int) -> list[Point]:
     """Test figures of both tasks at each weight. Both are read at one pass, as one model would be kept: the one with
     the best weighted gain over the tasks alone in validation.
@@ -302,8 +314,7 @@ def _table(lifts: Sequence[Lift]) -> Table:
     for one in sorted(lifts, key=lambda one: one.task):
         others = [name for name in one.together if name != one.task]
         company = "all" if len(one.together) == everything else ", ".join(others)
-        interval = f"{one.low:+.4f} to {one.high:+.4f}"
-        figures = (f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", interval)
+        figures = (f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", one.interval)
         table.add_row(one.task, one.metric, company, *figures, one.verdict)
     return table
 
@@ -313,8 +324,7 @@ def _table_of_parts(parts: Sequence[Lift]) -> Table:
     columns = ("task", "metric", "rows of", "rows", "alone", "together", "lift", "95% interval", "")
     table = Table(*columns, box=None, pad_edge=False)
     for one in parts:
-        interval = f"{one.low:+.4f} to {one.high:+.4f}"
-        figures = (f"{one.rows:,}", f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", interval)
+        figures = (f"{one.rows:,}", f"{one.alone:.4f}", f"{one.joint:.4f}", f"{one.lift:+.4f}", one.interval)
         table.add_row(one.task, one.metric, one.part, *figures, one.verdict)
     return table
 

@@ -48,6 +48,27 @@ class TestLift:
         found = lift(TASKS["binary"], ["click"], np.zeros((3, 100)), gains, seed=8)
         assert found.low < 0 < found.high and found.verdict == "no difference shown"
 
+    def test_of_ten_people_it_holds_the_truth_as_often(self):
+        hits, draw = 0, np.random.default_rng(8)
+        for _ in range(1500):
+            gains = 0.05 + draw.normal(0, 0.6, (1, 10))
+            found = lift(TASKS["binary"], ["click"], np.zeros((1, 10)), gains, seed=6)
+            hits += found.low <= 0.05 <= found.high
+        assert 0.935 < hits / 1500 < 0.97
+
+    def test_of_too_few_people_or_of_a_rare_answer_nothing_is_said(self):
+        """Five rows that all gain, three hundred of three people, and an AUC that rests on nine rows of yes."""
+        few = lift(TASKS["regression"], ["rating"], np.ones((3, 5)), np.full((3, 5), 0.5), seed=1)
+        assert (few.low, few.high, few.interval) == (None, None, "") and few.verdict == "too few rows to tell"
+        assert few.lift == pytest.approx(0.5)
+        alone, joint = np.ones((3, 300)), np.full((3, 300), 0.5)
+        of_three = lift(TASKS["regression"], ["rating"], alone, joint, seed=1, owner_N=np.arange(300) % 3)
+        assert of_three.verdict == "too few rows to tell"
+        for rare, verdict in ((9, "too few rows to tell"), (10, "hurts")):
+            label = (np.arange(300) < rare).astype(float)
+            found = lift(TASKS["binary"], ["click"], alone, joint, seed=1, label_N=label)
+            assert found.verdict == verdict, rare
+
 
 def test_the_front_is_what_nothing_beats():
     draw = np.random.default_rng(9)

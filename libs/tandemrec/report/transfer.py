@@ -7,7 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tandemrec.config import Settings
-from tandemrec.evaluate.transfer import Lift, undominated
+from tandemrec.evaluate.transfer import LEAST, Lift, undominated
 from tandemrec.metrics import direction
 from tandemrec.report import words
 from tandemrec.report.drawing import FAINT, PAIR, RULE, SERIES, canvas
@@ -53,6 +53,7 @@ def render(report: TransferReport) -> str:
     pairs = {(one.task, _other(one)): one for one in report.lifts if len(one.together) == 2}
     return environment.get_template("transfer.html").render(
         report=report,
+        least=LEAST,
         joint=joint,
         pairs=pairs,
         lift_plot=lifts_plot(joint),
@@ -67,10 +68,13 @@ def lifts_plot(lifts: Sequence[Lift]) -> Markup:
         axes = plot.axes
         axes.axvline(0, color=FAINT, linewidth=0.8)
         for y, one in enumerate(lifts):
-            low, value, high = (100 * part / (abs(one.alone) or 1) for part in (one.low, one.lift, one.high))
-            colour = {"helps": SERIES[2], "hurts": SERIES[3]}.get(one.verdict, FAINT)
-            axes.plot([low, high], [y, y], color=colour)
-            axes.plot([value], [y], "o", color=colour)
+            share, colour = (
+                100 / (abs(one.alone) or 1),
+                {"helps": SERIES[2], "hurts": SERIES[3]}.get(one.verdict, FAINT),
+            )
+            if one.low is not None and one.high is not None:
+                axes.plot([share * one.low, share * one.high], [y, y], color=colour)
+            axes.plot([share * one.lift], [y], "o", color=colour)
         axes.set_yticks(range(len(lifts)), [f"{words.plain(one.task)} ({words.metric(one.metric)})" for one in lifts])
         axes.set_ylim(len(lifts) - 0.5, -0.5)
         axes.set_xlabel("lift over the task alone, % (right is better)")
@@ -80,14 +84,17 @@ def lifts_plot(lifts: Sequence[Lift]) -> Markup:
 
 
 def parts_plot(parts: Sequence[Lift], task: str, who: str) -> Markup:
-    """Lift of a task over itself alone by training interactions, a point a band with its interval."""
+    """Lift of a task over itself alone by training interactions, a point a band with its interval; a faint one has
+    none.
+    """
     shown = [one for one in parts if (one.task, _who(one)) == (task, who)]
     with canvas(f"lift-{task}-{who}", PAIR) as plot:
         axes = plot.axes
         axes.axhline(0, color=FAINT, linewidth=0.8)
         for x, one in enumerate(shown):
-            axes.plot([x, x], [one.low, one.high], color=SERIES[0])
-            axes.plot([x], [one.lift], "o", color=SERIES[0])
+            if one.low is not None and one.high is not None:
+                axes.plot([x, x], [one.low, one.high], color=SERIES[0])
+            axes.plot([x], [one.lift], "o", color=FAINT if one.low is None else SERIES[0])
         labels = [f"{one.part.partition(' ')[2]}\n({one.rows:,})" for one in shown]
         axes.set_xticks(range(len(shown)), labels)
         axes.set_xlabel(f"training interactions of the {who} (test rows)")
