@@ -54,3 +54,15 @@ def test_rows_of_one_person_are_drawn_together_and_those_of_nobody_each_by_itsel
     for task, metric in ((CLICK, "accuracy"), (NEXT, "hr@1")):
         assert width(people, task, metric) == 1 and width(np.arange(1, 121), task, metric) < 0.2
         assert width(nobody, task, metric) < 0.2
+
+
+def test_the_rows_of_one_person_alone_have_no_interval():
+    """Drawn over people it would end where it begins, as if the figure were certain."""
+    test = rows([1, 1, 1, 2], [1, 2, 3, 4], click=[1, 0, 1, np.nan])
+    answers = Predictions(scores={"click": np.array([0.9, 0.4, 0.2, 0.5])})
+    ours = Predictions(scores={"click": np.array([0.9, 0.1, 0.8, 0.5])})
+    figures = measure("m", answers, test, [CLICK], settings=SETTINGS, seed=1, ours=ours)
+    assert {(f.low, f.high, f.lead_low, f.lead_high) for f in figures} == {(None, None, None, None)}
+    two = rows([1, 1, 1, 2], [1, 2, 3, 4], click=[1, 0, 1, 0])
+    figures = measure("m", answers, two, [CLICK], settings=SETTINGS, seed=1, ours=ours)
+    assert all(f.low is not None and f.lead_low is not None for f in figures)

@@ -13,7 +13,7 @@ from tandemrec.metrics import bootstrap_interval, direction, ranking_metrics, ro
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """One figure of one model. `split` says of which rows: `test`, or a part such as `test, item 1-2`. `rows` are the
-    labelled rows or the queries it rests on; the 95% interval is None where none was drawn.
+    labelled rows or the queries it rests on; the 95% interval is None where none was drawn, and of one person.
 
     `lead` of a baseline is how much better TandemRec is than it, whichever way the metric goes. Its interval is drawn
     over the differences on the same rows: narrower than what two intervals side by side tell, since both find the same
@@ -108,7 +108,7 @@ def value_owners(task: Task, test: Rows) -> Array:
 
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """How intervals are drawn; no resamples, no intervals."""
+    """How intervals are drawn; no resamples, no intervals, and none over the rows of one person alone."""
 
     resamples: int
     seed: int
@@ -117,7 +117,7 @@ class Draw:
         self, values: Array, owners: Array, least: float = -np.inf, most: float = np.inf
     ) -> tuple[float, float] | tuple[None, None]:
         """Ends of the interval of the mean of values, within what the metric can be."""
-        if self.resamples == 0:
+        if self.resamples == 0 or (owners == owners[0]).all():
             return None, None
         low, high = bootstrap_interval(values, self.resamples, self.seed, owners)
         return max(low, least), min(high, most)
