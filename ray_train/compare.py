@@ -13,17 +13,21 @@ from typing import Any
 from rich.table import Table
 
 from ray_train.train import looked_at
-from ray_train.transfer import passes, side_by_side
+from ray_train.transfer import passes, refuse_untold, side_by_side
 from tandemrec import console
 from tandemrec.config import ModelSettings, Settings, parse_settings
 from tandemrec.config.learning import INPUTS
 from tandemrec.errors import ConfigError
 from tandemrec.evaluate import Array, Measured, Predictions, Problem
+from tandemrec.evaluate.table import AHEAD, BEHIND, mark
 from tandemrec.evaluate.transfer import shown_metric
 from tandemrec.evaluate.warmth import by_warmth
 from tandemrec.learn.validation import refuse_missing_labels
 from tandemrec.metrics import direction
 from tandemrec.pipeline.operations import operation_main
+
+BOTH = "hybrid"
+LEGEND = f"{AHEAD} hybrid is ahead of this one on the same rows beyond the interval of the difference, {BEHIND} behind"
 
 
 def run(settings: Settings, cold: int) -> list[dict[str, Any]]:
@@ -41,10 +45,10 @@ def run(settings: Settings, cold: int) -> list[dict[str, Any]]:
         raise ConfigError("no task reads users, expected one: ids and content differ for these only")
     loop = settings.train.model_copy(update={"stop_on": f"{tasks[0].name}/{shown_metric(tasks[0])}"})
     settings = settings.model_copy(update={"tasks": tasks, "train": loop})
-    config, splits, features = looked_at(with_inputs(settings, "hybrid"))
+    config, splits, features = looked_at(with_inputs(settings, BOTH))
+    refuse_missing_labels(settings.tasks, splits["train"], splits["valid"], features)
     for task in settings.tasks:
-        stop_on = f"{task.name}/{shown_metric(task)}"
-        refuse_missing_labels([task], splits["train"], splits["valid"], features, stop_on)
+        refuse_untold(task, {"valid": splits["valid"]}, "of `tasks`")
     problem = Problem(
         tasks=settings.tasks,
         train=splits["train"],
@@ -53,13 +57,20 @@ def run(settings: Settings, cold: int) -> list[dict[str, Any]]:
     )
     answers = side_by_side(attempt, config, list(INPUTS), gpu=settings.train.gpu)
     how: dict[str, Any] = {"settings": settings.evaluate, "seed": settings.seed}
-    figures = [one for name in INPUTS for one in by_warmth(name, answers[name], problem, cold=cold, **how)]
+    both = answers[BOTH]
+    figures = [
+        one
+        for name in INPUTS
+        for one in by_warmth(name, answers[name], problem, cold=cold, ours=None if name == BOTH else both, **how)
+    ]
     path = settings.report_path.parent / "compare.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     told = [asdict(one) for one in figures]
     path.write_text(json.dumps(told, indent=1), encoding="utf-8")
     console.table(_table(figures))
     console.line(f"  {path}; cold: at most {cold} training interactions")
+    if any(one.lead_low is not None for one in figures):
+        console.line(f"  {LEGEND}")
     return told
 
 
@@ -91,7 +102,7 @@ def _table(figures: Sequence[Measured]) -> Table:
     cells: dict[tuple[str, str, str], dict[str, str]] = {}
     for one in figures:
         interval = "" if one.low is None or one.high is None else f" ({one.low:.4f} to {one.high:.4f})"
-        cells.setdefault((one.split, one.task, one.metric), {})[one.model] = f"{one.value:.4f}{interval}"
+        cells.setdefault((one.split, one.task, one.metric), {})[one.model] = f"{one.value:.4f}{interval}{mark(one)}"
     for part, by_model in cells.items():
         table.add_row(*part, *(by_model.get(name, "") for name in INPUTS))
     return table

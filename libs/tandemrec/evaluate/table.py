@@ -34,10 +34,11 @@ def _cell(figure: Measured | None, best: float) -> str:
     if figure is None:
         return ""
     value = f"[bold]{figure.value:.4f}[/bold]" if figure.value == best else f"{figure.value:.4f}"
-    return value + _mark(figure)
+    return value + mark(figure)
 
 
-def _mark(figure: Measured) -> str:
+def mark(figure: Measured) -> str:
+    """Whether another model, whose lead is told, is ahead of this one beyond the interval of the difference."""
     if figure.lead_low is not None and figure.lead_low > 0:
         return AHEAD
     return BEHIND if figure.lead_high is not None and figure.lead_high < 0 else " "

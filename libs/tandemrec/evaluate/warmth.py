@@ -20,12 +20,14 @@ def by_warmth(
     cold: int,
     settings: EvaluateSettings,
     seed: int,
+    ours: Predictions | None = None,
 ) -> list[Measured]:
     """The compared metrics over all test rows (`split` is `test`) and over those whose user, or item, is cold or warm
     (`test, cold user`); a part without rows has none.
 
     Args:
         cold: training interactions that somebody cold has at most.
+        ours: answers of the model whose lead over this one is told.
     """
     users, items = user_counts(problem) <= cold, problem.interactions[problem.test.item] <= cold
     parts = {
@@ -43,6 +45,7 @@ def by_warmth(
         rows = np.flatnonzero(chosen)
         if len(rows):
             asked, answered = part_of(problem.test, rows), rows_of(predictions, rows)
-            found = measure(model, answered, asked, tasks, settings=settings, seed=seed, wanted=wanted)
+            same = None if ours is None else rows_of(ours, rows)
+            found = measure(model, answered, asked, tasks, settings=settings, seed=seed, ours=same, wanted=wanted)
             figures += [replace(one, split=name) for one in found]
     return figures
