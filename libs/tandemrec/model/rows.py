@@ -37,7 +37,8 @@ class CategoryVectors(nn.Module):
 class NumberVectors(nn.Module):
     """Numbers by what share of each bin lies below them, min(max((x - b_k) / (b_k+1 - b_k), 0), 1), and a linear layer
     a column on top (Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical Features in Tabular Deep
-    Learning", equation 1). A missing number has a learned vector of its own.
+    Learning", equation 1, whose first and last bin go on where the training rows end; here none does). A missing number
+    has a learned vector of its own.
 
     Args:
         edges: of each column, ascending, two at least; bins are between neighbours.
