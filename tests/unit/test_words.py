@@ -26,6 +26,11 @@ SETTINGS = WordSettings(buckets=1000, longest=8)
             "\u043d\u0435 \u043f\u043b\u043e\u0445\u043e \U0001f44d",
             "\u043d\u0435 \u043f\u043b\u043e\u0445\u043e \U0001f44d",
         ),
+        (
+            "\u0939\u093f\u0928\u094d\u0926\u0940 \u0905\u091a\u094d\u091b\u093e!",
+            "\u0939\u093f\u0928\u094d\u0926\u0940 \u0905\u091a\u094d\u091b\u093e !",
+        ),
+        ("\u0e14\u0e35\u0e21\u0e32\u0e01 \u2764\ufe0f", "\u0e14\u0e35 \u0e21 \u0e32 \u0e01 \u2764 \ufe0f"),
         ("snake_case 'quoted'", "snake _ case ' quoted '"),
         (" \n\t", ""),
     ],

@@ -48,7 +48,8 @@ def review_words(lake: Lake, settings: WordSettings, versions: Versions) -> List
         ids, counts = word_ids(texts, buckets=settings.buckets, longest=settings.longest)
         yield np.arange(len(texts)), ids, counts
 
-    return _lists(lake, versions, f"words-{settings.buckets}-{settings.longest}", words)
+    # 2: marks belong to their letter; what a node keeps from before is not read.
+    return _lists(lake, versions, f"words-2-{settings.buckets}-{settings.longest}", words)
 
 
 def review_states(lake: Lake, cut: Cut, versions: Versions) -> Lists:
