@@ -1,5 +1,7 @@
 """How texts are made by cropping, and which of those that are made pass."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,14 @@ class TestCrop:
     def test_clauses_end_with_their_signs_in_english_and_in_chinese(self):
         assert clauses("Good sound, 3.5 of 5. Would buy again!") == ["Good sound,", "3.5 of 5.", "Would buy again!"]
         assert clauses("音质很好，包装差。不买了") == ["音质很好，", "包装差。", "不买了"]
+
+    def test_chinese_is_cut_as_it_is_cleaned(self):
+        """NFKC makes ASCII of its signs, but for 。, and nobody writes a space behind them; some write spaces alone."""
+        said = unicodedata.normalize("NFKC", "音质很好，值得买！快递慢？3.5寸，要1,299元；iPhone能用，再见……")
+        assert clauses(said) == ["音质很好,", "值得买!", "快递慢?", "3.5寸,", "要1,299元;", "iPhone能用,", "再见......"]
+        assert clauses("质量很好 值得买 iPhone 也行") == ["质量很好", "值得买 iPhone 也行"]
+        made = {crop_and_shuffle("很好,值得买,快递慢", 0.6, np.random.default_rng(seed)) for seed in range(20)}
+        assert made == {"很好,值得买,", "值得买,很好,", "值得买,快递慢", "快递慢 值得买,"}
 
     @pytest.mark.parametrize("text", ["One, two. Three! Four; five.", "音质很好，包装差。不买了！退货。", "alone", " "])
     def test_a_run_of_clauses_in_another_order(self, text):

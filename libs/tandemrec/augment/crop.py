@@ -8,11 +8,17 @@ import re
 
 import numpy as np
 
-_CLAUSE = re.compile(r".+?(?:[.!?;,…。！？；，]+(?=\s|$)|[。！？；，]+|\n+|$)", re.DOTALL)
+from tandemrec.text.words import UNSPACED
+
+# Of cleaned texts, in NFKC, all signs but 。 are ASCII, and Chinese has no space behind them.
+_BESIDE = rf"(?<=[{UNSPACED}])(?:[.!?;,…]+|\s+(?=[{UNSPACED}]))|[!?;,…]+(?=[{UNSPACED}])"
+_CLAUSE = re.compile(rf".+?(?:[.!?;,…。！？；，]+(?=\s|$)|[。！？；，]+|{_BESIDE}|\n+|$)", re.DOTALL)
 
 
 def clauses(text: str) -> list[str]:
-    """What stands between the signs that end a sentence or a clause, with the signs, stripped."""
+    """What stands between the signs that end a sentence or a clause, with the signs, stripped; a space between two
+    Chinese characters ends one too.
+    """
     found = (clause.strip() for clause in _CLAUSE.findall(text))
     return [clause for clause in found if clause]
 
@@ -27,5 +33,6 @@ def crop_and_shuffle(text: str, keep: float, generator: np.random.Generator) -> 
     count = max(1, math.ceil(keep * len(parts)))
     first = int(generator.integers(len(parts) - count + 1)) if parts else 0
     chosen = [parts[first + place] for place in generator.permutation(min(count, len(parts)))]
-    made = (" " if " " in text.strip() else "").join(chosen)
+    spaced = " " in text.strip()
+    made = "".join(part + " " * (spaced or part[-1].isalnum()) for part in chosen).rstrip()
     return made if chosen and made.split() != text.split() else None
