@@ -1,5 +1,6 @@
 """Settings of text encoders: which model, how its tokens become a vector, and what encoders are compared by."""
 
+import os
 import re
 from typing import Annotated, Literal
 
@@ -9,16 +10,19 @@ from tandemrec.config.base import Section
 from tandemrec.config.serving import Page
 
 
-def _is_pinned(model: str) -> str:
+def _checked(model: str) -> str:
+    """A name that says the same model everywhere: Ray's workers have a working directory of their own."""
     kind, colon, name = model.partition(":")
-    if colon and kind == "hub" and not re.fullmatch(r"[^@]+@[0-9a-f]{40}", name):
+    if not colon or kind not in ("package", "hub", "tiny"):
+        return os.path.abspath(os.path.expanduser(model))
+    if kind == "hub" and not re.fullmatch(r"[^@]+@[0-9a-f]{40}", name):
         raise ValueError(f"found {model!r}, expected hub:ID@REVISION with the 40 hex digits of a commit")
-    if colon and kind == "tiny" and not name.isdigit():
-        raise ValueError(f"found {model!r}, expected tiny:SEED with a whole number")
+    if kind == "tiny" and not re.fullmatch(r"[0-9]{1,18}", name):
+        raise ValueError(f"found {model!r}, expected tiny:SEED with a whole number of at most 18 digits")
     return model
 
 
-ModelName = Annotated[str, AfterValidator(_is_pinned)]
+ModelName = Annotated[str, AfterValidator(_checked)]
 
 
 class EncoderSettings(Section):
@@ -85,7 +89,7 @@ class CompareEncodersSettings(Section):
 class GeneratorSettings(Section):
     """A GPT-type model that writes, and what it is asked."""
 
-    model: str = Field(
+    model: ModelName = Field(
         default="package:smollm2_135m_instruct", description="as embed.encoder.model, of a decoder; slow on a processor"
     )
     prompt: str = Field(

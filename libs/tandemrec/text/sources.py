@@ -48,8 +48,12 @@ def needs_network(model: str) -> bool:
 
 
 def _package_folder(name: str) -> Path:
-    module = PACKAGES.get(name, name)
-    spec = importlib.util.find_spec(module)
+    own = name.replace("-", "_")  # as it is imported, where somebody says the package as the index does
+    module = PACKAGES.get(own, own)
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):  # of a name that none can have, or of a part of a package that is not there
+        spec = None
     if spec is None or not spec.submodule_search_locations:
         raise MissingDependencyError(
             f"encoder package:{name} needs the Python package {module.replace('_', '-')}, which is not installed"
