@@ -3,6 +3,7 @@
 Each is loaded in a process of its own. What is measured goes to the terminal and into one HTML file.
 """
 
+import json
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -52,23 +53,23 @@ def run(settings: Settings, *, model: Sequence[str] | None = None) -> Figures:
         refuse_misfit(one)
     reviews = _labelled(lake, sample(_batches(lake), compared.reviews, settings.seed), settings.clean)
     threads = settings.embed.threads_per_actor or os.cpu_count() or 1
-    candidates, lost = [], []
+    names, candidates, lost = told_apart(chosen), list[Candidate](), list[Lost]()
     with console.meter("encoders", len(embeds)) as meter:
-        for embed, identity in zip(embeds, identities, strict=True):
-            meter.note(embed.encoder.model)
+        for embed, identity, name in zip(embeds, identities, names, strict=True):
+            meter.note(name)
             try:
                 got = encoded_alone(embed, reviews["clean_text"].tolist(), threads=threads)
             except ModelError as error:
-                lost.append(Lost(model=embed.encoder.model, reason=str(error)))
+                lost.append(Lost(model=name, reason=str(error)))
                 meter.advance()
                 continue
             if got.failed:
-                console.warn(f"{embed.encoder.model} has no vector for {got.failed:,} texts, which count as zero")
+                console.warn(f"{name} has no vector for {got.failed:,} texts, which count as zero")
             options = {"folds": compared.folds, "seed": settings.seed}
             users, items = reviews["user_id"].tolist(), reviews["item_id"].tolist()
             candidates.append(
                 Candidate(
-                    model=embed.encoder.model,
+                    model=name,
                     identity=identity,
                     family=got.family,
                     generates=got.generates,
@@ -101,6 +102,18 @@ def _named(settings: Settings, models: Sequence[str]) -> list[EncoderSettings]:
     raw = settings.model_dump(mode="json")
     raw["encoders"]["candidates"] = [raw["embed"]["encoder"] | {"model": name} for name in models]
     return parse_settings(raw, where="--model").encoders.candidates
+
+
+def told_apart(candidates: Sequence[EncoderSettings]) -> list[str]:
+    """Each candidate's model, with its settings by which others of the same model differ from it."""
+    every = [one.model_dump(mode="json") for one in candidates]
+    names = []
+    for one in every:
+        others = [other for other in every if other["model"] == one["model"]]
+        own = {key: value for key, value in one.items() if any(other[key] != value for other in others)}
+        said = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in own.items()]
+        names.append(", ".join([one["model"], *said]))
+    return names
 
 
 def sample(batches: Iterable[pa.RecordBatch], count: int, seed: int) -> pd.DataFrame:

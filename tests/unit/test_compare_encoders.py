@@ -12,13 +12,14 @@ import pyarrow as pa
 import pytest
 
 from jobs import compare_encoders
-from jobs.compare_encoders import OF_AN_ITEM, _labelled, sample
+from jobs.compare_encoders import OF_AN_ITEM, _labelled, sample, told_apart
+from tandemrec import console
 from tandemrec.cli import main
 from tandemrec.config import CleanSettings, EmbedSettings, EncoderSettings, Settings, parse_settings
 from tandemrec.errors import ConfigError, ModelError
 from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
 from tandemrec.lake import Lake
-from tandemrec.report.encoders import render
+from tandemrec.report.encoders import Lost, grid, render
 from tandemrec.text.alone import Encoded, _encode, encoded_alone
 from tandemrec.text.sources import model_folder
 
@@ -108,6 +109,14 @@ def test_the_rule_takes_the_fastest_of_the_best_and_a_decoder_to_write():
     assert against[2].because.endswith("does not hold")
     nothing = Candidate(**{**vars(slow), "sentiment": None, "retrieval": None})
     assert [(one.use, one.model) for one in advice([nothing], tolerance=0.01)] == [("understanding", None)]
+
+
+def test_candidates_of_one_model_are_told_apart_by_their_settings(capsys):
+    one, other = (EncoderSettings(model="tiny:0", **own) for own in ({}, {"pooling": "cls", "prefix": "[query] "}))
+    names = told_apart([one, other, EncoderSettings(model="tiny:1", pooling="cls")])
+    assert names == ['tiny:0, pooling: "mean", prefix: ""', 'tiny:0, pooling: "cls", prefix: "[query] "', "tiny:1"]
+    console.table(grid([_candidate(names[1], 0.5, 1)], [Lost(model=names[1], reason="none")]))
+    assert capsys.readouterr().out.count(names[1]) == 2
 
 
 def test_the_sample_is_the_same_in_any_order_and_no_item_fills_it():

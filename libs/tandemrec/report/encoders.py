@@ -6,6 +6,7 @@ from itertools import cycle
 
 from markupsafe import Markup
 from rich.table import Table as Grid
+from rich.text import Text
 
 import tandemrec
 from tandemrec.config import CleanSettings
@@ -49,9 +50,9 @@ def grid(candidates: Sequence[Candidate], lost: Sequence[Lost]) -> Grid:
     for place, heading in enumerate(HEADINGS):
         table.add_column(heading, justify="left" if place < 2 else "right")
     for one in candidates:
-        table.add_row(*cells(one))
+        table.add_row(*map(Text, cells(one)))  # no markup: a prefix may stand in brackets
     for gone in lost:
-        table.add_row(gone.model, "not measured", *["-"] * (len(HEADINGS) - 2))
+        table.add_row(Text(gone.model), "not measured", *["-"] * (len(HEADINGS) - 2))
     return table
 
 
