@@ -75,7 +75,8 @@ def test_a_hub_is_asked_for_all_that_is_read(tmp_path, monkeypatch):
 def test_prompts_come_from_the_template():
     said = filled("{language}: {keywords} | {reviews}", keywords=["a", "b c"], reviews=["{x}", "y"], language="zh")
     assert said == "zh: a, b c | - {x}\n- y"
-    for template in ("no placeholder", "{nobody}", "{keywords", "{}"):
+    odd = ("{keywords:d}", "{keywords:{reviews}}", "{reviews!x}")
+    for template in ("no placeholder", "{nobody}", "{keywords", "{}", *odd):
         with pytest.raises(ValueError, match=r"template|placeholders"):
             SummarySettings(template=template)
     with pytest.raises(ValueError, match="40 hex digits"):

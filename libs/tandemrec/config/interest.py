@@ -35,7 +35,9 @@ class SummarySettings(Section):
     def _is_filled(cls, template: str) -> str:
         try:
             names = {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
-        except ValueError as error:
+            if names <= set(PLACEHOLDERS):  # `{keywords:d}` is told here, and not by the first prompt
+                template.format(**dict.fromkeys(PLACEHOLDERS, "some words"))
+        except (ValueError, KeyError, IndexError) as error:
             raise ValueError(f"found {template!r}, expected a template: {error}") from None
         if not names or not names <= set(PLACEHOLDERS):
             raise ValueError(f"found placeholders {sorted(names)}, expected some of {list(PLACEHOLDERS)}")
