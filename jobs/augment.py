@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tandemrec import console
-from tandemrec.augment import Made, Probes, Sources, crop_and_shuffle, synthesise, training_reviews
+from tandemrec.augment import LABELS, Made, Probes, Sources, crop_and_shuffle, synthesise, training_reviews
 from tandemrec.augment.synthesis import Method
-from tandemrec.config import AugmentSettings, GeneratorSettings, Settings
+from tandemrec.config import AugmentSettings, GeneratorSettings, Settings, Task
 from tandemrec.lake import Lake
 from tandemrec.lake.runs import Figures, fingerprint
 from tandemrec.lake.types import arrow_schema
@@ -48,7 +48,7 @@ def run(settings: Settings) -> Figures:
 
     Returns:
         reviews; kept: those with texts of before; tried: those of which nothing passed before; made and dropped: texts;
-        rejected: by method and reason.
+        rejected: by method and reason; encoder: whose vectors they have.
 
     Raises:
         ModelError: there are reviews in the training split, and none of them has a vector.
@@ -59,22 +59,22 @@ def run(settings: Settings) -> Figures:
         return {"made": 0}
     lake = Lake.of(settings.lake)
     device = device_of(settings.embed)
-    how = fingerprint(depends_on(settings), _how(options), settings.seed)
-    sources = training_reviews(lake, embedding_identity(settings.embed), options.reviews)
+    judged, identity = _judged(settings.tasks), embedding_identity(settings.embed)
+    how = fingerprint(depends_on(settings), _how(options, judged), settings.seed)
+    sources = training_reviews(lake, identity, options.reviews)
     recipes = _recipes(how, sources)
     there, dropped = _still(lake, "synthetic_texts", recipes)
     vain, _ = _still(lake, "synthetic_tried", recipes)
     kept, tried, told = (set(rows.to_pylist()) for rows in (there["review_id"], vain["review_id"], there["text_hash"]))
     figures: Figures = {"reviews": len(sources.ids), "kept": len(kept), "tried": len(tried)}
-    figures |= {"made": 0, "dropped": dropped}
+    figures |= {"made": 0, "dropped": dropped, "encoder": identity}
     pending = [place for place, name in enumerate(sources.ids) if name not in kept | tried]
     rejected: dict[str, Counter[str]] = {}
     if pending:
         generator = None if options.generator is None else _generator(options.generator, device)
         wrote = {} if options.generator is None else {"paraphrase": generator_identity(options.generator)}
         encoder = Encoder(settings.embed.encoder, device=device, tokens_per_batch=settings.embed.tokens_per_batch)
-        judged = {t.column for t in settings.tasks if "review" in t.reads and t.kind in ("binary", "multiclass")}
-        labels = {name: label for name, label in sources.labels.items() if name in judged}
+        labels = {name: sources.labels[name] for name in judged}
         probes = Probes(sources.vectors, labels, seed=settings.seed)
         methods = _methods(options, generator, settings.seed)
         run_id = run_identity(settings, "augment")
@@ -103,9 +103,16 @@ def run(settings: Settings) -> Figures:
     return figures
 
 
-def _how(options: AugmentSettings) -> dict[str, Any]:
+def _judged(tasks: Sequence[Task]) -> list[str]:
+    """The labels that probes judge: those of tasks on texts that tell classes."""
+    judged = {task.column for task in tasks if "review" in task.reads and task.kind in ("binary", "multiclass")}
+    return sorted(judged.intersection(LABELS))
+
+
+def _how(options: AugmentSettings, judged: Sequence[str]) -> dict[str, Any]:
     """What decides what becomes of a review: not how many there are."""
-    return options.model_dump(mode="json", exclude={"reviews"}) | {"cosines": "of centred vectors"}
+    own = {"cosines": "of centred vectors", "clauses": "of Chinese in NFKC", "judged": judged}
+    return options.model_dump(mode="json", exclude={"reviews"}) | own
 
 
 def _recipes(how: str, sources: Sources) -> dict[str, str]:

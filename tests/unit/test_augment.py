@@ -335,6 +335,14 @@ class TestJob:
         figures = augment.run(settings_of(lake.root, **self.WIDE))
         assert (figures["reviews"], figures["made"]) == (0, 0)
 
+    def test_texts_are_made_anew_where_a_task_comes_that_judges_them(self, lake):
+        settings = settings_of(lake.root, **self.WIDE)
+        fewer = settings.model_copy(update={"tasks": [task for task in settings.tasks if task.name != "category"]})
+        first = augment.run(fewer)
+        again = augment.run(settings)
+        assert (again["kept"], again["tried"], again["dropped"]) == (0, 0, first["made"]) and again["made"] > 0
+        assert first["encoder"] == again["encoder"] == Encoder(settings.embed.encoder).identity
+
     def test_nothing_happens_unless_it_is_asked_for(self, lake):
         assert augment.run(settings_of(lake.root)) == {"made": 0}
         assert not lake.exists("synthetic_texts")
