@@ -15,8 +15,8 @@ from tandemrec.text.identity import embedding_identity
 def run(settings: Settings, *, yes: bool = False) -> Figures:
     """Drop them, and what is kept of texts that these encoders failed on. Their files go with the next `maintain`.
 
-    Kept are the vectors of the settings' encoder, of the newest finished run of embed, and of every model that a run of
-    train has left: no stage runs again because of this.
+    Kept are the vectors of the settings' encoder, of the newest finished runs of embed and of augment (which encodes
+    what it made once), and of every model that a run of train has left: no stage runs again because of this.
 
     Args:
         yes: do not ask.
@@ -56,8 +56,8 @@ def _counts(lake: Lake) -> dict[str, int]:
 
 
 def _referred_to(lake: Lake) -> set[str]:
-    found = [run for run in (runs.latest(lake, "embed"), *runs.finished(lake, "train")) if run is not None]
-    return {run.figures["encoder"] for run in found if run.figures.get("encoder")}
+    newest = [run for stage in ("embed", "augment") if (run := runs.latest(lake, stage)) is not None]
+    return {run.figures["encoder"] for run in [*newest, *runs.finished(lake, "train")] if run.figures.get("encoder")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
