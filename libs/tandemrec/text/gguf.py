@@ -23,7 +23,10 @@ def _save(file: Path, folder: Path) -> None:
     local = {"gguf_file": file.name, "local_files_only": True}
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(file.parent, **local)
-        read = transformers.AutoModel.from_pretrained(file.parent, dtype=torch.float32, **local)
+        config = transformers.AutoConfig.from_pretrained(file.parent, **local)
+        writes = not config.tie_word_embeddings and type(config) in transformers.MODEL_FOR_CAUSAL_LM_MAPPING
+        kind = transformers.AutoModelForCausalLM if writes else transformers.AutoModel  # with its last layer
+        read = kind.from_pretrained(file.parent, dtype=torch.float32, **local)
     except ImportError as error:
         raise _lacking(file) from error
     except Exception as error:
@@ -31,7 +34,7 @@ def _save(file: Path, folder: Path) -> None:
             raise _lacking(file) from error
         raise ModelError(f"encoder {file} cannot be read: {' '.join(str(error).split())}") from error
     del read.config.quantization_config  # what is saved is not quantised
-    model = transformers.AutoModel.from_config(read.config)
+    model = kind.from_config(read.config)
     model.load_state_dict(read.state_dict())
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
