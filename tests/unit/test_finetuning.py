@@ -102,11 +102,13 @@ def test_no_batch_of_the_lower_layers_is_larger_than_it_may_be(monkeypatch):
 
 
 def test_what_cannot_be_cut_is_refused(tmp_path):
-    with pytest.raises(ModelError, match="layers is 3, expected at most 2, those of tiny:3"):
-        upper_shape(cut_of(3))
+    for refused in (upper_shape, lambda cut: next(lower_states(cut, TEXTS))):  # before all texts are read
+        with pytest.raises(ModelError, match="layers is 3, expected at most 2, those of tiny:3"):
+            refused(cut_of(3))
     (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    with pytest.raises(ModelError, match="is of type gpt2, expected bert"):
-        upper_shape(cut_of(model=str(tmp_path)))
+    for refused in (upper_shape, lambda cut: next(lower_states(cut, TEXTS))):
+        with pytest.raises(ModelError, match="is of type gpt2, expected bert"):
+            refused(cut_of(model=str(tmp_path)))
     with pytest.raises(ValueError, match="expected vectors in it"):
         ModelSettings(bottoms=["cnn"], finetune=FinetuneSettings())
     settings = ModelSettings(finetune=FinetuneSettings(layers=2, longest=24))

@@ -104,9 +104,13 @@ def lower_states(
 
     Yields:
         Positions of the texts of a batch, and (L, W) of each. A text of white space has no tokens.
+
+    Raises:
+        ModelError: as `upper_shape`, before anything is computed.
     """
     from transformers import AutoTokenizer
 
+    upper_shape(cut)
     settings = cut.encoder
     right = {"padding_side": "right", "truncation_side": "right"}  # whatever the tokeniser would do
     tokeniser = AutoTokenizer.from_pretrained(model_folder(settings.model), local_files_only=True, **right)
