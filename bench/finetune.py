@@ -1,7 +1,7 @@
 """Does an encoder learn from being trained along? Its last layer learned inside the model, against frozen vectors.
 
 Sentiment and stars of musical instruments in five folds: every review is asked once, of a model that learned from
-seven tenths of the others and chose its epoch, and what classes weigh where one is told, on one tenth. Differences are
+seven tenths of all and chose its epoch, and what classes weigh where one is told, on another tenth. Differences are
 of the same reviews, their 95% intervals over the people who wrote them. Answers are kept in --work, so that an
 interrupted run goes on.
 """
