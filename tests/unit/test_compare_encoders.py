@@ -117,6 +117,8 @@ def test_candidates_of_one_model_are_told_apart_by_their_settings(capsys):
     assert names == ['tiny:0, pooling: "mean", prefix: ""', 'tiny:0, pooling: "cls", prefix: "[query] "', "tiny:1"]
     console.table(grid([_candidate(names[1], 0.5, 1)], [Lost(model=names[1], reason="none")]))
     assert capsys.readouterr().out.count(names[1]) == 2
+    page = render([_candidate(r"tiny:0, prefix: $\what$", 0.5, 1)], [], [], reviews=1, threads=1, clean=CleanSettings())
+    assert page.count(r"$\what$") > 1
 
 
 def test_the_sample_is_the_same_in_any_order_and_no_item_fills_it():

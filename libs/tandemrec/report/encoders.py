@@ -99,7 +99,8 @@ def _plot(candidates: Sequence[Candidate]) -> Markup:
     with canvas("encoders", WIDE) as plot:
         for (one, score), colour in zip(scored, cycle(SERIES)):
             marker = "s" if one.generates else "o"
-            plot.axes.plot([one.texts_per_s], [score], linestyle="none", marker=marker, color=colour, label=one.model)
+            label = one.model.replace("$", r"\$")  # between two of them matplotlib sets formulas
+            plot.axes.plot([one.texts_per_s], [score], linestyle="none", marker=marker, color=colour, label=label)
         plot.axes.set_xscale("log")
         plot.axes.margins(0.15)
         plot.axes.set_xlabel("texts a second (squares: decoders)")
