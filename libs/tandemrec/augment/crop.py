@@ -10,17 +10,35 @@ import numpy as np
 
 from tandemrec.text.words import UNSPACED
 
-# Of cleaned texts, in NFKC, all signs but 。 are ASCII, and Chinese has no space behind them.
-_BESIDE = rf"(?<=[{UNSPACED}])(?:[.!?;,…]+|\s+(?=[{UNSPACED}]))|[!?;,…]+(?=[{UNSPACED}])"
-_CLAUSE = re.compile(rf".+?(?:[.!?;,…。！？；，]+(?=\s|$)|[。！？；，]+|{_BESIDE}|\n+|$)", re.DOTALL)
+# Runs, each looked at once: a pattern of clauses read a run of signs anew from each of them.
+_BETWEEN = re.compile(r"[.!?;,…。！？；，]+|\s+")
+_WIDE = frozenset("。！？；，")
+_UNSPACED = re.compile(f"[{UNSPACED}]")
 
 
 def clauses(text: str) -> list[str]:
     """What stands between the signs that end a sentence or a clause, with the signs, stripped; a space between two
     Chinese characters ends one too.
     """
-    found = (clause.strip() for clause in _CLAUSE.findall(text))
-    return [clause for clause in found if clause]
+    found, start = [], 0
+    for between in _BETWEEN.finditer(text):
+        first, last = between.span()
+        if last > start + 1 and _ends(between[0], text[max(0, first - 1) : first], text[last : last + 1]):
+            found.append(text[start:last].strip())
+            start = last
+    return [clause for clause in (*found, text[start:].strip()) if clause]
+
+
+def _ends(between: str, before: str, after: str) -> bool:
+    """Whether signs or spaces end a clause. Of cleaned texts, in NFKC, all signs but 。 are ASCII, and Chinese has no
+    space behind them: its characters tell.
+    """
+    behind, ahead = _UNSPACED.match(before) is not None, _UNSPACED.match(after) is not None
+    if between.isspace():
+        return "\n" in between or (behind and ahead)
+    if not after or after.isspace() or behind or not _WIDE.isdisjoint(between):
+        return True
+    return ahead and not between.endswith(".")  # 1.很好 is a number
 
 
 def crop_and_shuffle(text: str, keep: float, generator: np.random.Generator) -> str | None:
