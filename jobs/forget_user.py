@@ -33,6 +33,17 @@ QUOTING = ("reviews", "quarantine")  # their logs hold beginnings of texts that 
 HASHED = ("text_vectors", "texts_failed", "texts_vocabulary")
 
 
+def refuse(settings: Settings, *, user: str, yes: bool) -> None:
+    """What is told before Spark starts.
+
+    Raises:
+        ConfigError: nobody can be asked, or the key of the pseudonyms is not there.
+    """
+    known = known_as(user, settings)
+    if not yes:
+        console.refuse_unasked(_question(known), otherwise="--yes")
+
+
 def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False) -> Figures:
     """Show what would go, ask, remove it, and read all files for what stayed. Nothing else may use the lake meanwhile.
 
@@ -58,8 +69,7 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
         if not proof.found + proof.traces:
             raise TableError(f"no table of the lake at {lake.root} knows user {user!r}, and no file either")
     _say(lake, counts)
-    question = f"Remove user {user!r} for good? Older versions of these tables go too, and nobody else may be writing."
-    if not yes and not console.confirmed(question, otherwise="--yes"):
+    if not yes and not console.confirmed(_question(user), otherwise="--yes"):
         console.line("nothing was changed")
         return {}
     for table, rows in lines.items():
@@ -78,6 +88,10 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
     if models:
         console.warn(f"trained with this person, whose own vector is zero now: {', '.join(models)}; train anew")
     return {"rows": counts, "models": models, "files": proof.files, "mentions": proof.mentions}
+
+
+def _question(user: str) -> str:
+    return f"Remove user {user!r} for good? Older versions of these tables go too, and nobody else may be writing."
 
 
 def _lines(spark: SparkSession, lake: Lake, settings: Settings, user: str) -> dict[str, DataFrame]:

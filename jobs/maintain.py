@@ -19,6 +19,19 @@ from tandemrec.report import words
 SAFE_HOURS = 168
 
 
+def refuse(settings: Settings, *, retain_hours: int, unsafe_retention: bool, dry_run: bool) -> None:
+    """What is told before Spark starts.
+
+    Raises:
+        ConfigError: the retention is too short.
+    """
+    if retain_hours < 0 or (retain_hours < SAFE_HOURS and not unsafe_retention):
+        raise ConfigError(
+            f"--retain-hours is {retain_hours}, expected {SAFE_HOURS} or more: a shorter time takes files from under "
+            "readers and writers at work (--unsafe-retention allows it where there are none)"
+        )
+
+
 def run(
     spark: SparkSession,
     settings: Settings,
@@ -41,11 +54,7 @@ def run(
         ConfigError: the retention is too short.
         TableError: the lake holds no table.
     """
-    if retain_hours < 0 or (retain_hours < SAFE_HOURS and not unsafe_retention):
-        raise ConfigError(
-            f"--retain-hours is {retain_hours}, expected {SAFE_HOURS} or more: a shorter time takes files from under "
-            "readers and writers at work (--unsafe-retention allows it where there are none)"
-        )
+    refuse(settings, retain_hours=retain_hours, unsafe_retention=unsafe_retention, dry_run=dry_run)
     lake = Lake(settings.lake.root)  # as it is: a version of the past cannot be packed
     lake.refuse_empty()
     names = lake.names()

@@ -21,6 +21,12 @@ from tandemrec.pipeline import stage
 from tandemrec.pipeline.operations import operation_main
 
 
+def refuse(settings: Settings, *, run_id: str) -> None:
+    """Raise, before Spark starts, what `run` does of a run that cannot be rebuilt."""
+    lake = Lake.of(settings.lake)
+    _past(lake, _of_examples(lake, run_id))
+
+
 def run(spark: SparkSession, settings: Settings, *, run_id: str) -> runs.Figures:
     """Rebuild the examples of a run, or of the run whose examples it read, and compare.
 

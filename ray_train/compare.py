@@ -15,7 +15,7 @@ from rich.table import Table
 from ray_train.train import looked_at
 from ray_train.transfer import passes, refuse_untold, side_by_side
 from tandemrec import console
-from tandemrec.config import ModelSettings, Settings, parse_settings
+from tandemrec.config import ModelSettings, Settings, Task, parse_settings
 from tandemrec.config.learning import INPUTS
 from tandemrec.errors import ConfigError
 from tandemrec.evaluate import Array, Measured, Predictions, Problem
@@ -40,9 +40,7 @@ def run(settings: Settings, cold: int) -> list[dict[str, Any]]:
     Raises:
         ConfigError: no task is on users and items.
     """
-    tasks = [task for task in settings.tasks if "user" in task.reads]
-    if not tasks:
-        raise ConfigError("no task reads users, expected one: ids and content differ for these only")
+    tasks = _compared(settings)
     loop = settings.train.model_copy(update={"stop_on": f"{tasks[0].name}/{shown_metric(tasks[0])}"})
     settings = settings.model_copy(update={"tasks": tasks, "train": loop})
     config, splits, features = looked_at(with_inputs(settings, BOTH))
@@ -72,6 +70,18 @@ def run(settings: Settings, cold: int) -> list[dict[str, Any]]:
     if any(one.lead_low is not None for one in figures):
         console.line(f"  {LEGEND}")
     return told
+
+
+def refuse(settings: Settings, *, cold: int) -> None:
+    """Raise, before Ray starts, what `run` does of the settings."""
+    _compared(settings)
+
+
+def _compared(settings: Settings) -> list[Task]:
+    tasks = [task for task in settings.tasks if "user" in task.reads]
+    if not tasks:
+        raise ConfigError("no task reads users, expected one: ids and content differ for these only")
+    return tasks
 
 
 def with_inputs(settings: Settings, inputs: str) -> Settings:

@@ -72,10 +72,7 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
     Raises:
         ConfigError: before any training; says what was asked and what can be.
     """
-    chosen = _chosen(settings, tasks)
-    if seeds < 1 or len(chosen) < 2:
-        raise ConfigError(f"{len(chosen)} tasks and {seeds} seeds, expected at least two tasks and one seed")
-    pair = _pair(settings, pareto, chosen) if pareto else []
+    chosen, pair = _asked(settings, seeds, tasks, pareto)
     outcomes, problem = _outcomes(settings, _trials(chosen, pair, seeds))
     by_name = {task.name: task for task in settings.tasks}
 
@@ -131,6 +128,19 @@ def run(settings: Settings, seeds: int, tasks: str, pareto: str) -> dict[str, An
         console.table(_table_of_parts(parts))
     console.line(f"  {folder / 'transfer.html'}")
     return figures
+
+
+def refuse(settings: Settings, *, seeds: int, tasks: str, pareto: str) -> None:
+    """Raise, before Ray starts, what `run` does of its arguments."""
+    _asked(settings, seeds, tasks, pareto)
+
+
+def _asked(settings: Settings, seeds: int, tasks: str, pareto: str) -> tuple[list[str], list[str]]:
+    """The tasks, and the two of the Pareto view."""
+    chosen = _chosen(settings, tasks)
+    if seeds < 1 or len(chosen) < 2:
+        raise ConfigError(f"{len(chosen)} tasks and {seeds} seeds, expected at least two tasks and one seed")
+    return chosen, _pair(settings, pareto, chosen) if pareto else []
 
 
 def _chosen(settings: Settings, names: str) -> list[str]:

@@ -71,6 +71,12 @@ def table(rows: Table) -> None:
     out.print(rows)
 
 
+def refuse_unasked(question: str, *, otherwise: str) -> None:
+    """Raise a ConfigError where nobody can be asked; `otherwise` is what does without the question."""
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{question} There is no terminal to ask at, expected {otherwise}")
+
+
 def confirmed(question: str, *, otherwise: str) -> bool:
     """Whether a person at the terminal says yes.
 
@@ -80,8 +86,7 @@ def confirmed(question: str, *, otherwise: str) -> bool:
     Raises:
         ConfigError: there is no terminal.
     """
-    if not sys.stdin.isatty():
-        raise ConfigError(f"{question} There is no terminal to ask at, expected {otherwise}")
+    refuse_unasked(question, otherwise=otherwise)
     return out.input(f"{question} [y/N] ", markup=False).strip().lower() in ("y", "yes")
 
 

@@ -1,7 +1,8 @@
 """What is done to a lake beside the stages: streams, maintenance, forgetting somebody, migration.
 
 An operation is data. Its job has `run(spark, settings, ...)` or, without Spark, `run(settings, ...)`, which takes
-the options by their names.
+the options by their names, and may have `refuse(settings, ...)`, which takes the same: what is wrong and can be told
+without an engine is told before one starts.
 """
 
 import argparse
@@ -29,7 +30,7 @@ class Operation:
 
     `group` is where its command is listed. `instead_of` is the stage whose command does this, and not the stage, where
     the option --NAME is given. `alone`: it changes tables of any stage, so it waits until none runs, and none begins
-    meanwhile (--dry-run changes nothing).
+    meanwhile (--dry-run changes nothing). `of_empty`: it has something to do where there is no table yet.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Operation:
     options: dict[str, dict[str, Any]]
     instead_of: str | None = None
     alone: bool = False
+    of_empty: bool = False
 
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -49,6 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
         module="jobs.stream",
         engine="spark",
         does="what arrives in the sources, files and changes of Delta tables, into bronze tables, exactly once",
+        of_empty=True,
         options={
             "--follow": {"action": "store_true", "help": "go on until interrupted"},
             "--clean": {"action": "store_true", "help": "clean what is in bronze and not clean yet"},
@@ -194,10 +197,13 @@ def run_operation(settings: Settings, chosen: Operation, arguments: argparse.Nam
     """Run an operation with the options that stand in the arguments."""
     names = [name.removeprefix("--").replace("-", "_") for name in chosen.options]
     options = {name: getattr(arguments, name) for name in names}
-    module = importlib.import_module(chosen.module)
+    module, lake = importlib.import_module(chosen.module), Lake.of(settings.lake)
+    if not chosen.of_empty:
+        Lake(lake.root).refuse_empty()  # before its locks make a folder of a mistyped one
+    if hasattr(module, "refuse"):
+        module.refuse(settings, **options)
     with ExitStack() as stack:
         if chosen.alone and not options.get("dry_run"):
-            lake = Lake.of(settings.lake)
             for stage in STAGES:
                 stack.enter_context(locked(lake, stage.name, wait_s=settings.lake.wait_s))
         if chosen.engine == "spark":
