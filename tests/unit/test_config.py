@@ -56,6 +56,7 @@ def minimal(**more):
         ({"sources": [{**PAIRS, "event_types": {"pv": "look"}}]}, "event_types leads to ['look']"),
         ({"examples": {"positives": ["click"], "targets": ["purchase"]}}, "targets has ['purchase']"),
         ({"clean": {"rating_min": 5}}, "expected below rating_max"),
+        ({"spark": {"conf": {"spark.x": None}}}, "spark.conf.spark.x: found None, expected a valid string"),
         ({"report": {"path": "reports/shop"}}, "report.path: found 'reports/shop', expected a file of this machine"),
         ({"encoders": {"path": "s3://bucket/page.html"}}, "encoders.path: found 's3://bucket/page.html', expected"),
     ],
@@ -266,3 +267,14 @@ def test_lakes_have_a_report_each_where_none_is_named(root):
     assert parse_settings(minimal(lake={"root": root})).encoders_path == Path("reports/shop/encoders.html")
     named = parse_settings(minimal(lake={"root": root}, report={"path": "page.html"}))
     assert named.report_path == Path("page.html")
+
+
+def test_settings_of_spark_need_no_quotes(tmp_path):
+    file = tmp_path / "conf.yaml"
+    file.write_text(
+        "data: {root: in}\nlake: {root: out}\nspark: {conf: {spark.a: true, spark.b: 200, spark.c: 0.6, spark.d: 4g}}\n"
+        "sources: [{name: bought, table: events, kind: pairs, path: buy, constants: {event_type: purchase}}]\n"
+    )
+    conf = load_settings(file, ["spark.conf={spark.a: false, spark.b: 200, spark.c: 0.6, spark.d: 4g}"]).spark.conf
+    assert conf == {"spark.a": "false", "spark.b": "200", "spark.c": "0.6", "spark.d": "4g"}
+    assert load_settings(file).spark.conf["spark.a"] == "true"

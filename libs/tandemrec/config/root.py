@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tandemrec.config.base import Section
 from tandemrec.config.interest import ProfileSettings
@@ -77,6 +77,16 @@ class SparkSettings(Section):
         default=4, ge=1, description="parts that joins and groups are cut into; on a cluster some per core"
     )
     conf: dict[str, str] = Field(default_factory=dict, description="any Spark setting, as is")
+
+    @field_validator("conf", mode="before")
+    @classmethod
+    def _as_spark_writes(cls, conf: Any) -> Any:
+        """`true` and `200` in YAML are no texts, and Spark's settings nothing else."""
+        if not isinstance(conf, dict):
+            return conf
+        return {
+            key: str(value).lower() if isinstance(value, bool | int | float) else value for key, value in conf.items()
+        }
 
 
 class RaySettings(Section):
