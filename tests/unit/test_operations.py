@@ -1,13 +1,15 @@
-"""What an operation refuses it refuses before an engine starts, and before a mistyped lake becomes a folder."""
+"""What an operation or a stage refuses is told before an engine starts, and before a mistyped lake is a folder."""
 
 import json
 
 import pytest
 
 from tandemrec.cli import main
+from tandemrec.pipeline import STAGES
 from tandemrec.pipeline.operations import OPERATIONS
 
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
+READING = [one.name for one in STAGES if one.reads and one.engine != "none"]
 WANTED = {"reproduce": ["0123456789ab"], "forget-user": ["--user", "u1"]}  # beside the settings
 ON_TEXTS = ["--set", "tasks=[{name: sentiment, kind: binary, reads: [review]}]", "--set", "train.stop_on=sentiment/auc"]
 
@@ -21,6 +23,7 @@ def config(tmp_path, monkeypatch):
 
     for name in ("spark_session", "ray_cluster"):
         monkeypatch.setattr(f"tandemrec.pipeline.operations.{name}", start)
+        monkeypatch.setattr(f"tandemrec.pipeline.harness.{name}", start)
     file = tmp_path / "shop.yaml"
     raw = {"data": {"root": "in"}, "lake": {"root": str(tmp_path / "lake")}, "sources": [PAIRS]}
     file.write_text(json.dumps(raw))
@@ -48,7 +51,7 @@ def test_what_is_wrong_is_told_before_an_engine_starts(words, says, config, lake
     assert says in " ".join(capsys.readouterr().err.split())
 
 
-@pytest.mark.parametrize("name", [one.name for one in OPERATIONS if not (one.of_empty or one.instead_of)])
+@pytest.mark.parametrize("name", [one.name for one in OPERATIONS if not (one.of_empty or one.instead_of)] + READING)
 def test_a_lake_that_is_not_there_is_told_and_not_made(name, config, tmp_path, capsys):
     assert main([*name.split(), *WANTED.get(name, []), "--config", str(config)]) == 1
     assert "lake holds no table" in " ".join(capsys.readouterr().err.split())

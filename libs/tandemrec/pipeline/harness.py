@@ -43,7 +43,10 @@ def run_stage(
     if settings.tabular is not None and not chosen.of_rows:
         console.line(f"{chosen.name}: nothing to do for tabular data")
         return None
-    with locked(Lake.of(settings.lake), chosen.name, wait_s=settings.lake.wait_s):
+    lake = Lake.of(settings.lake)
+    if chosen.reads and chosen.engine != "none" and not any(map(lake.exists, chosen.reads)):
+        Lake(lake.root).refuse_empty()  # before an engine starts, and a mistyped lake becomes a folder
+    with locked(lake, chosen.name, wait_s=settings.lake.wait_s):
         read = pinned(settings, chosen, as_of)
         if chosen.reads_model and not as_of and settings.lake.model is None:
             _warn_of_other_settings(settings, read)
