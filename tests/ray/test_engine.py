@@ -11,6 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import ray
 
+from tandemrec.config.root import RaySettings
+from tandemrec.engines.ray import start
+from tandemrec.errors import EngineError
 from tandemrec.rank.actors import cores_held
 
 SCORED_ON_ONE_CORE = """
@@ -67,3 +70,12 @@ def test_a_machine_of_one_core_reads_and_scores(tmp_path):
     command = [sys.executable, "-W", "ignore", "-c", SCORED_ON_ONE_CORE, str(tmp_path / "rows.parquet")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.stdout.split() == ["rows", "30"], done.stderr
+
+
+def test_a_cluster_that_does_not_answer_is_named_with_the_setting(monkeypatch):
+    def init(**_):
+        raise ConnectionError("Failed to connect to Ray cluster at 192.0.2.1:6379.\nmore")
+
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(EngineError, match=r"^ray\.address is '192\.0\.2\.1:6379': Failed .*6379; expected a cluster"):
+        start(RaySettings(address="192.0.2.1:6379"))

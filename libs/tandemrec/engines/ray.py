@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 
 from tandemrec.config.root import RaySettings
 from tandemrec.engines.quiet import standard_error_in_a_file
+from tandemrec.errors import EngineError
 
 # Set before ray is imported: it reads them once.
 os.environ.setdefault("RAY_DEDUP_LOGS", "1")
@@ -51,7 +52,13 @@ def start(settings: RaySettings) -> None:
         }
     )
     with standard_error_in_a_file("ray"), nullcontext() if settings.address else _on_loopback():
-        ray.init(address=settings.address or "local", logging_level=logging.WARNING, log_to_driver=False, **own)
+        try:
+            ray.init(address=settings.address or "local", logging_level=logging.WARNING, log_to_driver=False, **own)
+        except ConnectionError as error:
+            if settings.address is None:
+                raise
+            said = str(error).partition("\n")[0].rstrip(".")
+            raise EngineError(f"ray.address is {settings.address!r}: {said}; expected a cluster that runs") from error
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True  # the same seed gives the same batches
