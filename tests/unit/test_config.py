@@ -56,8 +56,11 @@ def minimal(**more):
         ({"sources": [{**PAIRS, "event_types": {"pv": "look"}}]}, "event_types leads to ['look']"),
         ({"examples": {"positives": ["click"], "targets": ["purchase"]}}, "targets has ['purchase']"),
         ({"clean": {"rating_min": 5}}, "expected below rating_max"),
+        ({"lake": {"root": __file__}}, f"lake.root: found {__file__!r}, and {__file__} is no folder"),
+        ({"lake": {"root": f"{__file__}/in/it"}}, f"it', and {__file__} is no folder, expected one"),
         ({"spark": {"conf": {"spark.x": None}}}, "spark.conf.spark.x: found None, expected a valid string"),
         ({"report": {"path": "reports/shop"}}, "report.path: found 'reports/shop', expected a file of this machine"),
+        ({"report": {"path": f"{__file__}/in/x.html"}}, f"x.html', and {__file__} is no folder, expected one"),
         ({"encoders": {"path": "s3://bucket/page.html"}}, "encoders.path: found 's3://bucket/page.html', expected"),
     ],
 )
@@ -231,6 +234,8 @@ def test_a_time_needs_no_quotes(tmp_path):
 def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read"):
         load_settings(tmp_path / "absent.yaml")
+    with pytest.raises(ConfigError, match=rf"of settings; relative paths count .* is {re.escape(str(Path.cwd()))}$"):
+        load_settings("absent.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("a: [1")
     with pytest.raises(ConfigError, match=r"broken\.yaml: is no YAML"):
@@ -278,3 +283,23 @@ def test_settings_of_spark_need_no_quotes(tmp_path):
     conf = load_settings(file, ["spark.conf={spark.a: false, spark.b: 200, spark.c: 0.6, spark.d: 4g}"]).spark.conf
     assert conf == {"spark.a": "false", "spark.b": "200", "spark.c": "0.6", "spark.d": "4g"}
     assert load_settings(file).spark.conf["spark.a"] == "true"
+
+
+def test_codes_of_files_need_no_quotes_and_stay_as_they_are_written(tmp_path):
+    file = tmp_path / "conf.yaml"
+    log = (
+        "data: {root: in}\nlake: {root: out, model: 123456789012}\nsources:\n- {name: log, table: events, kind: csv, "
+        "path: x, columns: {user_id: u, item_id: i, event_type: e}, constants: {event_time: 12:30}, "
+        "event_types: {0: click, -1: view, 007: purchase}}\n"
+    )
+    file.write_text(log)
+    settings = load_settings(file)
+    assert settings.lake.model == "123456789012"  # a run's id of digits alone
+    assert settings.sources[0].event_types == {"0": "click", "-1": "view", "007": "purchase"}
+    assert settings.sources[0].constants == {"event_time": "12:30"}
+    assert load_settings(file, ["train.max_epochs=007", "train.batch_size=1_024"]).train.batch_size == 1024
+    with pytest.raises(ConfigError, match=r"event_types\.1\.\[key\]: found True, expected a valid string, in quotes"):
+        load_settings(file, ["sources.log.event_types={yes: click}"])
+    file.write_text("# nothing yet\n")
+    with pytest.raises(ConfigError, match=r"conf\.yaml: holds nothing, expected keys and values"):
+        load_settings(file)

@@ -1,12 +1,21 @@
 """What every section of the settings shares: unknown keys are errors, values do not change after they are checked."""
 
-from typing import Any, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+def _written(value: Any) -> Any:
+    """A whole number as files have it; true and 1.0 may be written in several ways there."""
+    return str(value) if type(value) is int else value
+
+
+Cell = Annotated[str, BeforeValidator(_written)]
+"""What stands in a field of a file: YAML has codes such as 0 and -1 as numbers."""
 
 
 def section_in(annotation: Any) -> type[Section] | None:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tandemrec.config.base import Section, section_in
-from tandemrec.config.root import Settings
+from tandemrec.config.root import Settings, counted_from
 from tandemrec.errors import ConfigError
 
 SHOWN = 3  # of what is wrong, at most
@@ -21,8 +21,9 @@ Place = tuple[int | str, ...]  # the keys that lead to a value, and the numbers 
 
 
 class _Plain(yaml.SafeLoader):
-    """YAML whose times stay texts, as our settings have them: `now: 2024-05-31` needs no quotes. Keys stand once, as
-    YAML 1.2 wants it: of two with one name the library would drop the first with all that is below it.
+    """YAML whose times stay texts, as our settings have them: `now: 2024-05-31` needs no quotes, nor does a code: 007
+    and 12:30 are numbers to the library, to the base of 8 and 60. Keys stand once, as YAML 1.2 wants it: of two with
+    one name the library would drop the first with all that is below it.
     """
 
     def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
@@ -38,8 +39,13 @@ class _Plain(yaml.SafeLoader):
         return node
 
 
+_WHOLE = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)$")
 _Plain.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [
+        (tag, _WHOLE if tag == "tag:yaml.org,2002:int" else pattern)
+        for tag, pattern in resolvers
+        if tag != "tag:yaml.org,2002:timestamp"
+    ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
@@ -53,7 +59,10 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}), expected a YAML file of settings") from error
+        from_where = "" if Path(path).is_absolute() else counted_from(str(path))
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}), expected a YAML file of settings{from_where}"
+        ) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError(f"{path}: line {line} has bytes that are no UTF-8, expected a YAML file in UTF-8") from error
@@ -62,7 +71,8 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: holds {type(raw).__name__}, expected keys and values")
+        found = "nothing" if raw is None else type(raw).__name__
+        raise ConfigError(f"{path}: holds {found}, expected keys and values")
     placed = [(_override(raw, override), override) for override in overrides]
     return _checked(raw, str(path), placed)
 
@@ -102,7 +112,8 @@ def _said(error: ErrorDetails) -> str:
     elif error["type"] == "missing":
         message = "missing"
     elif error["type"] != "value_error":
-        message = f"found {_short(error['input'])}, expected {_expected(error)}"
+        quoted = ", in quotes" if error["type"] == "string_type" and isinstance(error["input"], int | float) else ""
+        message = f"found {_short(error['input'])}, expected {_expected(error)}{quoted}"
     key = ".".join(str(part) for part in error["loc"])
     return f"{key}: {message}" if key else message
 

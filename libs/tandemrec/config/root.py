@@ -6,9 +6,10 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from tandemrec.config.base import Section
+from tandemrec.config.base import Cell, Section
 from tandemrec.config.interest import ProfileSettings
 from tandemrec.config.learning import DEFAULT_TASKS, METRICS, ModelSettings, Task, TrainSettings, check_given
+from tandemrec.config.places import in_the_way
 from tandemrec.config.preparing import Choice, CleanSettings, ExamplesSettings
 from tandemrec.config.quality import Expectation
 from tandemrec.config.serving import EvaluateSettings, PredictSettings, ReportSettings
@@ -25,6 +26,12 @@ def _absolute(root: str) -> str:
 def counted_from(root: str) -> str:
     """What is said beside a folder where nothing was: the settings may have named it from another working directory."""
     return "" if "://" in root else f"; relative paths count from the working directory, which is {os.getcwd()}"
+
+
+def _folder(root: str) -> str:
+    if "://" not in root and (file := in_the_way(root)) is not None:
+        raise ValueError(f"found {root!r}, and {file} is no folder, expected one")
+    return root
 
 
 Root = Annotated[str, AfterValidator(_absolute)]
@@ -57,13 +64,15 @@ class DataSettings(Section):
 class LakeSettings(Section):
     """Where the tables are, and what is read of them."""
 
-    root: Root = Field(description="folder or URL of the tables; a relative one counts from the working directory")
+    root: Annotated[Root, AfterValidator(_folder)] = Field(
+        description="folder or URL of the tables; a relative one counts from the working directory"
+    )
     versions: dict[str, Annotated[int, Field(ge=0)] | None] = Field(
         default_factory=dict,
         description="tables read at a version of the past, null: as if not there; a stage sets its own, see --as-of",
     )
     wait_s: float = Field(default=60.0, ge=0, description="seconds to wait for another run of the same stage")
-    model: str | None = Field(default=None, description="training run whose model is read; default: the newest")
+    model: Cell | None = Field(default=None, description="training run whose model is read; default: the newest")
 
 
 class SparkSettings(Section):

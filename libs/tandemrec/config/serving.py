@@ -1,15 +1,19 @@
 """Settings of what comes after training: evaluate, predict, publish, report."""
 
+import os
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from tandemrec.config.base import Section
+from tandemrec.config.places import in_the_way
 
 
 def _is_page(path: str) -> str:
     if "://" in path or not path.endswith(".html"):
         raise ValueError(f"found {path!r}, expected a file of this machine whose name ends with .html")
+    if (file := in_the_way(os.path.dirname(path) or ".")) is not None:
+        raise ValueError(f"found {path!r}, and {file} is no folder, expected one")
     return path
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from tandemrec.config.base import Section
+from tandemrec.config.base import Cell, Section
 
 TARGET_COLUMNS: dict[str, frozenset[str]] = {
     "events": frozenset({"user_id", "item_id", "event_type", "event_time", "value", "split"}),
@@ -82,7 +82,7 @@ class Source(Section):
     header: list[str] = Field(default_factory=list, description="csv without a header: the names of its columns")
     path: str = Field(description="file, folder or glob below data.root; .gz and, for one file each, .zip are read")
     columns: dict[str, str] = Field(default_factory=dict, description="our column: the file's column")
-    constants: dict[str, str] = Field(default_factory=dict, description="our column: one value for every row")
+    constants: dict[str, Cell] = Field(default_factory=dict, description="our column: one value for every row")
     aspects: dict[AspectName, str] = Field(
         default_factory=dict,
         description="of reviews: aspect that is rated: the file's column; of events: any number that comes with one; "
@@ -103,11 +103,11 @@ class Source(Section):
         min_length=1,
         description="tried by the shape of the string: iso, epoch_s, epoch_ms, or a Spark pattern (dd/MM/yyyy HH:mm)",
     )
-    event_types: dict[str, str] = Field(
+    event_types: dict[Cell, str] = Field(
         default_factory=dict,
         description="the file's name of an event type: ours; empty: the names are ours",
     )
-    relations: dict[str, str] = Field(
+    relations: dict[Cell, str] = Field(
         default_factory=dict, description="the file's name of a relation: ours; empty: the names are ours"
     )
     delimiter: str = Field(default=",", min_length=1, max_length=1, description="csv only")

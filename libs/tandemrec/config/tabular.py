@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from tandemrec.config.base import Section
+from tandemrec.config.base import Cell, Section
 
 LabelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
@@ -13,7 +13,7 @@ class Label(Section):
     """A label from a column: whether it holds a value (1 or 0), which of several, or else the number that it holds."""
 
     column: str = Field(description="its name in the files")
-    equals: str | None = Field(default=None, description="the value that makes it 1; null: the number in the cell")
+    equals: Cell | None = Field(default=None, description="the value that makes it 1; null: the number in the cell")
     classes: bool = Field(
         default=False, description="each value is a class of its own, numbered: for tasks of kind multiclass"
     )
@@ -34,7 +34,7 @@ class TabularSettings(Section):
     weight: str | None = Field(
         default=None, description="column: how much a row's losses count; figures count all alike"
     )
-    missing: list[str] = Field(
+    missing: list[Cell] = Field(
         default=["?", "NA", "NaN", "nan", "null"], description="what stands in cells without a value, beside nothing"
     )
     min_rows: int = Field(
