@@ -28,6 +28,8 @@ def site(tmp_path_factory) -> Path:
     wheel = next(folder.glob("tandemrec-*.whl"))
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tandemrec", "jobs", "ray_train"}
+    shown = {f"tandemrec/conf/{path.name}" for path in (ROOT / "conf").glob("*.yaml")}
+    assert {name for name in names if name.startswith("tandemrec/conf/")} == shown
     subprocess.run([*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel)], check=True)
     return folder / "site"
 
@@ -44,6 +46,16 @@ def test_an_entry_point_of_the_wheel_says_what_it_takes(site, tmp_path, module):
     )
     assert done.returncode == 0
     assert "usage:" in done.stdout
+
+
+@pytest.mark.slow
+def test_whoever_has_the_wheel_alone_can_begin(site, tmp_path):
+    for words in (["settings", "local"], ["sample", "--out", "data/demo", "--users", "20", "--events", "500"]):
+        command = [sys.executable, "-m", "tandemrec", *words]
+        subprocess.run(command, cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(site)}, check=True)
+    text = (tmp_path / "conf" / "local.yaml").read_text()
+    assert text == (ROOT / "conf" / "local.yaml").read_text()
+    assert all(list((tmp_path / "data" / "demo").glob(source["path"])) for source in yaml.safe_load(text)["sources"])
 
 
 @pytest.mark.slow

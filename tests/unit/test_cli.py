@@ -1,6 +1,7 @@
 """--help on every level; an error is one line and an exit code; a traceback only when asked for."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ INSTEAD = [operation for operation in OPERATIONS if operation.instead_of]  # opt
     [
         [],
         ["sample"],
+        ["settings"],
         ["run"],
         ["tables"],
         ["show"],
@@ -39,7 +41,7 @@ def test_commands_are_listed_by_groups_and_all_of_them(capsys):
     _, *groups = capsys.readouterr().out.split("options:")[1].split("\n\n")
     listed = {title: re.findall(r"^  (\S+)", body, re.M) for title, _, body in (g.partition(":\n") for g in groups)}
     assert listed == {
-        "begin": ["sample", "run"],
+        "begin": ["sample", "settings", "run"],
         "stages": [s.name for s in STAGES],
         "look": ["tables", "show", "summary"],
         "compare": ["reproduce", "encoders", "transfer", "compare"],
@@ -111,3 +113,35 @@ def test_wrong_usage_is_code_2(capsys):
         main(["sample", "--out", "x", "--users", "many"])
     assert stop.value.code == 2
     assert "found 'many', expected a whole number" in capsys.readouterr().err
+
+
+def test_a_sample_takes_the_place_of_no_file_and_of_no_folder_that_somebody_is_in(tmp_path, monkeypatch, capsys):
+    (tmp_path / "notes").write_text("x")
+    monkeypatch.chdir(tmp_path)
+    for out, says in [
+        ("notes", "notes: " + str(tmp_path / "notes") + " is no folder"),
+        ("notes/in", "notes/in: " + str(tmp_path / "notes") + " is no folder"),
+        (".", ".: is the working directory"),
+        ("..", "..: is the working directory or above it"),
+    ]:
+        assert main(["sample", "--out", out]) == 1
+        assert f"error: {says}" in capsys.readouterr().err
+    assert main(["sample", "--out", "new/in", "--users", "20", "--items", "30", "--events", "500"]) == 0
+    said = capsys.readouterr().out
+    assert re.fullmatch(r"  new/in: [\d,]+ lines of events, [\d,]+ of items, [\d,]+ of reviews; .*\n", said), said
+
+
+def test_settings_to_start_from_are_written_and_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    shown = {path.stem: path for path in (Path(__file__).parents[2] / "conf").glob("*.yaml")}
+    for name, path in shown.items():
+        assert main(["settings", name]) == 0
+        assert capsys.readouterr().out == f"  conf/{name}.yaml\n"
+        assert (tmp_path / "conf" / f"{name}.yaml").read_text() == path.read_text()
+    assert main(["settings", "local"]) == 1
+    assert "error: conf/local.yaml: is there already, expected a new file" in capsys.readouterr().err
+    assert main(["settings", "jd", "--out", "conf/jd.yaml/shop.yaml"]) == 1
+    assert "conf/jd.yaml is no folder" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stop:
+        main(["settings", "shop"])
+    assert stop.value.code == 2

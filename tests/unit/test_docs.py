@@ -32,7 +32,7 @@ def blocks(page: Path) -> list[str]:
 def commands(text: str) -> list[list[str]]:
     """Words of the lines that call tandemrec, with what stands in brackets and values for what wants some."""
     lines = [line for line in text.replace("\\\n", " ").splitlines() if line.startswith("tandemrec ")]
-    values = {"N": "7", "TIME": "2026-01-31", "...": "conf/local.yaml"}
+    values = {"N": "7", "NAME": "local", "TIME": "2026-01-31", "...": "conf/local.yaml"}
     words = (shlex.split(re.sub(r"\[(-.*?)\]", r"\1", line), comments=True) for line in lines)
     return [[values.get(word, word) for word in line][1:] for line in words]
 

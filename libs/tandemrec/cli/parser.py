@@ -6,10 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 import tandemrec
+from tandemrec import console
 from tandemrec.cli.listing import Commands
 from tandemrec.config import Settings, load_settings
 from tandemrec.config.interest import moment_of
-from tandemrec.errors import ConfigError
+from tandemrec.config.starters import starters, write_starter
 from tandemrec.lake import Lake
 from tandemrec.lake.pseudonyms import known_as
 from tandemrec.pipeline import STAGES, run_all, run_stage, stage
@@ -51,6 +52,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add_debug_argument(sample)
     sample.set_defaults(run=_sample)
+
+    written = commands.add("begin", "settings", "write a file of settings to start from")
+    written.add_argument("name", choices=[*starters()], metavar="NAME", help="one of: %(choices)s")
+    written.add_argument("--out", metavar="FILE", help="new file; default: conf/NAME.yaml")
+    add_debug_argument(written)
+    written.set_defaults(run=_write_settings)
 
     everything = commands.add("begin", "run", "all stages in order, skipping what is up to date")
     add_config_arguments(everything)
@@ -127,10 +134,16 @@ def _stage(arguments: argparse.Namespace) -> None:
         run_stage(settings, stage(arguments.command), force=arguments.force, as_of=arguments.as_of)
 
 
+def _write_settings(arguments: argparse.Namespace) -> None:
+    path = write_starter(arguments.name, arguments.out or f"conf/{arguments.name}.yaml")
+    console.line(f"  {path}")
+
+
 def _sample(arguments: argparse.Namespace) -> None:
+    from tandemrec.sample.files import refuse_others
+
     folder = Path(arguments.out)
-    if folder.exists() and any(folder.iterdir()) and not (folder / "planted.json").exists():
-        raise ConfigError(f"--out {folder}: holds files that are no sample, expected a new or an empty folder")
+    refuse_others(folder)  # before Spark starts
     sizes = {name: getattr(arguments, name) for name in ("users", "items", "events", "reviews", "seed")}
     if arguments.engine == "spark":
         from tandemrec.config.root import SparkSettings
@@ -138,11 +151,16 @@ def _sample(arguments: argparse.Namespace) -> None:
         from tandemrec.sample.spark import generate as generate_with_spark
 
         with spark_session(SparkSettings(master="local[*]")) as spark:
-            generate_with_spark(spark, folder, **sizes)
+            planted = generate_with_spark(spark, folder, **sizes)
     else:
         from tandemrec.sample import generate
 
-        generate(folder, **sizes)
+        planted = generate(folder, **sizes)
+    events, items, reviews = (f"{getattr(planted, name).rows:,}" for name in ("events", "items", "reviews"))
+    console.line(
+        f"  {folder}: {events} lines of events, {items} of items, {reviews} of reviews; planted.json counts what is "
+        "wrong in them"
+    )
 
 
 def _tables(arguments: argparse.Namespace) -> None:

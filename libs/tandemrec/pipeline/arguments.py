@@ -67,6 +67,7 @@ def count(text: str) -> int:
 def _config(text: str) -> str:
     if not text:
         raise argparse.ArgumentTypeError(
-            f"found none, expected --config and a YAML file of settings, or one in the environment: {CONFIG_VARIABLE}"
+            f"found none, expected --config and a YAML file of settings, or one in the environment: {CONFIG_VARIABLE} "
+            "(`tandemrec settings NAME` writes one to start from)"
         )
     return text

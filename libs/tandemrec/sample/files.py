@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tandemrec.config.places import in_the_way
 from tandemrec.errors import ConfigError
 
 MARKER = "planted.json"
@@ -26,15 +27,24 @@ def write_lines(path: Path, lines: Sequence[str]) -> None:
     write_text(path, "".join(f"{line}\n" for line in lines))
 
 
+def refuse_others(folder: Path) -> None:
+    """Raise a ConfigError where no sample can take the place of `folder`."""
+    if (file := in_the_way(str(folder))) is not None:
+        raise ConfigError(f"{folder}: {file} is no folder, expected a new or an empty one")
+    if Path.cwd().is_relative_to(folder.resolve()):  # it is renamed when another takes its place
+        raise ConfigError(f"{folder}: is the working directory or above it, expected a folder of its own")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
+        raise ConfigError(f"{folder}: holds files that are no sample, expected a new or an empty folder")
+
+
 @contextmanager
 def whole_or_nothing(folder: Path) -> Iterator[Path]:
     """A folder to write in that takes the place of `folder` when the block ends well, and goes when it fails.
 
     Raises:
-        ConfigError: `folder` holds something else than an earlier sample.
+        ConfigError: as `refuse_others`.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / MARKER).exists())):
-        raise ConfigError(f"{folder}: holds files that are no sample, expected a new or an empty folder")
+    refuse_others(folder)
     partial, earlier = (folder.with_name(f".{folder.name}.{what}") for what in ("partial", "earlier"))
     for left in (partial, earlier):
         shutil.rmtree(left, ignore_errors=True)
