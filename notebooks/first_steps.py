@@ -17,16 +17,17 @@ from tandemrec.pipeline import STAGES, run_stage
 from tandemrec.report import recommendations
 from tandemrec.sample import generate
 
-settings = load_settings(os.environ.get("TANDEMREC_CONFIG", "conf/local.yaml"))
+config = os.environ.get("TANDEMREC_CONFIG")
+settings = load_settings(config or "conf/local.yaml")
 lake = Lake.of(settings.lake)
 spark = build_session(settings.spark)  # on a cluster: the session that is there
 
 # COMMAND ----------
 # MAGIC %md ## Raw files
-# MAGIC Invented logs, as a company's would look, with dirt in known numbers.
+# MAGIC Invented logs, as a company's would look, with dirt in known numbers; settings of your own have their own files.
 
 # COMMAND ----------
-if not Path(settings.data.root).exists():
+if config is None and not Path(settings.data.root).exists():
     generate(settings.data.root)
 
 # COMMAND ----------
@@ -61,6 +62,7 @@ figures.orderBy("value", ascending=False).show(truncate=False)
 # MAGIC %md ## What somebody gets
 
 # COMMAND ----------
-user = lake.read("recommendations", ["user_id"], limit=1)["user_id"][0].as_py()
-for pick in recommendations(settings, user):
-    print(f"{pick.rank:>2}  {pick.score:.3f}  {pick.title}  ({pick.reason})")
+if lake.exists("recommendations"):  # of a plain table nothing is recommended
+    user = lake.read("recommendations", ["user_id"], limit=1)["user_id"][0].as_py()
+    for pick in recommendations(settings, user):
+        print(f"{pick.rank:>2}  {pick.score:.3f}  {pick.title}  ({pick.reason})")
