@@ -98,3 +98,10 @@ def test_refuses_more_events_than_the_year_has_seconds(spark, tmp_path):
     with pytest.raises(ConfigError, match="events is 31536001, expected at most 31536000"):
         generate(spark, tmp_path / "out", **SIZES | {"events": 31_536_001})
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["users", "items"])
+def test_lines_of_nobody_and_of_nothing_are_not_written(tmp_path, name):
+    sizes = {"users": 9, "items": 9, "events": 9, "reviews": 9, "seed": 1, name: 0}
+    with pytest.raises(ConfigError, match=f"^{name} is 0, expected 1 or more"):
+        generate(None, tmp_path / "out", **sizes)

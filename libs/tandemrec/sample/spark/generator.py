@@ -42,8 +42,12 @@ def generate(
             are spread over files and nothing else.
 
     Raises:
-        ConfigError: more events or reviews than the year has seconds, or `out` holds something else than a sample.
+        ConfigError: no user or no item, more events or reviews than the year has seconds, or `out` holds something else
+            than a sample.
     """
+    for name, size in (("users", users), ("items", items)):
+        if size < 1:
+            raise ConfigError(f"{name} is {size}, expected 1 or more: each line is of one")
     for name, size in (("events", events), ("reviews", reviews)):
         if size > YEAR:
             raise ConfigError(f"{name} is {size}, expected at most {YEAR}: one for each second of the year")
