@@ -49,12 +49,15 @@ class Encoder:
         self.identity = encoder_identity(settings, device=device)
         mixed = (dtype := resolved_dtype(settings, device)) == MIXED
         self.dtype: torch.dtype = torch.bfloat16 if mixed else getattr(torch, dtype)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ModelError("no GPU is here that torch can use, expected one or embed.gpus_per_actor 0")
         if device == "cuda" and self.dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported(False):
             raise ModelError(
                 f"encoder.dtype is {settings.dtype}, and this GPU does not multiply bfloat16, which auto is on any: "
                 "set it to float32"
             )
         self._tokenizer, self._model = self._load(transformers, torch.float32 if mixed else self.dtype)
+        self._refuse_long_prefix()
         config = self._model.config
         family = FAMILIES.get(config.model_type)
         self.family = family.name if family else str(config.model_type)
@@ -117,6 +120,16 @@ class Encoder:
         owner = encoded["overflow_to_sample_mapping"] if windowed else range(len(texts))
         told = [(ids, text) for ids, text in zip(encoded["input_ids"], owner, strict=True) if ids]
         return [ids for ids, _ in told], np.array([text for _, text in told], dtype=np.int64)
+
+    def _refuse_long_prefix(self) -> None:
+        """Refuse a prefix that leaves no room for a text: all texts would have one vector."""
+        settings = self.settings
+        framed = len(self._tokenizer(settings.prefix)["input_ids"]) if settings.prefix else 0
+        if framed >= settings.max_length:
+            raise ModelError(
+                f"encoder.prefix takes {framed} tokens with those that frame a text, expected fewer than the "
+                f"{settings.max_length} of encoder.max_length"
+            )
 
     def _models(self, lengths_W: np.ndarray) -> list[tuple[Any, np.ndarray]]:
         """Which model encodes which windows. The length of each decides, so what else is in a batch does not."""
