@@ -89,6 +89,7 @@ def test_an_aspect_that_has_the_name_of_a_label_or_no_reviews_is_refused(spark, 
         settings_of(tmp_path, lake.root, table="events", kind="pairs", columns={}, constants={"event_type": "click"})
 
 
+@pytest.mark.slow
 def test_numbers_that_come_with_events_are_labels_too(spark, lake, tmp_path):
     """Seconds of a play and a share watched: each event that tells one is a row, a repeat of the pair as well; what is
     no number is in quarantine; nothing of it stands in what another row reads.

@@ -283,6 +283,7 @@ def test_settings_of_spark_need_no_quotes(tmp_path):
     conf = load_settings(file, ["spark.conf={spark.a: false, spark.b: 200, spark.c: 0.6, spark.d: 4g}"]).spark.conf
     assert conf == {"spark.a": "false", "spark.b": "200", "spark.c": "0.6", "spark.d": "4g"}
     assert load_settings(file).spark.conf["spark.a"] == "true"
+    assert load_settings(file, ["spark.driver_memory=4G"]).spark.driver_memory == "4G"
 
 
 def test_codes_of_files_need_no_quotes_and_stay_as_they_are_written(tmp_path):

@@ -80,7 +80,7 @@ class SparkSettings(Section):
 
     master: str | None = Field(default="local[2]", description="null: what spark-submit or the cluster says")
     driver_memory: str = Field(
-        default="1g", pattern=r"^\d+[mg]$", description="of the Java process, where master is local: 800m, 4g"
+        default="1g", pattern=r"^\d+[mgMG]$", description="of the Java process, where master is local: 800m, 4g"
     )
     shuffle_partitions: int = Field(
         default=4, ge=1, description="parts that joins and groups are cut into; on a cluster some per core"
