@@ -174,6 +174,16 @@ def test_batches_in_any_order_give_what_one_batch_gives(spark, share, seed):
     assert repeats == {o for o, v in verdict.items() if v == "repeated"}
 
 
+def test_a_minute_that_held_too_many_is_asked_again_as_a_whole(spark):
+    """What is settled again would begin in the middle of it, and half of a minute holds few enough."""
+    machine = [("a", str(second), "click", second) for second in (5, 10, 15, 35, 40, 45)]
+    later = [("a", "later", "click", 32 * 60 + 30)]
+    rows = [[((f"f{n}", line), event) for line, event in enumerate(file, 1)] for n, file in enumerate((machine, later))]
+    rules = BehaviourSettings(session_gap_minutes=30, max_events_per_minute=4)
+    settled, rejected = in_batches(spark, rows, rules)
+    assert [row.item_id for row in settled] == ["later"] and [*rejected.values()] == 6 * ["too_fast"]
+
+
 @pytest.mark.parametrize("window", [3600, 1200])
 def test_late_events_go_on_with_sessions_that_repeats_keep_open(spark, window):
     """Windows longer and shorter than the gap: an event of long ago is settled again for its last repeat's sake."""

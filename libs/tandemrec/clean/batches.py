@@ -4,7 +4,7 @@ Every row has a column `was`: null for a new row, else its verdict before this r
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame
@@ -62,7 +62,8 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
     asleep = _asleep()
     moving = fresh.where((F.col("verdict") == KEPT) & ~asleep)
     users = moving.select("user_id").distinct()
-    since, elsewhere = None, 0
+    since: datetime | None = None
+    elsewhere = 0
     gap = rules.session_gap_minutes * 60
     if rules.max_user_share is not None:
         # Shares are of all events, those of minutes that hold too many among them.
@@ -73,8 +74,12 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
     elif max(rules.repeat_seconds.values(), default=0) <= gap:
         # An event and its repeats lie in one session, so what is held from before `since` leaves no pauses that were
         # not there. Repeats that are further apart than the gap would: their users come with all their events.
-        first = moving.agg(F.min("event_time") - F.make_dt_interval(secs=F.lit(gap + 120))).first()  # two whole minutes
-        since = first[0] if first else None  # null: nothing moves, and no user is among those who do
+        # From the start of a minute: of one that held too many, all events are asked again or none. As a number, for
+        # Spark hands out times by the clock of the machine, which has one hour twice.
+        reach = F.min("event_time") - F.make_dt_interval(secs=F.lit(gap + 120))
+        first = moving.agg(F.unix_micros(F.date_trunc("minute", reach))).first()
+        if first is not None and first[0] is not None:  # else nothing moves, and no user is among those who do
+            since = datetime.fromtimestamp(first[0] // 10**6, UTC)
         silver = silver.where(F.col("last_time") >= F.lit(since))
     held = silver.join(users, "user_id", "left_semi")
     near = F.lit(True) if since is None else F.col("event_time") >= F.lit(since)
