@@ -210,15 +210,18 @@ def test_reviews_that_say_the_same_are_one(spark):
     assert rows[2].clean_text == "Great pedal. It's a good one"
     assert rows[2].text == good["body"] and rows[2].language == "en" and "pedal" in rows[2].tokens
     assert rows[8].clean_text == "Only a title" and rows[8].text == ""
-    named = source(table="reviews", columns=REVIEWS | {"review_id": "id"})
+    named = source(table="reviews", columns=REVIEWS | {"review_id": "id", "language": "in"})
     ids = [
-        good | {"id": "r1", "at": "2025-03-02"},
-        good | {"id": "r1", "body": "Another", "at": "2025-03-01"},
-        good | {"id": "r2", "u": "b"},
+        good | {"id": "r1", "at": "2025-03-02", "in": " "},
+        good | {"id": "r1", "body": "Another", "at": "2025-03-01", "in": "zh_CN"},
+        good | {"id": "r2", "u": "b", "in": "de"},
+        good | {"id": "r3", "u": "c", "body": "Gut", "in": "en-GB"},
     ]
     lines = bronze(spark, ids)
     rows = by_line(settle_reviews(judge_reviews(lines, [named], clean, now=NOW, items=None), clean))
     assert [rows[line].verdict for line in (1, 2, 3)] == ["kept", "review_superseded", "kept"]
+    languages = [rows[line].language for line in (1, 2, 3, 4)]
+    assert languages == ["en", "zh", "other", "en"]  # as the source says, if it does
 
 
 def test_the_newest_version_of_a_review_stays_and_an_id_belongs_to_who_had_it_first(spark):

@@ -15,7 +15,7 @@ from tandemrec.clean.parse import aspects_of, mapped_columns, parse
 from tandemrec.clean.texts import joined, letters_and_digits, plain, text_hash, trimmed
 from tandemrec.clean.times import moment, parse_time
 from tandemrec.clean.verdicts import KEPT, ORIGIN, Rule, judge, merge_duplicates, time_rules
-from tandemrec.clean.words import language, with_tokens
+from tandemrec.clean.words import language, told_language, with_tokens
 from tandemrec.config.preparing import CleanSettings
 from tandemrec.config.sources import TARGET_COLUMNS, Source
 from tandemrec.lake.contracts import TABLES
@@ -56,7 +56,8 @@ def judge_reviews(
     second = F.unix_timestamp("review_time").cast("string")
     own_id = F.md5(F.concat_ws("|", "user_id", "item_id", second, "text_hash"))
     identified = identified.withColumn("review_id", F.coalesce("review_id", own_id))
-    worded = with_tokens(identified.withColumn("language", language(said)), clean.stop_words)
+    told = F.coalesce("language", language(said))
+    worded = with_tokens(identified.withColumn("language", told), clean.stop_words)
     return worded.select(*TABLES["reviews"].column_names, "raw", "verdict")
 
 
@@ -131,6 +132,7 @@ def _convert(rows: DataFrame, source: Source, clean: CleanSettings) -> DataFrame
         "title",
         F.coalesce("text", F.lit("")).alias("text"),
         joined(F.col("title"), F.col("clean_text")).alias("clean_text"),
+        told_language(F.col("language")).alias("language"),
         known_split(F.col("split")).alias("split"),
         aspects_of(source),
     )

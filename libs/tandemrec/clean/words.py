@@ -48,6 +48,16 @@ def language(text: Column) -> Column:
     )
 
 
+def told_language(code: Column) -> Column:
+    """The same codes from a source's own column: `en-US`, `English`, `zh_CN`, `中文`; null where it says nothing."""
+    name = F.regexp_extract(F.lower(code), r"^[^\s_-]+", 0)
+    return (
+        F.when(name.isin("en", "eng", "english"), "en")
+        .when(name.isin("zh", "zho", "chi", "cmn", "chinese", "中文", "汉语", "漢語"), "zh")
+        .when(code.isNotNull(), "other")
+    )
+
+
 def with_tokens(rows: DataFrame, stop_words: Sequence[str]) -> DataFrame:
     """Add `tokens` to rows with clean_text and language: words in lower case and emoji, each a token, in order, without
     stop words and punctuation.
