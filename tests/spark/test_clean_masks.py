@@ -25,6 +25,7 @@ def test_addresses_and_telephone_numbers_are_masked(spark):
         "03-1234-5678, 138 1234 5678, 86-13812345678, (010)12345678": "[phone], [phone], [phone], [phone]",
         "8 (495) 123-45-67, 0044 20 7946 0958, 400-8888-888": "[phone], [phone], [phone]",
         "call me at 4155550100, Tel: 555-0100, 电话:12345678": "call me at [phone], Tel: [phone], 电话:[phone]",
+        "98765 43210, 212 555 0100, 1 212 555 0100": "[phone], [phone], [phone]",
         "ftp://a.example/x, example.com/a?b=1, (bit.ly/3xY)": "[url], [url], ([url])",
         "看t.cn/zW1ab很好": "看[url]很好",
         "cost 1,299.99 in 2024-10-05, 12345678901234567890, A13800138000, 16-100 ohm, 10.5.0.12": None,
@@ -32,7 +33,7 @@ def test_addresses_and_telephone_numbers_are_masked(spark):
         "strings 009 011 016 024 032 042, 045 065 085 105 130, 09 11 16 24 32 42, 010-046 013-056": None,
         "parts 010-01769-01, 099-0807-000, 014-4502-500, 055500015290, 15708043 15708044, 0012345678905": None,
         "order 026-1234567-1234567, 2015-2016, 01.02.2015 10, headphone 1234567, call 2015 2016": None,
-        "item 1234567890, 100-200 3000 W, 7 555 0100": None,
+        "item 1234567890, 100-200 3000 W, 7 555 0100, 1 100 200 3000, 0 71234 56789 0": None,
     }
     rows = values(spark, list(cases)).orderBy("n")
     found = [row[0] for row in rows.select(masked(F.col("text"), ["url", "email", "phone"])).collect()]

@@ -22,7 +22,9 @@ _PHONES = (
     rf"{_FIRST}0[1-9]\d(?:\d{{1,2}} \d{{6}}|\d \d{{3}} \d{{3}}| \d{{3}} \d{{2}} \d{{2}}){_LAST}",
     rf"{_FIRST}0[1-9]([ .])(?!0)\d{{2}}(?:\2\d{{2}}){{3}}{_LAST}",  # French: 01 23 45 67 89
     r"(?:[18][ .-]?)?\(\d{3}\) ?\d{3}[ .-](?:\d{4}|\d{2}[ -]\d{2})",  # North American, Russian
-    r"(?:1[ .-])?\d{3}([ .-])\d{3}\3\d{4}",
+    r"(?:1[ .-])?\d{3}([.-])\d{3}\3\d{4}",
+    rf"{_FIRST}(?:1[ .-])?[2-9]\d\d [2-9]\d\d \d{{4}}{_LAST}",  # 1 100 200 3000 are numbers
+    rf"{_FIRST}[6-9]\d{{4}}[ -]\d{{5}}{_LAST}",  # Indian mobile
 )
 _CUE = (
     r"(?:\b(?:telephone|tel|phone|mobile|call|whatsapp)|电话|手机号|热线)"
