@@ -49,7 +49,9 @@ def run(spark: SparkSession, settings: Settings) -> runs.Figures:
     known = _known_files(spark, lake)
     run_id, started = run_identity(settings, "ingest"), runs.now()
     return {
-        source.name: _ingest(spark, lake, source, settings, known.get(source.name, {}), run_id, started, named)
+        source.name: _ingest(
+            spark, lake, source, settings, known.get((f"{source.table}_raw", source.name), {}), run_id, started, named
+        )
         for source in settings.sources
     }
 
@@ -84,14 +86,14 @@ def namer(settings: Settings) -> Namer:
     return named
 
 
-def _known_files(spark: SparkSession, lake: Lake) -> dict[str, dict[str, int]]:
-    """By source: size by name of the files that are in bronze."""
-    known: dict[str, dict[str, int]] = {}
+def _known_files(spark: SparkSession, lake: Lake) -> dict[tuple[str, str], dict[str, int]]:
+    """By bronze table and source, which may have fed another table once: size by name of the files that are there."""
+    known: dict[tuple[str, str], dict[str, int]] = {}
     for table in RAW:
         if lake.info(table).files:
             files = read(spark, lake, table).select("source", "file", "file_size").distinct()
             for source, file, size in files.collect():
-                known.setdefault(source, {})[file] = size
+                known.setdefault((table, source), {})[file] = size
     return known
 
 
@@ -111,7 +113,8 @@ def _ingest(
     table, root = f"{source.table}_raw", settings.data.root
     before = lake.info(table)
     files = sources.list_files(source, root, spark)
-    fresh = sources.new_files(source, files, known)
+    # A file without a byte has no header either, which is told of a source that has nothing yet.
+    fresh = [file for file in sources.new_files(source, files, known) if file.size or not known]
     appended = 0
     if fresh:
         # A retry of this append finds its version taken; a later run sees a newer table, thus a newer version.

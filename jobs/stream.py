@@ -143,7 +143,7 @@ class _Stream:
             append_rows(sources.changed(batch, self.source, number), self.lake, self.source, commit, self.named)
         else:
             root = self.settings.data.root
-            files = sources.arrived(batch, root)
+            files = [file for file in sources.arrived(batch, root) if file.size]
             fresh = sources.new_files(self.source, files, self._known([file.name for file in files]))
             if fresh:
                 append_files(self.spark, self.lake, self.source, root, fresh, commit, self.named)

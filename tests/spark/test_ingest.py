@@ -109,6 +109,8 @@ def test_csv_records_are_those_of_pythons_reader(spark, tmp_path):
         assert list(cells) == rows[0]
         assert [value or "" for value in cells.values()] == row
     assert found["logs/b.csv.gz", 1] == "7,too,few"
+    write(tmp_path, "logs/c.csv", "")  # a day on which nothing came
+    assert ingest.run(spark, settings(tmp_path, {"kind": "csv"}))["logs"] == {"files": 0, "rows": 0, "known_files": 3}
     assert found["logs/b.csv.gz", 2] == "8,too,many,cells,here"
     assert json.loads(found["logs/b.csv.gz", 3]) == {"u": "9", "i": "a", "t": "b", "at": "c"}
     assert len(found) == 6
@@ -196,6 +198,9 @@ def test_a_file_is_ingested_once_and_a_changed_one_refused(spark, tmp_path):
     with pytest.raises(SourceError, match=r"logs/a.json has 18 bytes, but 9 when it was ingested; .*new name"):
         ingest.run(spark, chosen)
     assert Lake(str(tmp_path / "lake")).version("events_raw") == version
+    columns = {"user_id": "u", "item_id": "u", "text": "u", "review_time": "u"}
+    other = settings(tmp_path, {"table": "reviews", "columns": columns})  # it was no log at all
+    assert ingest.run(spark, other)["logs"] == {"files": 2, "rows": 3, "known_files": 0}
 
 
 def test_a_source_that_breaks_leaves_none_of_its_files(spark, tmp_path):
