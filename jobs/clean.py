@@ -278,8 +278,8 @@ def _refuse_unknown_patterns(spark: SparkSession, sources: Sequence[Source]) -> 
                 spark.range(1).select(F.try_to_timestamp(F.lit("x"), F.lit(pattern))).first()
             except PySparkException as error:
                 raise ConfigError(
-                    f"sources.{source.name}.time_formats: {pattern!r} is neither iso, epoch_s, epoch_ms nor a datetime "
-                    "pattern of Spark such as dd/MM/yyyy HH:mm"
+                    f"sources.{source.name}.time_formats: {pattern!r} is neither iso, epoch_s, epoch_ms, epoch_us, "
+                    "epoch_ns nor a datetime pattern of Spark such as dd/MM/yyyy HH:mm"
                 ) from error
 
 

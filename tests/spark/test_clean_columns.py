@@ -17,7 +17,8 @@ def values(spark, texts):
 
 
 def test_times_by_the_shape_of_the_string(spark):
-    formats = ["dd/MM/yyyy HH:mm:ss", "iso", "epoch_s", "epoch_ms", "MMM d, yyyy", "yyyyMMdd"]
+    formats = ["dd/MM/yyyy HH:mm:ss", "iso", "epoch_s", "epoch_ms", "MMM d, yyyy", "yyyyMMdd", "yyyyMMddHHmmss"]
+    formats += ["epoch_us", "epoch_ns"]
     expected = {
         "2025-03-01T12:34:56Z": "2025-03-01T12:34:56",
         "2025-03-01 12:34:56.123456": "2025-03-01T12:34:56.123456",
@@ -27,12 +28,15 @@ def test_times_by_the_shape_of_the_string(spark):
         "1740832496.25": "2025-03-01T12:34:56.250",
         "1.740832496E9": "2025-03-01T12:34:56",
         "1740832496789": "2025-03-01T12:34:56.789",
+        "1740832496789123": "2025-03-01T12:34:56.789123",
+        "1740832496789123999": "2025-03-01T12:34:56.789123",
+        "20250301123456": "2025-03-01T12:34:56",  # no milliseconds of the year 2611
         "01/03/2025 12:34:56": "2025-03-01T12:34:56",
         "Mar 1, 2025": "2025-03-01T00:00:00",
         "20250301": "2025-03-01T00:00:00",
     }
     unreadable = ["31/02/2025 08:15:00", "2025-06-31T08:15:00Z", "2025-13-01", "yesterday", "", None, "12:30", "T12:30"]
-    unreadable += ["12345678", "123456789012345", "-1740832496", "1/3/2025 12:34:56", "2025", "2025-03"]
+    unreadable += ["12345678", "12345678901234567", "-1740832496", "1/3/2025 12:34:56", "2025", "2025-03"]
     frame = values(spark, [*expected, *unreadable]).withColumn("time", parse_time(F.col("text"), formats))
     texts = frame.orderBy("n").select(F.date_format("time", "yyyy-MM-dd'T'HH:mm:ss.SSSSSS").alias("time"))
     found = [row.time for row in texts.collect()]

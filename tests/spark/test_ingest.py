@@ -7,6 +7,8 @@ import json
 import zipfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from jobs import ingest
@@ -122,6 +124,11 @@ def test_parquet_delta_and_pairs(spark, tmp_path):
         "u string, i long, t string, at double, p struct<deep:int>",
     )
     frame.repartition(2).write.parquet(str(tmp_path / "data" / "p"))
+    nanoseconds = pa.table(
+        {"u": ["1"], "i": ["2"], "t": ["click"], "at": pa.array([1740832496789123999], pa.timestamp("ns"))}
+    )
+    (tmp_path / "data" / "pandas").mkdir()
+    pq.write_table(nanoseconds, tmp_path / "data" / "pandas" / "as it writes.parquet")
     frame.repartition(2).write.format("delta").save(str(tmp_path / "data" / "d"))
     write(tmp_path, "pairs", "1 354\n2\t7 \n\n3 4 5\n")
     columns = EVENTS | {"split": "p.deep"}
@@ -130,6 +137,7 @@ def test_parquet_delta_and_pairs(spark, tmp_path):
         {"name": "p", "kind": "parquet", "path": "p", "columns": columns},
         {"name": "d", "kind": "delta", "path": "d", "columns": columns},
         {"name": "pairs", "kind": "pairs", "path": "pairs", "columns": {}, "constants": {"event_type": "click"}},
+        {"name": "pandas", "kind": "parquet", "path": "pandas"},
     )
     ingest.run(spark, chosen)
     rows = Lake(str(tmp_path / "lake")).read("events_raw").to_pylist()
@@ -147,6 +155,7 @@ def test_parquet_delta_and_pairs(spark, tmp_path):
         {"user_id": "2", "item_id": "7"},
     ]
     assert pairs[2:] == ["", "3 4 5"]
+    assert [json.loads(row["raw"])["at"] for row in rows if row["source"] == "pandas"] == ["1740832496789123999"]
     ingest.run(spark, chosen)
     assert Lake(str(tmp_path / "lake")).info("events_raw").rows == len(rows)
 

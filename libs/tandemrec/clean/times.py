@@ -11,7 +11,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 MAX_LENGTH = 100  # characters; no time is longer, and matching a text of any length by recursion ends the process
-NAMED = frozenset({"iso", "epoch_s", "epoch_ms"})  # formats that are no pattern
+NAMED = frozenset({"iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"})  # formats that are no pattern
 
 _RUN = re.compile(r"'(?P<quoted>[^']*)'|(?P<letters>([A-Za-z])\3*)|(?P<other>.)", re.DOTALL)
 _NUMBER = r"^\s*[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*$"
@@ -22,7 +22,8 @@ def parse_time(text: Column, formats: Sequence[str]) -> Column:
     """A timestamp in UTC with microseconds, or null where no format reads the text.
 
     Args:
-        formats: tried in this order: epoch_s (9 to 11 digits), epoch_ms (12 to 14 digits), iso (a date, or a date and a
+        formats: tried in this order: epoch_s (9 or 10 digits), epoch_ms (12 or 13), epoch_us (15 or 16), epoch_ns (18
+            or 19; with one digit more it would be after 2286, or 20250301123456, a date), iso (a date, or a date and a
             time, with or without a zone; UTC where there is none), or a pattern of Spark's.
     """
     return F.when(F.length(text) <= MAX_LENGTH, F.coalesce(*[_read(text, format_) for format_ in formats]))
@@ -36,9 +37,14 @@ def moment(text: str) -> datetime:
 
 def _read(text: Column, format_: str) -> Column:
     if format_ == "epoch_s":
-        return _epoch(text, digits=9, longest=11, unit=10**6)
+        return _epoch(text, digits=9, longest=10, unit=10**6)
     if format_ == "epoch_ms":
-        return _epoch(text, digits=12, longest=14, unit=1000)
+        return _epoch(text, digits=12, longest=13, unit=1000)
+    if format_ == "epoch_us":
+        return _epoch(text, digits=15, longest=16, unit=1)
+    if format_ == "epoch_ns":
+        micros = F.left(text, F.length(text) - 3).try_cast("bigint")
+        return F.timestamp_micros(F.when(text.rlike(r"^[1-9]\d{17,18}$"), micros))
     if format_ == "iso":
         is_dated = (F.substring(text, 5, 1) == "-") & (F.length(text) >= 8)  # a bare time would become today's
         return F.when(is_dated, text.try_cast("timestamp"))
@@ -51,7 +57,7 @@ def _epoch(text: Column, *, digits: int, longest: int, unit: int) -> Column:
     """
     in_full = F.when(text.rlike(rf"^[1-9]\d{{{digits - 1},{longest - 1}}}$"), text.try_cast("bigint") * unit)
     # Where a text is no number, the attempt to read it as a decimal costs more than everything else.
-    number = F.when(text.rlike(_NUMBER), text.try_cast("decimal(20,6)"))
+    number = F.when(text.rlike(_NUMBER), text.try_cast("decimal(24,6)"))
     in_range = number.between(10 ** (digits - 1), 10**longest - 1)
     return F.timestamp_micros(F.coalesce(in_full, F.when(in_range, (number * unit).cast("bigint"))))
 

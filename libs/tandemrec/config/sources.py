@@ -99,9 +99,10 @@ class Source(Section):
         "columns then name fields of the record, and `^field` a field of the line around it",
     )
     time_formats: list[str] = Field(
-        default=["iso", "epoch_s", "epoch_ms"],
+        default=["iso", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns"],
         min_length=1,
-        description="tried by the shape of the string: iso, epoch_s, epoch_ms, or a Spark pattern (dd/MM/yyyy HH:mm)",
+        description="tried by the shape of the string: iso, epoch_s, epoch_ms, epoch_us, epoch_ns, or a Spark pattern "
+        "(dd/MM/yyyy HH:mm)",
     )
     event_types: dict[Cell, str] = Field(
         default_factory=dict,

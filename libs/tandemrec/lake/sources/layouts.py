@@ -23,6 +23,7 @@ from tandemrec.lake.sources.listing import SourceFile, plain_path, plain_path_co
 
 _BAD, _ROW = "_bad_record", "_row"
 _CHARSETS = ("spark.sql.legacy.javaCharsets", "spark.sql.legacy.codingErrorAction")
+_NANOSECONDS = ("spark.sql.legacy.parquet.nanosAsLong",)  # times as pandas writes them; the format epoch_ns reads those
 _LINES = ("json", "pairs")  # read as lines, exact to the byte
 
 
@@ -42,7 +43,7 @@ def read_source(spark: SparkSession, source: Source, files: Sequence[SourceFile]
         for name in source.partitions:
             if not re.search(folder_pattern(name), file.name):
                 raise SourceError(f"source {source.name}: {file.name} lies in no folder {name}=..., see partitions")
-    with _decodable(spark, source), _numbered(spark, source, files, root) as rows:
+    with _legible(spark, source), _numbered(spark, source, files, root) as rows:
         yield rows
 
 
@@ -112,9 +113,12 @@ def _line(source: Source) -> Column:
 
 
 @contextmanager
-def _decodable(spark: SparkSession, source: Source) -> Iterator[None]:
-    """Lets Spark read the source's encoding, whatever it is, with U+FFFD for what is not of it."""
-    before = {key: spark.conf.get(key) for key in _CHARSETS} if source.encoding != "utf-8" else {}
+def _legible(spark: SparkSession, source: Source) -> Iterator[None]:
+    """Lets Spark read the source's encoding, whatever it is, with U+FFFD for what is not of it, and of Parquet times in
+    nanoseconds, as numbers.
+    """
+    keys = _NANOSECONDS if source.layout == "parquet" else _CHARSETS if source.encoding != "utf-8" else ()
+    before = {key: spark.conf.get(key) for key in keys}
     try:
         for key in before:
             spark.conf.set(key, "true")
