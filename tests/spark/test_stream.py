@@ -6,11 +6,13 @@ import threading
 import zipfile
 
 import pytest
+from pyspark.sql import functions as F
 
 from jobs import ingest, stream
 from tandemrec.config import parse_settings
 from tandemrec.errors import SourceError
 from tandemrec.lake import Lake
+from tandemrec.lake.sources import changed, is_change
 
 EVENTS = {"user_id": "u", "item_id": "i", "event_type": "t", "event_time": "at"}
 ROW = {"u": "a", "i": "1", "t": "click", "at": "2025-03-01"}
@@ -145,6 +147,15 @@ def test_changes_of_a_delta_table_come_once(spark, tmp_path):
     ingest.run(spark, other)
     with pytest.raises(SourceError, match=r"was ingested as a file"):
         stream.run(spark, other)
+
+
+def test_later_changes_come_later_in_the_order_of_files(spark, tmp_path):
+    """By which `clean` tells the latest description of an item that has no time."""
+    row = spark.createDataFrame([tuple(ROW.values())], list(ROW)).withColumn("_change_type", F.lit("insert"))
+    source = settings(tmp_path, "lake", {"kind": "delta"}).sources[0]
+    batches = [changed(row.withColumn("_commit_version", F.lit(v)), source, b) for v, b in ((9, 1), (10, 9), (10, 10))]
+    files = [batch.first()["file"] for batch in batches]
+    assert files == sorted(files) and all(map(is_change, files))
 
 
 def test_a_followed_source_brings_what_comes_later(spark, tmp_path):

@@ -71,12 +71,13 @@ def changed(batch: DataFrame, source: Source, batch_id: int) -> DataFrame:
     """Bronze rows `file, file_size, line, raw` of a batch of `changes`: inserted rows and what rows were updated to.
 
     What was deleted stays in bronze, as a line does whose file is gone. `file` is TABLE@version=V,batch=B, as rows
-    of a stream have no file, and `line` only tells its rows apart.
+    of a stream have no file, and `line` only tells its rows apart. V and B are of one width: where nothing else tells
+    the later of two rows, the order of their files does, and as texts 10 comes before 9.
     """
     schema = StructType([field for field in batch.schema if field.name not in _CHANGE_COLUMNS])
-    version = F.col("_commit_version").cast("string")
+    version = F.lpad(F.col("_commit_version").cast("string"), 20, "0")
     return batch.where(F.col("_change_type").isin("insert", "update_postimage")).select(
-        F.concat(F.lit(source.path.rstrip("/") + _CHANGE), version, F.lit(f",batch={batch_id}")).alias("file"),
+        F.concat(F.lit(source.path.rstrip("/") + _CHANGE), version, F.lit(f",batch={batch_id:010}")).alias("file"),
         F.lit(0).cast("bigint").alias("file_size"),
         (F.monotonically_increasing_id() + 1).alias("line"),
         record(source, schema, file=source.path).alias("raw"),
