@@ -33,6 +33,7 @@ from tandemrec.lake import Lake, runs
 from tandemrec.lake.scratch import Scratch
 from tandemrec.lake.spark import merge, read, replace, since
 from tandemrec.lake.types import ddl
+from tandemrec.lake.versions import only_grew
 from tandemrec.pipeline import stage, stage_main
 from tandemrec.pipeline.harness import settings_hash
 
@@ -266,6 +267,8 @@ def _continued(lake: Lake, settings: Settings) -> runs.Run | None:
     try:
         for table, version in last.inputs.items():
             lake.refuse_vacuumed(table, version)
+            if not only_grew(lake.open(table), version):  # somebody took lines away, to have a file read anew
+                return None
     except TableError:  # which files were cleaned is not known any more
         return None
     return last

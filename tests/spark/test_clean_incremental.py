@@ -3,12 +3,17 @@
 import json
 import random
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
+from jobs.clean import _continued
 from tandemrec.config import parse_settings
 from tandemrec.lake import Lake, runs
+from tandemrec.lake.types import arrow_schema
 from tandemrec.lake.upkeep import optimize
 from tandemrec.pipeline import run_stage, stage
+from tandemrec.pipeline.harness import settings_hash
 
 TABLES = ("events", "items", "items_history", "categories", "reviews", "quarantine")
 
@@ -118,6 +123,31 @@ def test_items_known_from_behaviour_go_with_their_last_event(spark, tmp_path):
     ingest_and_clean(spark, chosen("one"))
     assert contents(tmp_path / "lake", "items") == contents(tmp_path / "one", "items")
     assert [row["item_id"] for row in Lake(chosen("one").lake.root).read("items").to_pylist()] == ["2"]
+
+
+def test_where_lines_were_taken_away_everything_is_cleaned_anew(lake, tmp_path):
+    """As somebody does who has a file read anew."""
+    chosen = settings(tmp_path / "data", lake.root, only=["events"])
+    line = {"source": "events", "line": 1, "raw": "{}", "file_size": 2, "ingest_run": "r", "ingested_at": runs.now()}
+
+    def come(file):
+        lake.ensure("events_raw")
+        rows = pa.Table.from_pylist([line | {"file": file}], arrow_schema(lake.table("events_raw")))
+        write_deltalake(lake.path("events_raw"), rows, mode="append")
+
+    come("a.json")
+    lake.ensure("events")
+    versions = {
+        name: {table: lake.data_version(table)} for name, table in (("inputs", "events_raw"), ("outputs", "events"))
+    }
+    common = {"stage": "clean", "status": "done", "started_at": runs.now(), "seconds": 1.0}
+    hash_, code = settings_hash(chosen, "clean"), stage("clean").code
+    runs.record(lake, runs.Run(run_id="before", **common, **versions, config_hash=hash_, code_version=code))
+    come("b.json")
+    assert _continued(lake, chosen).run_id == "before"
+    lake.open("events_raw").delete("file = 'a.json'")
+    come("a.json")
+    assert _continued(lake, chosen) is None
 
 
 def test_only_what_is_new_is_read(spark, tmp_path):

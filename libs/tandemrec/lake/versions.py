@@ -44,6 +44,17 @@ def since_data(table: DeltaTable) -> list[str]:
     return _walk(table)[1]
 
 
+def only_grew(table: DeltaTable, version: int) -> bool:
+    """Whether every row of a version is there still, unchanged, as far as the log tells."""
+    commits = table.history(table.version() - version) if table.version() > version else []
+    return all(
+        commit["operation"] in _KEEPS_ROWS
+        or _marked(commit.get("userMetadata")) is not None
+        or (commit["operation"] == "WRITE" and commit.get("operationParameters", {}).get("mode") == "Append")
+        for commit in commits
+    )
+
+
 def mark(table: DeltaTable) -> str:
     """What a commit that keeps the table's rows, or drops some that no run refers to, carries as its user metadata."""
     return json.dumps({_MARK: data_version(table)})
