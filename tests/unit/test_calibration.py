@@ -108,6 +108,23 @@ def test_nobody_buys_more_often_than_they_click_after_calibration_too(tmp_path):
     assert told in next(contradictions(tasks, odd))
 
 
+def test_of_a_rare_task_every_label_counts_where_rows_are_drawn(tmp_path, monkeypatch):
+    """Ten rows of a task at most, and six sentiments: among ten of all rows hardly any would be of these."""
+    model, splits, features = untrained(tmp_path, DEFAULT_TASKS)
+    label = splits["valid"].labels["sentiment"].copy()
+    label[np.flatnonzero(~np.isnan(label))[6:]] = np.nan
+    valid = replace(splits["valid"], labels=splits["valid"].labels | {"sentiment": label})
+    found = []
+    for most in (10**6, 10):
+        monkeypatch.setattr("tandemrec.learn.calibration.ROWS", most)
+        calibrate(model, valid, features, seed=1)
+        found.append({name: float(one.shift) for name, one in model.calibration.items()})
+        for one in model.calibration.values():
+            one.shift.zero_(), one.log_slope.zero_()
+    assert found[0]["sentiment"] == pytest.approx(found[1]["sentiment"], abs=1e-5) and found[0]["sentiment"] != 0
+    assert found[0]["rating"] != pytest.approx(found[1]["rating"], abs=1e-5)
+
+
 def test_a_model_answers_validation_rows_better_and_ranks_as_before(tmp_path):
     model, splits, features = untrained(tmp_path, DEFAULT_TASKS)
     with torch.no_grad():

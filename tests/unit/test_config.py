@@ -184,6 +184,8 @@ def test_one_score_of_a_user_and_an_item_tells_none_of_several_classes():
             "known of the item, and reads is ['user', 'item'], expected ['rev",
         ),
         ({"kind": "multiclass", "label": "item.brand"}, "known of the item"),
+        ({"kind": "next_item", "label": "purchase", "reads": ["user"]}, "expected label next_item of kind next_item"),
+        ({"kind": "multiclass", "label": "next_item"}, "it is the item itself"),
         ({"kind": "multiclass", "label": "item.colour", "reads": ["review"]}, "expected one of ['item.brand'], which"),
     ],
 )

@@ -234,6 +234,11 @@ class Settings(Section):
         of_items = [f"item.{name}" for name in self.examples.item_labels]
         for task in self.tasks:
             asked = f"tasks.{task.name}.label is {task.column!r}"
+            if (task.kind == "next_item") != (task.column == "next_item"):
+                raise ValueError(
+                    f"{asked} and kind {task.kind}, expected label next_item of kind next_item and of no other: it is "
+                    "the item itself, of the types that examples.targets or positives names"
+                )
             if task.reads == ["review"] and task.column in done:
                 raise ValueError(
                     f"{asked}, which is what the user did, and reads is {task.reads}: that gives the answer; of "

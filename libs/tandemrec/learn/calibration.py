@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tandemrec.learn.feeds import Examples, batch_at
+from tandemrec.learn.feeds import Array, Examples, batch_at
 from tandemrec.metrics import class_weights
 from tandemrec.model.batch import Features
 from tandemrec.model.heads import HEADS
 from tandemrec.model.multitask import Calibration, MultiTaskModel
 
-ROWS = 100_000  # drawn where there are more: two numbers need no more
+ROWS = 100_000  # of a task, drawn where more have its label: two numbers need no more
 PRIOR_ROWS = 10.0  # how many rows the identity counts for
 STEPS = 100
 
@@ -29,9 +29,7 @@ def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, see
     regression of the labels on it. A task that follows on another is fitted on the rows where that one came true, as
     what it answers by itself is meant (ESMM). Classes weigh what gives the best macro-F1 (`metrics.class_weights`).
     """
-    rows = np.arange(len(valid))
-    if len(rows) > ROWS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, ROWS, replace=False))
+    rows = _asked(model, valid, seed)
     parts: dict[str, list[Tensor]] = {name: [] for name in model.calibration}
     with torch.inference_mode():
         catalogue = model.catalogue(features)
@@ -60,6 +58,15 @@ def calibrate(model: MultiTaskModel, valid: Examples, features: Features, *, see
             probabilities = HEADS[task.head].activation(answers[task.name][known])
             found = class_weights(labels[task.name][known].numpy(force=True), probabilities.numpy(force=True))
             weights.copy_(torch.from_numpy(found))
+
+
+def _asked(model: MultiTaskModel, valid: Examples, seed: int) -> Array:
+    """The rows with a label of some task, of each task ROWS at most: among all rows few might be of a rare one."""
+    generator, asked = np.random.default_rng(seed), np.zeros(len(valid), bool)
+    for column in dict.fromkeys(task.column for task in model.tasks if task.head in HEADS):
+        rows = np.flatnonzero(~np.isnan(valid.labels[column]))
+        asked[rows if len(rows) <= ROWS else generator.choice(rows, ROWS, replace=False)] = True
+    return np.flatnonzero(asked)
 
 
 def yes_from(model: MultiTaskModel) -> dict[str, float]:
