@@ -54,16 +54,16 @@ def record(lake: Lake, stage: str, minute: int, figures: dict, *, run_id: str = 
 
 
 def metric(task: str, name: str, split: str = "test", **values: float) -> list[dict]:
-    """A lead's interval is .003 to either side; only ranking metrics have intervals here."""
+    """A lead's interval is .003 to either side; of the figures themselves only ranking metrics have one here."""
     sign = -1 if name in ("rmse", "mae") else 1
 
     def around(value: float | None, by: float) -> tuple[float | None, float | None]:
-        return (value - by, value + by) if value is not None and "@" in name else (None, None)
+        return (value - by, value + by) if value is not None else (None, None)
 
     rows = []
     for m, v in values.items():
         lead = None if m == "tandemrec" else sign * (values["tandemrec"] - v)
-        (low, high), (lead_low, lead_high) = around(v, 0.004), around(lead, 0.003)
+        (low, high), (lead_low, lead_high) = around(v if "@" in name else None, 0.004), around(lead, 0.003)
         rows.append({"run_id": "model-2", "model": m, "split": split, "task": task, "metric": name, "value": v,
                      "low": low, "high": high, "rows": 2_000,
                      "lead": lead, "lead_low": lead_low, "lead_high": lead_high})  # fmt: skip

@@ -15,6 +15,7 @@ from tandemrec.evaluate import (
     Predictions,
     Problem,
     by_experience,
+    compare,
     comparison_tables,
     measure,
 )
@@ -48,7 +49,8 @@ def test_each_row_is_a_query_where_time_orders_them_and_each_user_where_there_is
     assert by_user["ndcg@3"][0] == pytest.approx((1 / (1 + 1 / np.log2(3)) + 1 / np.log2(3)) / 2)
 
 
-def test_a_task_is_measured_on_its_labelled_rows_alone_with_intervals_around_the_value():
+def test_a_task_is_measured_on_its_labelled_rows_alone_with_intervals_around_the_value(monkeypatch):
+    monkeypatch.setattr(compare, "LEAST", 1)  # of two rows intervals are known by hand
     test = rows([1, 2, 3, 4], [1, 1, 1, 1], rating=[4, NAN, 2, NAN], click=[NAN, 1, NAN, 0], sentiment=[NAN] * 4)
     predictions = Predictions(
         scores={
@@ -97,8 +99,8 @@ def test_a_lead_is_that_over_a_baseline_on_the_same_rows_whichever_way_the_metri
 
 
 def test_intervals_end_where_the_metric_does():
-    label, score = np.ones(30), np.full(30, 0.9)
-    label[0], score[1] = 0, 0.1
+    label, score = np.arange(30) >= 10, np.where(np.arange(30) > 10, 0.9, 0.1)
+    score[0] = 0.9
     test = rows(np.arange(30), np.ones(30), click=label)
     figures = measure("m", Predictions(scores={"click": score}), test, [CLICK], settings=SETTINGS, seed=1)
     assert {f.metric for f in figures if f.high == 1.0} >= {"precision", "recall", "f1"}
@@ -256,7 +258,8 @@ def test_every_numpy_baseline_is_one_that_the_settings_know():
     assert set(known) == {*BASELINES, "matrix_factorisation"}
 
 
-def test_a_task_has_a_table_of_the_models_that_answer_it():
+def test_a_task_has_a_table_of_the_models_that_answer_it(monkeypatch):
+    monkeypatch.setattr(compare, "LEAST", 1)
     test = rows([1, 2], [1, 1], rating=[4, 2], click=[1, 0])
     ours = {"rating": np.array([4.0, 3.0]), "click": np.array([0.9, 0.1])}
     answers = {"tandemrec": ours, "bias": {"rating": np.array([4.0, 2.0])}, "far": {"rating": np.array([8.0, 9.0])}}

@@ -8,6 +8,7 @@ from html_page import Page
 from reported_lake import START, fill, metric, origin, record, settings_for, write_behaviour, write_results
 from tabular_data import settings_of as tabular_settings
 
+from tandemrec.config.learning import DEFAULT_TASKS
 from tandemrec.config.root import counted_from
 from tandemrec.errors import SourceError, TableError, TandemRecError
 from tandemrec.lake import Lake
@@ -36,12 +37,27 @@ def test_a_model_that_is_beaten_is_told_so(lake, tmp_path):
 
 def test_a_lead_within_its_interval_is_not_shown_to_be_one(lake, tmp_path):
     record(lake, "train", 1, {}, run_id="model-2")
-    fill(lake, "metrics", metric("next_item", "ndcg@10", tandemrec=0.052, popularity=0.05))
+    nothing = {"lead_low": None, "lead_high": None}  # of too few people
+    few = [row | nothing for row in metric("rating", "rmse", tandemrec=0.9, bias=0.95)]
+    fill(lake, "metrics", metric("next_item", "ndcg@10", tandemrec=0.052, popularity=0.05) + few)
     settings = settings_for(lake, tmp_path)
     found = comparisons(lake, "model-2", settings.tasks)
     assert expectations(found, settings.tasks)[0].answer == "not shown"
     page = Page(render(lake, settings)).text
     assert "the model is ahead in 0, level in 1 and behind in 0" in page and "level with popularity 0.0500" in page
+    assert "For 1 there is no interval of the difference" in page
+
+
+def test_a_lead_without_an_interval_is_not_taken_for_one():
+    """Of too few people none is drawn, and of no resamples: nothing says that such a lead is more than chance."""
+    told = {}
+    for ours in (0.06, 0.04):
+        baseline = Score(value=0.05, rows=3, lead=ours - 0.05)
+        scores = {"tandemrec": Score(value=ours, rows=3), "popularity": baseline}
+        found = [Comparison(task="next_item", metric="ndcg@10", scores=scores)]
+        assert not any(found[0].baselines(standing) for standing in ("ahead", "level", "behind"))
+        told[ours] = expectations(found, DEFAULT_TASKS)[0].answer
+    assert told == {0.06: "not shown", 0.04: "no"}
 
 
 def test_only_what_can_be_asked_of_the_model_is_expected_of_it(lake, tmp_path):

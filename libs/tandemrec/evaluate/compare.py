@@ -9,11 +9,17 @@ from tandemrec.config import EvaluateSettings, Task
 from tandemrec.evaluate.problem import Array, Predictions, Rows, labelled
 from tandemrec.metrics import bootstrap_interval, direction, ranking_metrics, row_values
 
+LEAST = 10  # people, or as many of the rarer answer, below which an interval would say more than it knows
+OF_THE_RARER = frozenset({"auc", "precision", "recall", "f1", "f1_macro"})
+"""Metrics of yes or no that rest on the rows of the rarer answer, however many there are of the other; of several
+classes metrics of the same names have no rarer one of two."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """One figure of one model. `split` says of which rows: `test`, or a part such as `test, item 1-2`. `rows` are the
-    labelled rows or the queries it rests on; the 95% interval is None where none was drawn, and of one person.
+    labelled rows or the queries it rests on; the 95% interval is None where none was drawn, and where it would rest on
+    too few people.
 
     `lead` of a baseline is how much better TandemRec is than it, whichever way the metric goes. Its interval is drawn
     over the differences on the same rows: narrower than what two intervals side by side tell, since both find the same
@@ -61,11 +67,14 @@ def measure(
     for task in tasks:
         theirs = metric_values(task, predictions, test, cutoffs=settings.cutoffs)
         known = {} if ours is None else metric_values(task, ours, test, cutoffs=settings.cutoffs)
-        owners = value_owners(task, test)
+        owners, label = value_owners(task, test), test.labels[task.column][labelled(test, task)]
+        people = people_of(owners) if theirs else 0
+        rarer = people_of(owners, label) if theirs and task.kind == "binary" else people
         for metric, values in theirs.items():
             if wanted is not None and (task.name, metric) not in wanted:
                 continue
-            low, high = draw.interval(values, owners, 0, 1 if direction(metric) > 0 else np.inf)
+            rests_on = rarer if metric in OF_THE_RARER else people
+            low, high = draw.interval(values, owners, rests_on, 0, 1 if direction(metric) > 0 else np.inf)
             figure = Measured(
                 model=model,
                 task=task.name,
@@ -77,7 +86,7 @@ def measure(
             )
             if metric in known:
                 leads = direction(metric) * (known[metric] - values)
-                low, high = draw.interval(leads, owners)
+                low, high = draw.interval(leads, owners, rests_on)
                 figure = replace(figure, lead=float(leads.mean()), lead_low=low, lead_high=high)
             figures.append(figure)
     return figures
@@ -106,18 +115,24 @@ def value_owners(task: Task, test: Rows) -> Array:
     return np.where(user > 0, user, -1 - np.arange(len(user)))
 
 
+def people_of(owner_N: Array, label_N: Array | None = None) -> int:
+    """How many people the rows are of; with labels, how many those of the rarer answer are."""
+    parts = [owner_N] if label_N is None else [owner_N[label_N == value] for value in np.unique(label_N)]
+    return min(len(np.unique(part)) for part in parts)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Draw:
-    """How intervals are drawn; no resamples, no intervals, and none over the rows of one person alone."""
+    """How intervals are drawn; no resamples, no intervals, and none over the rows of fewer than LEAST people."""
 
     resamples: int
     seed: int
 
     def interval(
-        self, values: Array, owners: Array, least: float = -np.inf, most: float = np.inf
+        self, values: Array, owners: Array, people: int, least: float = -np.inf, most: float = np.inf
     ) -> tuple[float, float] | tuple[None, None]:
-        """Ends of the interval of the mean of values, within what the metric can be."""
-        if self.resamples == 0 or (owners == owners[0]).all():
+        """Ends of the interval of the mean of values, which rests on so many people, within what the metric can be."""
+        if self.resamples == 0 or people < LEAST:
             return None, None
-        low, high = bootstrap_interval(values, self.resamples, self.seed, owners)
+        low, high = bootstrap_interval(values, self.resamples, self.seed, owners, people)
         return max(low, least), min(high, most)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from tandemrec.config import Task
+from tandemrec.evaluate.compare import LEAST, people_of
 from tandemrec.evaluate.experience import SHOWN
 from tandemrec.evaluate.problem import Array
 from tandemrec.metrics import direction, standard_error
 
 DRAWS = 20_000
-LEAST = 10  # people, or as many of the rarer class, below which an interval would say more than it knows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,8 @@ def lift(
     gains_SN = direction(shown_metric(task)) * (joint_SN - alone_SN)
     seeds, rows = gains_SN.shape
     value = float(gains_SN.mean())
-    generator, people = np.random.default_rng(seed), _people(rows, owner_N, label_N)
+    generator = np.random.default_rng(seed)
+    people = people_of(np.arange(rows) if owner_N is None else owner_N, label_N)
     low = high = None
     if people >= LEAST:
         draws = value + generator.standard_t(people - 1, DRAWS) * standard_error(gains_SN.mean(0), owner_N)
@@ -96,12 +97,6 @@ def lift(
         part=part,
         rows=rows,
     )
-
-
-def _people(rows: int, owner_N: Array | None, label_N: Array | None) -> int:
-    owners = np.arange(rows) if owner_N is None else owner_N
-    told_apart = [owners] if label_N is None else [owners[label_N == value] for value in np.unique(label_N)]
-    return min(len(np.unique(some)) for some in told_apart)
 
 
 def undominated(points: Sequence[tuple[float, float]]) -> list[int]:

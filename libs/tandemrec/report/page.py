@@ -113,6 +113,7 @@ def _worth(lake: Lake, found: dict[str, runs.Run], settings: Settings) -> dict[s
         "silent": [name for name in settings.evaluate.baselines if name not in names],
         "largest_of_ease": LARGEST,
         "standings": Counter(score.standing for c in compared for score in c.scores.values()),
+        "untold": sum(s.lead is not None and s.standing is None for c in compared for s in c.scores.values()),
         "behind": [c for c in compared if c.baselines("behind")],
         "model": MODEL,
         "ranking_plot": model_plots.ranking(ranking, names) if ranking else None,

@@ -40,16 +40,14 @@ class Score:
 
     @property
     def standing(self) -> Standing | None:
-        """Of the model against this baseline: level where the interval of the lead holds 0, None where no lead was
-        measured. Without an interval the sign of the lead decides.
+        """Of the model against this baseline: level where the interval of the lead holds 0, None where there is no
+        interval: whether such a lead is more than chance nothing tells.
         """
-        if self.lead is None:
+        if self.lead_low is None or self.lead_high is None:
             return None
-        low = self.lead if self.lead_low is None else self.lead_low
-        high = self.lead if self.lead_high is None else self.lead_high
-        if low > 0:
+        if self.lead_low > 0:
             return "ahead"
-        return "behind" if high < 0 else "level"
+        return "behind" if self.lead_high < 0 else "level"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +74,8 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """What is expected of the model. It is not shown where the interval allows both answers, and not measured where
-    no lead was.
+    """What is expected of the model. It is not shown where the interval of the lead allows both answers or there is
+    none, and not measured where no lead was.
     """
 
     text: str
@@ -210,9 +208,14 @@ def _beats(ndcg: Comparison, baseline: str, text: str) -> Expectation:
     because = f"{metric(ndcg.metric)} {figure(ours.value)} against {figure(theirs.value)}"
     if theirs.lead_low is not None and theirs.lead_high is not None:
         because += f", a lead of {signed(theirs.lead)} ({signed(theirs.lead_low)} to {signed(theirs.lead_high)})"
-    answers: dict[Standing | None, Literal["yes", "no", "not shown"]]
-    answers = {"ahead": "yes", "behind": "no", "level": "no" if ours.value <= theirs.value else "not shown"}
-    return Expectation(text=text, answer=answers.get(theirs.standing, "not measured"), because=because)
+    answer: Literal["yes", "no", "not shown", "not measured"] = "not shown"
+    if theirs.lead is None:
+        answer = "not measured"
+    elif theirs.standing == "ahead":
+        answer = "yes"
+    elif theirs.standing == "behind" or ours.value <= theirs.value:
+        answer = "no"
+    return Expectation(text=text, answer=answer, because=because)
 
 
 def _cutoff(name: str) -> int:

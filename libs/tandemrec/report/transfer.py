@@ -7,7 +7,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from tandemrec.config import Settings
-from tandemrec.evaluate.transfer import LEAST, Lift, undominated
+from tandemrec.evaluate.compare import LEAST
+from tandemrec.evaluate.transfer import Lift, undominated
 from tandemrec.metrics import direction
 from tandemrec.report import words
 from tandemrec.report.drawing import FAINT, PAIR, RULE, SERIES, canvas
