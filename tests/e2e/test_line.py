@@ -77,7 +77,7 @@ def test_each_baseline_has_the_models_lead_over_it(line):
         lower = row["metric"] in ("rmse", "mae", "log_loss")
         lead = (ours[tuple(row[k] for k in key)] - row["value"]) * (-1 if lower else 1)
         assert row["lead"] == pytest.approx(lead, abs=1e-9), row
-        if row["lead_low"] is None:  # of a part that is one person's rows
+        if row["lead_low"] is None:  # of a part that is of fewer than ten people
             assert row["low"] is None and row["split"] != "test", row
         else:
             assert row["lead_low"] - 1e-9 <= row["lead"] <= row["lead_high"] + 1e-9, row

@@ -175,10 +175,44 @@ def test_ease_takes_the_penalty_that_validation_likes_and_ranks_candidates_alone
     monkeypatch.setattr("tandemrec.evaluate.ease.item_weights", lambda gram, penalty: next(found))
     test = rows([1], [2], [[1]], next_item=[2])
     problem = Problem(
-        tasks=[NEXT], train=rows([1], [1], next_item=[1]), test=test, valid=test, interactions=np.array([1, 1, 1, 0])
+        tasks=[NEXT],
+        train=rows([1, 1, 1], [0, 1, 2], next_item=[0, 1, 2]),
+        test=test,
+        valid=test,
+        interactions=np.array([1, 1, 1, 0]),
     )
     assert BASELINES["ease"](problem).ranks["next_item"].tolist() == [1]
-    assert ease_ranks(away, problem, test, NEXT).tolist() == [2]  # behind item 0, and not behind item 3
+    assert ease_ranks(away, problem.interactions, test, NEXT).tolist() == [2]  # behind item 0, and not behind item 3
+
+
+def test_whoever_has_seen_nothing_gets_what_is_popular_of_ease():
+    draw = np.random.default_rng(11)
+    interactions = np.r_[0, draw.integers(0, 5, 30)]
+    target = draw.integers(1, 31, 40)
+    test = rows(np.ones(40), target, next_item=target)
+    problem = Problem(tasks=[NEXT], train=rows([1], [1], next_item=[1]), test=test, interactions=interactions)
+    expected = BASELINES["popularity"](problem).ranks["next_item"]
+    np.testing.assert_array_equal(ease_ranks(draw.random((31, 31)), interactions, test, NEXT), expected)
+
+
+def test_biases_are_damped_as_validation_likes_it():
+    """Users with four ratings each who differ much, or hardly: five more at the mean are too many, or too few."""
+    draw = np.random.default_rng(12)
+    found = {}
+    for spread in (2.0, 0.1):
+        user = np.repeat(np.arange(1, 301), 6)
+        stars = 3 + spread * draw.normal(size=301)[user] + draw.normal(size=len(user))
+        parts = [np.arange(len(user)) % 6 < 4, np.arange(len(user)) % 6 == 4, np.arange(len(user)) % 6 == 5]
+        train, valid, test = (rows(user[part], np.ones(part.sum(), int), rating=stars[part]) for part in parts)
+        problem = Problem(tasks=[RATING], train=train, valid=valid, test=test, interactions=np.ones(2))
+
+        def error(problem):
+            return np.square(BASELINES["bias"](problem).scores["rating"] - problem.test.labels["rating"]).mean()
+
+        found[spread] = error(problem) / error(replace(problem, valid=None))
+        again = replace(problem, refit=rows(user, np.ones(len(user), int), rating=stars))
+        assert error(again) < error(problem)  # learned from all, damped as before
+    assert found[2.0] < 0.9 and found[0.1] < 0.99
 
 
 def test_constant_and_bias_baselines_by_hand():

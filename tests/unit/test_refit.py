@@ -101,8 +101,9 @@ def test_without_rows_to_stop_on_the_last_epoch_is_kept(lake, both):
 
 @pytest.mark.parametrize("name", BASELINES)
 def test_a_baseline_learns_from_the_rows_that_the_model_learns_from(lake, both, name, monkeypatch):
-    """It answers as if these had been its training rows; a penalty is chosen before (there is one here)."""
+    """It answers as if these had been its training rows; a penalty and a damping are chosen before (one each here)."""
     monkeypatch.setattr("tandemrec.evaluate.ease.PENALTIES", (30.0,))
+    monkeypatch.setattr("tandemrec.evaluate.baselines.DAMPINGS", (5.0,))
     splits = load_examples(lake)
     features = after_validation(load_features(lake, encoder=ENCODER), splits["valid"])
     tasks = [task for task in DEFAULT_TASKS if task.name in ("next_item", "rating", "sentiment")]

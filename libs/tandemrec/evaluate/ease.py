@@ -14,8 +14,9 @@ ROWS_AT_ONCE = 1024
 
 
 def ease(problem: Problem) -> Predictions:
-    """Rank by what a user has seen, through one weight a pair of items; of some penalties the one that is best for the
-    mean reciprocal rank in validation. Nothing where the catalogue is larger than LARGEST.
+    """Rank by what a user has seen, through one weight a pair of items, and what is alike, as all is for whoever has
+    seen nothing, by training interactions; of some penalties the one that is best for the mean reciprocal rank in
+    validation. Nothing where the catalogue is larger than LARGEST.
     """
     ranks = {}
     for task in problem.tasks:
@@ -25,7 +26,7 @@ def ease(problem: Problem) -> Predictions:
             penalty, weights = _chosen(gram, problem, task)
             if problem.refit is not None:
                 weights = item_weights(_gram(problem.refit, task, len(problem.interactions)), penalty)
-            ranks[task.name] = ease_ranks(weights, problem, problem.test, task)
+            ranks[task.name] = ease_ranks(weights, problem.interactions, problem.test, task)
     return Predictions(ranks=ranks)
 
 
@@ -36,17 +37,21 @@ def _chosen(gram_II: Array, problem: Problem, task: Task) -> tuple[float, Array]
     best, weights = PENALTIES[0], item_weights(gram_II, PENALTIES[0])
     if problem.valid is None or len(labelled(problem.valid, task)) == 0:
         return best, weights
-    worth = _reciprocal(ease_ranks(weights, problem, problem.valid, task))
+    chosen = problem.train.labels[task.column][labelled(problem.train, task)].astype(np.int64)
+    known = np.bincount(chosen, minlength=len(problem.interactions))  # validation rows count only once it is over
+    worth = _reciprocal(ease_ranks(weights, known, problem.valid, task))
     for penalty in PENALTIES[1:]:
         others = item_weights(gram_II, penalty)
-        found = _reciprocal(ease_ranks(others, problem, problem.valid, task))
+        found = _reciprocal(ease_ranks(others, known, problem.valid, task))
         if found > worth:
             best, weights, worth = penalty, others, found
     return best, weights
 
 
-def ease_ranks(weights_II: Array, problem: Problem, rows: Rows, task: Task) -> Array:
-    """Places (N,) of the rows' targets among the candidates; 0 for no candidate and for rows without the label."""
+def ease_ranks(weights_II: Array, interactions_I: Array, rows: Rows, task: Task) -> Array:
+    """Places (N,) of the rows' targets among the items with interactions; 0 for no such item and for rows without the
+    label.
+    """
     asked = labelled(rows, task)
     ranks = np.zeros(len(rows.user), np.int64)
     seen = _seen(rows, len(weights_II))
@@ -55,10 +60,11 @@ def ease_ranks(weights_II: Array, problem: Problem, rows: Rows, task: Task) -> A
         target = rows.labels[task.column][part].astype(np.int64)
         scores = np.asarray(seen[part] @ weights_II)
         own = scores[np.arange(len(part)), target]
-        passed = (problem.interactions > 0) & ~seen[part].toarray().astype(bool)
+        passed = (interactions_I > 0) & ~seen[part].toarray().astype(bool)
         passed[np.arange(len(part)), target] = True
-        place = ((scores >= own[:, None]) & passed).sum(1)
-        ranks[part] = np.where(problem.interactions[target] > 0, place, 0)
+        as_popular = interactions_I >= interactions_I[target][:, None]
+        before = (scores > own[:, None]) | ((scores == own[:, None]) & as_popular)
+        ranks[part] = np.where(interactions_I[target] > 0, (before & passed).sum(1), 0)
     return ranks
 
 
