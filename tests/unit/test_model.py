@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import cycle
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from tandemrec.learn.checkpoint import MODEL, Metadata, load_model, save_model
 from tandemrec.learn.losses import task_losses
 from tandemrec.model import MultiTaskModel
 from tandemrec.model.heads import HEADS
+from tandemrec.model.history import HISTORIES
+from tandemrec.model.sharing import SHARINGS
 from tandemrec.rank.factorised import factorisation
 
 
@@ -249,3 +252,37 @@ def test_matrix_factorisation_is_the_smallest_case(task, batch, features):
     }
     assert used == ids | of_task[task.name]
     assert {name for name, _ in model.named_parameters()} - used <= {"item_bias"}
+
+
+@pytest.mark.parametrize(("history", "sharing"), zip(HISTORIES, cycle(SHARINGS), strict=False))
+@torch.no_grad()
+def test_what_holds_of_each_layer_holds_of_the_model_made_of_them(batch, features, history, sharing, tmp_path):
+    """Other rows, less padding, another order of tasks and a file change no answer of any kind of task."""
+    cart = Task(name="cart", kind="binary", given="click")
+    tasks = (*DEFAULT_TASKS, cart, Task(name="stars", kind="regression", ordinal=True))
+    built = {"classes": {"category": 4, "stars": 6}, "history": history, "sharing": sharing, "share_next_item": True}
+    built |= {"levels": 2, "bottoms": ["vectors", "bag", "cnn", "rnn"], "words": {"buckets": 50, "width": 6}}
+    model, other = (small_model(tasks=order, **built).eval() for order in (tasks, tasks[::-1]))
+    other.load_state_dict(model.state_dict())  # every unit is 1
+    nothing = torch.zeros(ROWS, 2, dtype=torch.long)  # two places of each list that nobody fills
+    lists = {"history": batch.history[:, 2:], "user_reviews": batch.user_reviews, "item_reviews": batch.item_reviews}
+    batch = replace(batch, **{name: torch.cat([nothing, values], dim=1) for name, values in lists.items()})
+
+    def told_by(model, rows):
+        catalogue = model.catalogue(features)
+        users = model.users(rows, features, catalogue)
+        ranked = model.candidate_logits(rows, features, catalogue, users)
+        return model(rows, features, users) | {"next_item": ranked}
+
+    whole = told_by(model, batch)
+    assert whole.keys() == {task.name for task in tasks}
+    order = torch.arange(ROWS).flip(0)
+    parts = [told_by(model, batch.where(part)) for part in order.split(7)]
+    shorter = told_by(model, replace(batch, **lists))
+    save_model(tmp_path / "best", model, Metadata(run_id="r", encoder="e", versions={}, epoch=1, metrics={}))
+    again, _ = load_model(tmp_path / "best")
+    exact = [told_by(one, batch) for one in (other, again)]
+    for name, answer in whole.items():
+        torch.testing.assert_close(torch.cat([part[name] for part in parts]), answer[order])
+        torch.testing.assert_close(shorter[name], answer)
+        assert all(torch.equal(told[name], answer) for told in exact), name
