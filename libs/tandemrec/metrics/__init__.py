@@ -1,4 +1,4 @@
-"""What a prediction or a ranking is worth, in plain numpy and scipy: used while training and in the evaluation alike."""
+"""What a prediction or a ranking is worth, in numpy and scipy: used while training and in the evaluation alike."""
 
 from tandemrec.metrics.deciding import class_weights, told_classes
 from tandemrec.metrics.interval import bootstrap_interval, standard_error
