@@ -47,11 +47,14 @@ def test_a_matrix_is_of_the_versions_it_was_asked_for(lake, tmp_path):
     assert len(list(tmp_path.glob("*.npy"))) == 2
 
 
-def test_no_vectors_and_uneven_vectors_are_refused_and_leave_no_file(lake, tmp_path):
+def test_no_vectors_and_odd_ones_are_refused_and_leave_no_file(lake, tmp_path):
     _vectors(lake, "mine", {"a": [1.0, 2.0], "b": [3.0]})
+    _vectors(lake, "long", {"a": [65_504.0, 2.0], "b": [1.0, -70_000.0]})
     _vocabulary(lake, ["a", "b"])
     with pytest.raises(TableError, match="no vector of encoder another"):
         vector_matrix(lake, encoder="another", folder=tmp_path / "cache")
     with pytest.raises(TableError, match="not of width"):
         vector_matrix(lake, encoder="mine", folder=tmp_path / "cache")
+    with pytest.raises(TableError, match=r"above 65,504, which float16 does not hold, .* embed\.encoder\.normalise"):
+        vector_matrix(lake, encoder="long", folder=tmp_path / "cache")
     assert not list((tmp_path / "cache").iterdir())

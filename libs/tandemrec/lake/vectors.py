@@ -22,6 +22,7 @@ from tandemrec.lake.contracts import FORGOTTEN
 from tandemrec.lake.store import Lake
 
 ROWS_AT_A_TIME = 16_384
+LARGEST = float(np.finfo(np.float16).max)
 
 
 def vector_matrix(
@@ -46,7 +47,8 @@ def vector_matrix(
         there are is told in a warning.
 
     Raises:
-        TableError: a table is absent, holds no vector of this encoder, or vectors of different widths.
+        TableError: a table is absent, holds no vector of this encoder, vectors of different widths, or values that
+            float16 does not hold.
     """
     vectors_version = lake.open("text_vectors", vectors_version).version()
     vocabulary_version = lake.open("texts_vocabulary", vocabulary_version).version()
@@ -104,5 +106,10 @@ def _fill(matrix: np.ndarray, batch: pa.RecordBatch, position: pd.Index, index_T
     vectors = batch["vector"].flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
     at = position.get_indexer(batch["text_hash"].to_pandas())
     known = at >= 0
+    if np.abs(vectors[known]).max(initial=0) > LARGEST:
+        raise TableError(
+            f"table text_vectors: a value of a vector is above {LARGEST:,.0f}, which float16 does not hold, expected "
+            "vectors of length one: set embed.encoder.normalise to true and run embed again"
+        )
     matrix[index_T[at[known]]] = vectors[known]
     return int(known.sum())
