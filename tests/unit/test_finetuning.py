@@ -105,10 +105,14 @@ def test_what_cannot_be_cut_is_refused(tmp_path):
     for refused in (upper_shape, lambda cut: next(lower_states(cut, TEXTS))):  # before all texts are read
         with pytest.raises(ModelError, match="layers is 3, expected at most 2, those of tiny:3"):
             refused(cut_of(3))
-    (tmp_path / "config.json").write_text('{"model_type": "gpt2"}')
-    for refused in (upper_shape, lambda cut: next(lower_states(cut, TEXTS))):
-        with pytest.raises(ModelError, match="is of type gpt2, expected bert"):
-            refused(cut_of(model=str(tmp_path)))
+    for config, message in (
+        ('{"model_type": "gpt2"}', "is of type gpt2, expected bert"),
+        ('{"model_type": "bert", "is_decoder": true}', "is a decoder, expected one that looks both ways"),
+    ):
+        (tmp_path / "config.json").write_text(config)
+        for refused in (upper_shape, lambda cut: next(lower_states(cut, TEXTS))):
+            with pytest.raises(ModelError, match=message):
+                refused(cut_of(model=str(tmp_path)))
     with pytest.raises(ValueError, match="expected vectors in it"):
         ModelSettings(bottoms=["cnn"], finetune=FinetuneSettings())
     settings = ModelSettings(finetune=FinetuneSettings(layers=2, longest=24))

@@ -65,6 +65,8 @@ def upper_shape(cut: Cut) -> dict[str, Any]:
 
     settings, layers = cut.encoder, cut.layers
     config = AutoConfig.from_pretrained(model_folder(settings.model), local_files_only=True)
+    if getattr(config, "is_decoder", False):  # its layers look back only, torch's look both ways
+        raise ModelError(f"model.finetune: encoder {settings.model} is a decoder, expected one that looks both ways")
     if config.model_type not in CUT or config.hidden_act != "gelu":
         raise ModelError(
             f"model.finetune: encoder {settings.model} is of type {config.model_type}, expected {', '.join(CUT)}"
