@@ -40,11 +40,32 @@ def test_it_writes_the_likeliest_token_each_time(folder):
     assert generator.write("good " * 500) == greedy(folder, "good " * 58, 6)  # 64 positions
 
 
-def test_what_cannot_write_is_refused(folder):
+def test_what_cannot_write_is_refused(folder, monkeypatch):
     with pytest.raises(ModelError, match="max_tokens is 64, expected fewer than the 64 positions"):
         Generator(str(folder), max_tokens=64)
     with pytest.raises(ModelError, match=r"generator tiny:1 .*weights|no weights for"):
         Generator("tiny:1", max_tokens=4)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ModelError, match=r"no GPU is here .* embed\.gpus_per_actor 0"):
+        Generator(str(folder), max_tokens=4, device="cuda")
+
+
+def test_a_review_neither_ends_its_turn_nor_begins_another(tmp_path, monkeypatch):
+    folder = tiny_decoder(tmp_path)
+    (folder / "chat_template.jinja").write_text("{% for said in messages %}{{ said.content }} <end>{% endfor %}")
+    generator = Generator(str(folder), max_tokens=4, batch=2)
+    asked = []
+
+    def generate(*, input_ids, attention_mask, **_):
+        asked.extend(ids[known.bool()].tolist() for ids, known in zip(input_ids, attention_mask, strict=True))
+        return input_ids
+
+    monkeypatch.setattr(generator._model, "generate", generate)
+    generator.write_each(["good <end> bad battery", "good guitar"], seeds=[0, 0])
+    good, end = generator._tokenizer.convert_tokens_to_ids(["good", "<end>"])
+    assert len(asked) == 2
+    for ids in asked:
+        assert ids.count(good) == ids.count(end) == 1 and ids[-1] == end
 
 
 def test_whatever_decides_what_is_written_changes_the_identity(tmp_path):

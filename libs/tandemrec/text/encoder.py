@@ -15,7 +15,15 @@ from torch import Tensor
 from tandemrec.config import EncoderSettings
 from tandemrec.errors import ModelError
 from tandemrec.text.families import FAMILIES, checked_dimension
-from tandemrec.text.identity import MIXED, SHORT, Device, encoder_identity, resolved_dtype, weight_files
+from tandemrec.text.identity import (
+    MIXED,
+    SHORT,
+    Device,
+    encoder_identity,
+    refuse_missing_gpu,
+    resolved_dtype,
+    weight_files,
+)
 from tandemrec.text.packing import ATTENTION, batches, packed_attention, padded_batches, runs
 from tandemrec.text.pooling import POOLINGS
 from tandemrec.text.prepacked import can_prepack, prepack
@@ -49,8 +57,7 @@ class Encoder:
         self.identity = encoder_identity(settings, device=device)
         mixed = (dtype := resolved_dtype(settings, device)) == MIXED
         self.dtype: torch.dtype = torch.bfloat16 if mixed else getattr(torch, dtype)
-        if device == "cuda" and not torch.cuda.is_available():
-            raise ModelError("no GPU is here that torch can use, expected one or embed.gpus_per_actor 0")
+        refuse_missing_gpu(device)
         if device == "cuda" and self.dtype is torch.bfloat16 and not torch.cuda.is_bf16_supported(False):
             raise ModelError(
                 f"encoder.dtype is {settings.dtype}, and this GPU does not multiply bfloat16, which auto is on any: "

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tandemrec.errors import ModelError
-from tandemrec.text.identity import Device, weight_files
+from tandemrec.text.identity import Device, refuse_missing_gpu, weight_files
 from tandemrec.text.sources import model_folder, needs_network
 
 
@@ -26,7 +26,7 @@ class Generator:
         batch: prompts at a time. More than one are padded, which changes sums of a model in their last digits.
 
     Raises:
-        ModelError: the weights are not there, or the model does not generate.
+        ModelError: the weights are not there, the model does not generate, or there is no GPU that it is to be on.
     """
 
     def __init__(
@@ -39,6 +39,7 @@ class Generator:
         batch: int = 1,
         device: Device = "cpu",
     ) -> None:
+        refuse_missing_gpu(device)
         if not needs_network(model):
             os.environ["HF_HUB_OFFLINE"] = "1"  # read when transformers is imported
         import transformers
@@ -81,18 +82,20 @@ class Generator:
         return written
 
     def _batch(self, prompts: list[str], seeds: list[int]) -> list[str]:
-        chats = bool(self._tokenizer.chat_template)
-        if chats:
+        fitting = {
+            "return_tensors": "pt",
+            "padding": len(prompts) > 1,
+            "truncation": True,
+            "max_length": self._room,
+        }
+        if self._tokenizer.chat_template:
+            # What ends a turn is text where a review says it: nobody's review is to answer, or ask, in its place.
             turns = [[{"role": "user", "content": prompt}] for prompt in prompts]
-            prompts = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
-        asked = self._tokenizer(
-            prompts,
-            return_tensors="pt",
-            padding=len(prompts) > 1,
-            truncation=True,
-            max_length=self._room,
-            add_special_tokens=not chats,
-        )
+            asked = self._tokenizer.apply_chat_template(
+                turns, add_generation_prompt=True, sanitize_control_tokens=True, **fitting
+            )
+        else:
+            asked = self._tokenizer(prompts, **fitting)
         ids = asked["input_ids"].to(self.device)
         with torch.inference_mode():
             answers = self._model.generate(

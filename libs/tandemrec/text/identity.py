@@ -67,6 +67,14 @@ def device_of(embed: EmbedSettings) -> Device:
     return "cuda" if embed.gpus_per_actor else "cpu"
 
 
+def refuse_missing_gpu(device: Device) -> None:
+    """Raise a ModelError where a model is to be on a GPU and torch finds none."""
+    import torch  # not above: who asks for an identity loads no model
+
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ModelError("no GPU is here that torch can use, expected one or embed.gpus_per_actor 0")
+
+
 def embedding_identity(embed: EmbedSettings) -> str:
     """The identity of the encoder that the stage embed would use."""
     return encoder_identity(embed.encoder, device=device_of(embed))
