@@ -4,7 +4,7 @@ Real reviews (musical instruments), the library's model on frozen vectors, the s
 part a tenth, three tenths or all is learned from; validation and test rows are the same for all. Compared are nothing,
 mixup of vectors, mixup of hidden states, texts by crop and shuffle, and paraphrases, with crop and shuffle where none
 passes. Paraphrases are slow on a processor, so only the shortest reviews of the first tenth have them. Differences to
-nothing come with 95% intervals: test rows and seeds are drawn anew, the same ones for both.
+nothing come with 95% intervals: people with their test rows, and seeds, are drawn anew, the same ones for both.
 
 What was written and encoded is kept in --work, so that an interrupted run goes on.
 """
@@ -117,6 +117,7 @@ def of_rows(reviews: Reviews, *parts: Array) -> Reviews:
         reviews,
         texts=[reviews.texts[row] for row in chosen],
         labels={task: label[chosen] for task, label in reviews.labels.items()},
+        owners=reviews.owners[chosen],
         split=tuple(np.split(np.arange(len(chosen)), ends[:-1])),
     )
 
@@ -201,13 +202,15 @@ def told(reviews: Reviews, share: float, answers: dict[str, list[Answers]]) -> d
                 way: [of_test(reviews, task.column, one[task.name], metric) for one in answers[way]] for way in answers
             }
             truth = decided["none"][0][0]
+            test = reviews.parts()[2]
+            owners = reviews.owners[test][~np.isnan(reviews.labels[task.column][test])]
             worth = {way: np.array([value(metric, truth, shares) for _, shares in decided[way]]) for way in decided}
             for way in answers:
                 key = f"augment_mi_{share:g}_{task.name}_{metric}_{way.replace(' ', '_')}"
                 figures[key] = float(worth[way].mean())
                 line = f"{share:4.0%} {task.name:10s}{metric:4s} {way:15s}{figures[key]:.4f}"
                 if way != "none":
-                    low, high = interval(metric, truth, decided[way], decided["none"])
+                    low, high = interval(metric, truth, decided[way], decided["none"], owners)
                     figures |= {f"{key}_gain_low": low, f"{key}_gain_high": high}
                     line += f"  gain {worth[way].mean() - worth['none'].mean():+.4f} ({low:+.4f} to {high:+.4f})"
                 print(line, flush=True)
@@ -241,12 +244,16 @@ def macro_f1(truth: Array, said: Array) -> float:
     return float(np.mean(2 * right / either))
 
 
-def interval(metric: str, truth: Array, some: Sequence, none: Sequence) -> tuple[float, float]:
-    """Of the mean difference over seeds, with seeds and test rows drawn with replacement."""
+def interval(metric: str, truth: Array, some: Sequence, none: Sequence, owners: Array) -> tuple[float, float]:
+    """Of the mean difference over seeds, with seeds and people, each with all of their test rows, drawn with
+    replacement.
+    """
     generator = np.random.default_rng(42)
+    _, counts = np.unique(owners, return_counts=True)
+    of_each = np.split(np.argsort(owners, kind="stable"), counts.cumsum()[:-1])
     gains = []
     for _ in range(RESAMPLES):
-        rows = generator.integers(len(truth), size=len(truth))
+        rows = np.concatenate([of_each[one] for one in generator.integers(len(of_each), size=len(of_each))])
         seeds = generator.integers(len(some), size=len(some))
         gains.append(
             np.mean([

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from figures import publish
-from text import MEMBERS, Array, Reviews, musical_instruments, rows
+from text import MEMBERS, Array, Reviews, musical_instruments
 
 from tandemrec.config import EncoderSettings, Task
 from tandemrec.metrics import bootstrap_interval, class_weights, row_values
@@ -38,8 +38,6 @@ def main() -> None:
     work = arguments.work / arguments.encoder
     work.mkdir(parents=True, exist_ok=True)
     reviews = replace(musical_instruments(arguments.data), encoder=ENCODERS[arguments.encoder], folder=work)
-    people = rows(arguments.data / "amazon_musical_instruments_2014_5core")
-    _, owners = np.unique([row["reviewerID"] for row in people], return_inverse=True)
     parts = parts_of(len(reviews.texts))[: arguments.folds]
     asked = np.isin(np.arange(len(reviews.texts)), np.concatenate([part for _, _, part in parts]))
     answers = {way: answered(reviews, way, parts) for way in WAYS}
@@ -50,7 +48,7 @@ def main() -> None:
         of_way = {way: values(task, label[known], *(part[known] for part in answers[way][task.name])) for way in WAYS}
         for metric in of_way["vectors"]:
             frozen, along = (of_way[way][metric] for way in WAYS)
-            low, high = bootstrap_interval(along - frozen, 2000, 42, owners[known])
+            low, high = bootstrap_interval(along - frozen, 2000, 42, reviews.owners[known])
             shown = {"frozen": frozen.mean(), "along": along.mean(), "gain_low": low, "gain_high": high}
             name = f"finetune_{arguments.encoder}_{task.name}_{metric}"
             figures |= {f"{name}_{key}": float(value) for key, value in shown.items()}

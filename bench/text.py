@@ -49,6 +49,7 @@ class Reviews:
     train: TrainSettings
     languages: str
     encoder: EncoderSettings
+    owners: Array | None = None  # whose each review is: intervals draw people; none where data do not tell
     folder: Path | None = None  # where its vectors are kept
     split: tuple[Array, Array, Array] | None = None  # training, validation and test rows; default: at random
 
@@ -85,8 +86,10 @@ def musical_instruments(data: Path) -> Reviews:
     """Stars from 1 to 5, and whether they are 4 or 5 against 1 or 2."""
     found = rows(data / "amazon_musical_instruments_2014_5core")
     stars = np.array([float(row["overall"]) for row in found])
+    _, owners = np.unique([row["reviewerID"] for row in found], return_inverse=True)
     return Reviews(
         name="mi",
+        owners=owners,
         texts=[plain(f"{row['summary']}. {row['reviewText']}") for row in found],
         labels={"sentiment": np.where(stars == 3, np.nan, stars > 3), "stars": stars - 1},
         tasks=(SENTIMENT, Task(name="stars", kind="multiclass", reads=["review"])),
@@ -367,7 +370,9 @@ def told(reviews: Reviews, answers: Mapping[str, Answers]) -> dict[str, float]:
             shown = {"accuracy": found["accuracy"], "f1": found["f1"]}
             if task.kind == "binary":
                 shown["auc"] = prediction_metrics("binary", truth, shares[:, 1])["auc"]
-            low, high = bootstrap_interval((told_classes(shares, weights) == truth).astype(float), 1000, 42)
+            right = (told_classes(shares, weights) == truth).astype(float)
+            owners = None if reviews.owners is None else reviews.owners[test][asked]
+            low, high = bootstrap_interval(right, 1000, 42, owners)
             line.append(
                 f"{task.name} " + " ".join(f"{m} {v:.4f}" for m, v in shown.items()) + f" ({low:.3f}-{high:.3f})"
             )
