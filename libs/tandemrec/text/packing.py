@@ -10,6 +10,7 @@ Shapes: N tokens in the row, B texts of a run, L tokens of each, H heads, K key-
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -91,52 +92,37 @@ def packed_attention(
     causal = getattr(module, "is_causal", False) if is_causal is None else is_causal
     query_NHD, key_NKD, value_NKD = (states.squeeze(0).transpose(0, 1) for states in (query, key, value))
     grouped = query_NHD.shape[1] != key_NKD.shape[1]
-    mixed_NHD = None
-    if query.device.type == "cpu" and query.dtype is torch.bfloat16 and not causal and not grouped:
-        mixed_NHD = _by_products(query_NHD, key_NKD, value_NKD, packed_runs, scaling)
-    if mixed_NHD is None:
-        parts = []
-        for run in packed_runs:
-            dense_q, dense_k, dense_v = (_dense(states, run) for states in (query_NHD, key_NKD, value_NKD))
-            mixed_BHLD = F.scaled_dot_product_attention(
+    by_products = query.device.type == "cpu" and query.dtype is torch.bfloat16 and not causal and not grouped
+    parts = []
+    for run in packed_runs:
+        dense_q, dense_k, dense_v = (
+            states[run.start : run.stop].unflatten(0, (run.count, -1)).transpose(1, 2)
+            for states in (query_NHD, key_NKD, value_NKD)
+        )
+        if by_products:
+            mixed = _products(dense_q, dense_k, dense_v, scaling)
+        else:
+            mixed = F.scaled_dot_product_attention(
                 dense_q, dense_k, dense_v, scale=scaling, is_causal=causal, enable_gqa=grouped
             )
-            parts.append(mixed_BHLD.transpose(1, 2).flatten(0, 1))
-        mixed_NHD = torch.cat(parts)
-    return mixed_NHD.unsqueeze(0), None
+        parts.append(mixed.transpose(1, 2).flatten(0, 1))
+    return torch.cat(parts).unsqueeze(0), None
 
 
-def _dense(states_NHD: Tensor, run: Run) -> Tensor:
-    """A run's part of a row, shape (B, H, L, D); not copied."""
-    return states_NHD[run.start : run.stop].unflatten(0, (run.count, -1)).transpose(1, 2)
-
-
-def _by_products(
-    query_NHD: Tensor, key_NHD: Tensor, value_NHD: Tensor, packed_runs: list[Run], scaling: float | None
-) -> Tensor | None:
-    """Attention as two batched matrix products a run: torch's fused kernel multiplies bfloat16 on a processor more
-    slowly.
+def _products(query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scaling: float | None) -> Tensor:
+    """Attention as two batched matrix products: torch's fused kernel multiplies bfloat16 on a processor more slowly.
 
     Weights are powers of two of the scores as they are; the shift by each row's largest score, which softmax makes and
-    which costs as much as the powers themselves, changes only how far they reach. That is looked at once for all runs:
-    most are one text, for which a call costs as much as what it computes.
-
-    Returns:
-        Shape (N, H, D), or None where scores reach too far.
+    which costs as much as the powers themselves, changes only how far they reach. Where that is too far, softmax.
     """
-    tokens, heads, width = query_NHD.shape
-    scale = width**-0.5 if scaling is None else scaling
-    mixed_NHD, every_sum = query_NHD.new_empty(tokens, heads, width), query_NHD.new_empty(tokens * heads)
-    unused = query_NHD.new_empty(1)  # what baddbmm would add
-    for run in packed_runs:
-        # Copied here, for else the product copies the transpose of the key, which takes three times as long.
-        query, key, value = (
-            _dense(states, run).flatten(0, 1).contiguous() for states in (query_NHD, key_NHD, value_NHD)
-        )
-        weights = torch.baddbmm(unused, query, key.mT, beta=0, alpha=scale * LOG2_E).exp2_()
-        sums = every_sum[run.start * heads : run.stop * heads].view(len(weights), -1, 1)
-        torch.sum(weights, -1, keepdim=True, out=sums)
-        mixed, sums = (each.unflatten(0, (run.count, heads)) for each in (torch.bmm(weights, value), sums))
-        torch.div(mixed, sums, out=_dense(mixed_NHD, run))
-    least, most = torch.aminmax(every_sum)
-    return mixed_NHD if least > LEAST_SUM and most < LARGEST_SUM else None
+    query, key, value = (states.flatten(0, 1) for states in (query_BHLD, key_BHLD, value_BHLD))
+    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+    scores = partial(torch.baddbmm, query.new_empty(1), query, key.mT, beta=0)
+    weights = scores(alpha=scale * LOG2_E).exp2_()
+    sums = weights.sum(-1, keepdim=True)
+    least, most = torch.aminmax(sums)
+    if least > LEAST_SUM and most < LARGEST_SUM:
+        mixed = torch.bmm(weights, value).div_(sums)
+    else:
+        mixed = torch.bmm(scores(alpha=scale).softmax(-1), value)
+    return mixed.unflatten(0, query_BHLD.shape[:2])
