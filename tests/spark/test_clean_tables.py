@@ -2,13 +2,13 @@
 
 import json
 import random
-from collections import Counter
 from datetime import UTC, datetime
 
 from pyspark.sql import functions as F
 
 from tandemrec.clean import behaviour
-from tandemrec.clean.batches import new_rows, review_batch
+from tandemrec.clean.batches import new_rows
+from tandemrec.clean.cleaners import CLEANERS
 from tandemrec.clean.events import judge_events
 from tandemrec.clean.items import judge_items, settle_items
 from tandemrec.clean.parse import absent_columns, parse
@@ -244,28 +244,32 @@ def test_the_newest_version_of_a_review_stays_and_an_id_belongs_to_who_had_it_fi
 
 
 def test_reviews_settle_to_the_same_in_any_batches(spark):
-    """Versions, copies and ids of two people, late and early: what all at once leave, silver and quarantine alike."""
+    """Versions, copies and ids of two people, late and early: what all at once leave, silver and quarantine alike. So
+    it is where an id that somebody takes gives or takes a review of another item its near duplicates.
+    """
     draw = random.Random(5)
+    said = ["x", "y", "z", "one two three four", "two three four five", "three four five six"]
     lines = [
-        {"id": f"r{draw.randrange(6)}", "u": draw.choice("ab"), "i": draw.choice("123"), "body": draw.choice("xyz")}
+        {"id": f"r{draw.randrange(12)}", "u": draw.choice("ab"), "i": draw.choice("123"), "body": draw.choice(said)}
         | {"at": f"2025-03-0{draw.randrange(1, 6)}"}
         for _ in range(60)
     ]
     columns = {"review_id": "id", "user_id": "u", "item_id": "i", "text": "body", "review_time": "at"}
-    asked, clean = source(table="reviews", columns=columns), CleanSettings()
+    alike = {"similarity": 0.5, "shingle": 1, "shortest": 1, "bands": 8, "rows": 1}
+    asked, clean = source(table="reviews", columns=columns), CleanSettings(near_duplicates=alike)
     judged = judge_reviews(bronze(spark, lines), [asked], clean, now=NOW, items=None).persist()
     at_once = {row.line: row.verdict for row in settle_reviews(judged, clean).collect()}
     expected = {line: verdict for line, verdict in at_once.items() if verdict != "merged"}
-    assert set(Counter(expected.values())) == {"kept", "review_superseded", "review_id_taken"}
-    batch_of = {line: draw.randrange(3) for line in at_once}
+    assert set(expected.values()) == {"kept", "review_superseded", "review_id_taken", "near_duplicate"}
+    batch_of, batch = {line: draw.randrange(3) for line in at_once}, CLEANERS["reviews"].batch
     held = {}
-    for batch in range(3):
-        new = [line for line in batch_of if batch_of[line] == batch]
+    for number in range(3):
+        new = [line for line in batch_of if batch_of[line] == number]
         fresh = new_rows(judged.where(F.col("line").isin(new)))
         was = spark.createDataFrame([(line, v) for line, v in held.items() if v != "kept"], "line long, was string")
         fresh = fresh.unionByName(judged.join(was, "line"))
         silver = judged.where(F.col("line").isin([line for line, verdict in held.items() if verdict == "kept"]))
-        settled = settle_reviews(review_batch(fresh, silver.drop("raw", "verdict")).rows, clean).collect()
+        settled = settle_reviews(batch(fresh, silver.drop("raw", "verdict"), clean).rows, clean).collect()
         held |= {row.line: row.verdict for row in settled}
         held = {line: verdict for line, verdict in held.items() if verdict != "merged"}
     assert held == expected

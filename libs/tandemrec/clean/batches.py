@@ -91,27 +91,35 @@ def event_batch(fresh: DataFrame, silver: DataFrame, rules: BehaviourSettings) -
     )
 
 
-def review_batch(fresh: DataFrame, silver: DataFrame) -> Batch:
+def review_batch(fresh: DataFrame, silver: DataFrame, *, near_duplicates: bool = False) -> Batch:
     """With the reviews of the items that were reviewed anew, those that have an id of the new ones, and all others of
     the ids that these have.
+
+    Args:
+        near_duplicates: a review may be rejected for what others of its item say. Where an id of these may be lost, or
+            come back, the copies of that item and what they may be copies of are asked again too.
     """
     asleep = _asleep()
-    moving = fresh.where((F.col("verdict") == KEPT) & ~asleep)
-    near = [_sharing(rows, moving, moving).select("review_id") for rows in (silver, fresh.where(asleep))]
-    ids = reduce(DataFrame.union, near, moving.select("review_id"))
-    woken = _sharing(fresh.where(asleep), moving, ids)
-    settled = moving.unionByName(woken)
-    held = _sharing(silver, settled, settled)
+    moving, dormant = fresh.where((F.col("verdict") == KEPT) & ~asleep), fresh.where(asleep)
+    ids = _each("review_id", moving, *(_with("item_id", moving, rows) for rows in (silver, dormant)))
+    woken, held = _with("review_id", ids, dormant), _with("review_id", ids, silver)
+    if near_duplicates:
+        items = _each("item_id", moving, woken, held)
+        copies = _with("item_id", items, dormant.where(F.col("was") == NEAR_DUPLICATE))
+        woken = woken.unionByName(copies.join(ids, "review_id", "left_anti").select(woken.columns))
+        held = _with("item_id", items, silver)
     rows = fresh.where(~asleep).unionByName(woken).unionByName(as_judged(held, F.lit(KEPT)))
     return Batch(rows=rows, held=held)
 
 
-def _sharing(reviews: DataFrame, items: DataFrame, ids: DataFrame) -> DataFrame:
-    """The reviews that have an item_id of `items` or a review_id of `ids`."""
-    of_item = items.select("item_id", F.lit(True).alias("_of_item")).distinct()
-    of_id = ids.select("review_id", F.lit(True).alias("_of_id")).distinct()
-    marked = reviews.join(of_item, "item_id", "left").join(of_id, "review_id", "left")
-    return marked.where(F.coalesce("_of_item", "_of_id")).select(reviews.columns)
+def _each(name: str, *frames: DataFrame) -> DataFrame:
+    """The values of a column in these, each once."""
+    return reduce(DataFrame.union, [rows.select(name) for rows in frames]).distinct()
+
+
+def _with(name: str, values: DataFrame, rows: DataFrame) -> DataFrame:
+    """The rows that have one of the values of a column."""
+    return rows.join(values.select(name).distinct(), name, "left_semi").select(rows.columns)
 
 
 def relation_batch(fresh: DataFrame, silver: DataFrame) -> Batch:

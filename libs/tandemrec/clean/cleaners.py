@@ -70,7 +70,9 @@ CLEANERS = {  # items first: the others ask which are known
         judge=lambda rows, sources, settings, now, items: judge_reviews(
             rows, sources, settings.clean, now=now, items=items
         ),
-        batch=lambda fresh, cleaned, clean: review_batch(fresh, cleaned),
+        batch=lambda fresh, cleaned, clean: review_batch(
+            fresh, cleaned, near_duplicates=clean.near_duplicates is not None
+        ),
         settle=lambda batch, clean: settle_reviews(batch.rows, clean),
         cleaned="reviews",
         revisable=("item_unknown", "time_in_future", NEAR_DUPLICATE, ID_TAKEN, SUPERSEDED),
