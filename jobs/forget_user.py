@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import reduce
 
@@ -59,7 +60,17 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
         TableError: the lake does not know the person, or something of the person is still there.
     """
     # As it is, whatever versions the settings read: the person has to leave what is there now.
-    lake, user = Lake(settings.lake.root), known_as(user, settings)
+    lake = Lake(settings.lake.root)
+    ids = list(dict.fromkeys((known_as(user, settings), user)))  # what came before pseudonyms has plain ids
+    done = [figures for one in ids if (figures := _forget(spark, lake, settings, one, yes=yes)) is not None]
+    if not done:
+        names = " or ".join(map(repr, ids))
+        raise TableError(f"no table of the lake at {lake.root} knows user {names}, and no file either")
+    return done[0] if len(done) == 1 else _both(*done)
+
+
+def _forget(spark: SparkSession, lake: Lake, settings: Settings, user: str, *, yes: bool) -> Figures | None:
+    """The same of one id; None: nothing knows it."""
     lines = _lines(spark, lake, settings, user)
     of_texts = _of_texts(spark, lake, user)
     person, todo = _person(spark, lake, user, of_texts)
@@ -67,7 +78,7 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
     if not counts.keys() - of_texts.keys():  # a run that was cut short may have left old files
         proof = scan(lake.root, person, settings.sources)
         if not proof.found + proof.traces:
-            raise TableError(f"no table of the lake at {lake.root} knows user {user!r}, and no file either")
+            return None
     _say(lake, counts)
     if not yes and not console.confirmed(_question(user), otherwise="--yes"):
         console.line("nothing was changed")
@@ -88,6 +99,20 @@ def run(spark: SparkSession, settings: Settings, *, user: str, yes: bool = False
     if models:
         console.warn(f"trained with this person, whose own vector is zero now: {', '.join(models)}; train anew")
     return {"rows": counts, "models": models, "files": proof.files, "mentions": proof.mentions}
+
+
+def _both(one: Figures, other: Figures) -> Figures:
+    """What was done of a person whom the lake knew by two ids."""
+    if not (one and other):  # no to one of two questions
+        return one or other
+    rows: Counter[str] = Counter(one["rows"]) + Counter(other["rows"])
+    models = list(dict.fromkeys([*one["models"], *other["models"]]))
+    return {
+        "rows": dict(rows),
+        "models": models,
+        "files": other["files"],
+        "mentions": one["mentions"] + other["mentions"],
+    }
 
 
 def _question(user: str) -> str:
