@@ -22,6 +22,7 @@ from tandemrec.lake.spark import merge, read
 from tandemrec.lake.types import ddl
 from tandemrec.pipeline import stage_main
 
+_LOGS = ("events", "reviews")  # what a log is made of
 _NAMES_SHOWN = 20  # of attributes
 
 
@@ -37,6 +38,8 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
             targets) calls an interaction, or a label that the settings name has the name of another.
     """
     lake = Lake.of(settings.lake)
+    if settings.tabular is None and not any(lake.exists(name) and lake.info(name).files for name in _LOGS):
+        raise ConfigError(examples.NOTHING)  # before anything is written
     with ExitStack() as stack:
         options, scratch = settings.examples, stack.enter_context(Scratch(spark, lake, "examples"))
         named = _named_labels(settings)

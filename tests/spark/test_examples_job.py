@@ -98,6 +98,10 @@ def test_an_attribute_that_no_item_has_is_told_with_those_that_there_are(spark, 
 
 def test_tasks_that_no_training_row_has_a_label_of_are_told_before_training(spark, lake, capsys):
     """Clicks and purchases, but no view: nothing tells what was shown."""
+    fill(lake, [], [], [item("i0")])
+    with pytest.raises(ConfigError, match="found no event and no review to learn from"):
+        build_examples.run(spark, settings_of(lake.root))
+    assert not lake.exists("items_vocabulary")
     log = [event(f"u{n % 3}", f"i{n % 4}", ("click", "purchase")[n % 2], hour=n) for n in range(30)]
     fill(lake, log, [], [])
     build_examples.run(spark, settings_of(lake.root))

@@ -5,7 +5,7 @@ contacts of user and item; `interactions`, `exposures` and `negatives` make rows
 are held out; `references` adds what each row may know; `features` describes items and users; `assemble` joins it all.
 """
 
-from tandemrec.examples.assemble import LABELS, OF_ITEM, OF_TEXT, Parts, build_examples, look_at
+from tandemrec.examples.assemble import LABELS, NOTHING, OF_ITEM, OF_TEXT, Parts, build_examples, look_at
 from tandemrec.examples.contacts import first_contacts, first_reviews, reviews_of
 from tandemrec.examples.features import item_attributes, item_features, user_features
 from tandemrec.examples.log import build_log
@@ -14,6 +14,7 @@ from tandemrec.examples.splits import splitter
 
 __all__ = [
     "LABELS",
+    "NOTHING",
     "OF_ITEM",
     "OF_TEXT",
     "Parts",

@@ -19,6 +19,10 @@ from tandemrec.examples.splits import Splitter
 
 OF_TEXT = "review."  # begins the label of an aspect where it is to be told from the text
 OF_ITEM = "item."  # begins the label of what is known of the item
+NOTHING = (
+    "found no event and no review to learn from, expected some: `clean` kept none of what came in, and says what it "
+    "rejected and why (table quarantine)"
+)
 LABELS = ("next_item", "click", "favourite", "cart", "purchase", "rating", "sentiment", "stars", "category")
 
 
@@ -42,10 +46,7 @@ def look_at(log: DataFrame, settings: Settings) -> Known:
     types = log.groupBy("event_type").agg(F.max(F.unix_micros("event_time")).alias("newest")).collect()
     newest = {row["event_type"]: row["newest"] for row in types}
     if not newest:
-        raise ConfigError(
-            "found no event and no review to learn from, expected some: `clean` kept none of what came in, and says "
-            "what it rejected and why (table quarantine)"
-        )
+        raise ConfigError(NOTHING)
     chosen = settings.examples.targets or settings.examples.positives
     if not newest.keys() & set(chosen):
         key = "targets" if settings.examples.targets else "positives"
