@@ -65,7 +65,7 @@ def test_relations_are_rejected_for_the_first_rule_they_break_and_merged_by_key(
         "time_unreadable": [good | {"at": "soon"}],
         "time_in_future": [good | {"at": "2031-01-01"}],
         "time_too_early": [good | {"at": "1970-01-01"}],
-        "weight_unreadable": [good | {"w": "much"}, good | {"w": "NaN"}],
+        "weight_unreadable": [good | {"w": "much"}, good | {"w": "NaN"}, good | {"w": "-Infinity"}],
         "item_unknown": [good | {"k": "item", "t": "zzz"}],
     }
     flat = [(verdict, line) for verdict, some in lines.items() for line in some]

@@ -34,7 +34,7 @@ def judge_relations(
         known = items.select(F.col("item_id").alias("target_id"), F.lit(True).alias("item_known"))
         relations = relations.join(known, "target_id", "left")
     fits = [(F.col("relation") == relation) & kind.isin(*sorted(kinds)) for relation, kinds in RELATIONS.items()]
-    is_number = F.col("weight").isNotNull() & ~F.isnan("weight")
+    is_number = F.col("weight").isNotNull() & (F.abs("weight") < float("inf"))  # NaN is above it
     times = time_rules("since", F.lit(True), F.lit(now), F.lit(moment(clean.earliest)))
     rules = [
         Rule(name="broken_json", holds=F.col("is_record")),
