@@ -56,7 +56,7 @@ def test_a_table_of_three_whose_parts_add_up(made):
             both = found["hybrid", task, metric, split]["value"]
             assert one["lead"] == pytest.approx(sign * (both - one["value"]))
             assert (one["lead_low"] is not None) == drawn
-            assert not drawn or one["lead_low"] <= one["lead"] + 1e-9 and one["lead"] <= one["lead_high"] + 1e-9
+            assert not drawn or (one["lead_low"] <= one["lead"] + 1e-9 and one["lead"] <= one["lead_high"] + 1e-9)
 
 
 @pytest.mark.parametrize(("inputs", "blind_to"), [("collaborative", "texts"), ("content", "ids")])
