@@ -37,12 +37,11 @@ def run(spark: SparkSession, settings: Settings) -> Figures:
         ConfigError: an attribute has too many values to be one_hot, nothing in the log is what examples.positives (or
             targets) calls an interaction, or a label that the settings name has the name of another.
     """
-    lake = Lake.of(settings.lake)
+    lake, named = Lake.of(settings.lake), _named_labels(settings)
     if settings.tabular is None and not any(lake.exists(name) and lake.info(name).files for name in _LOGS):
         raise ConfigError(examples.NOTHING)  # before anything is written
     with ExitStack() as stack:
         options, scratch = settings.examples, stack.enter_context(Scratch(spark, lake, "examples"))
-        named = _named_labels(settings)
         if settings.tabular is None:
             ids = vocabularies.ids_of(*_silver(spark, lake), options.min_category_items, options.attributes)
         else:
