@@ -100,6 +100,7 @@ def test_texts_too_many_for_a_block_or_a_round_have_the_same_outcome(lake, monke
     assert len(_stored(lake, in_rounds["encoder"])) == 33
 
 
+@pytest.mark.slow
 def test_rows_of_one_text_that_ray_parts_are_one_text(lake, monkeypatch):
     """What it sorts comes in blocks of at most so many bytes, cut wherever they are full."""
     monkeypatch.setattr(embed_text, "ROWS_IN_ONE_BLOCK", 5)
@@ -132,6 +133,7 @@ def test_rounds_read_in_small_pieces_hold_every_row_once(lake, monkeypatch):
     assert found == sorted((_hash(text), text) for text in texts)
 
 
+@pytest.mark.slow
 def test_a_killed_run_loses_what_it_had_not_committed_and_no_more(lake, monkeypatch):
     monkeypatch.setattr(embed_text, "TEXTS_A_BLOCK", 10)
     _reviews(lake, [f"bad cable {n}" for n in range(50)])

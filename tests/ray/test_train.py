@@ -285,7 +285,7 @@ class TestRefusals:
             train.run(settings_for(tmp_path, workers=4))
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_workers_listen_to_this_machine_alone(workers, tmp_path):
     """One has no process group at all."""
 

@@ -83,6 +83,7 @@ def test_vocabularies_grow_and_nothing_else_changes(spark, lake):
     assert of_thing["attributes"] == [("colour", [0, 0, 1]), ("size", [0]), ("nowhere", [])]
 
 
+@pytest.mark.slow
 def test_an_attribute_that_no_item_has_is_told_with_those_that_there_are(spark, lake, capsys):
     log = [event(f"u{n % 3}", f"i{n % 4}", "click", hour=n) for n in range(30)]
     fill(lake, log, [], [item("i0", attributes={"colour": "red", "size": "8"}), item("i1")])

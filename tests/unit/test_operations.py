@@ -9,7 +9,7 @@ from tandemrec.pipeline import STAGES
 from tandemrec.pipeline.operations import OPERATIONS
 
 PAIRS = {"name": "bought", "table": "events", "kind": "pairs", "path": "buy", "constants": {"event_type": "purchase"}}
-READING = [one.name for one in STAGES if one.reads]
+READING = [one.name for one in STAGES if one.reads and one.engine != "none"]
 WANTED = {"reproduce": ["0123456789ab"], "forget-user": ["--user", "u1"]}  # beside the settings
 ON_TEXTS = ["--set", "tasks=[{name: sentiment, kind: binary, reads: [review]}]", "--set", "train.stop_on=sentiment/auc"]
 

@@ -44,7 +44,7 @@ def run_stage(
         console.line(f"{chosen.name}: nothing to do for tabular data")
         return None
     lake = Lake.of(settings.lake)
-    if chosen.reads and not any(map(lake.exists, chosen.reads)):
+    if chosen.reads and chosen.engine != "none" and not any(map(lake.exists, chosen.reads)):
         Lake(lake.root).refuse_empty()  # before an engine starts, and a mistyped lake becomes a folder
     with locked(lake, chosen.name, wait_s=settings.lake.wait_s):
         read = pinned(settings, chosen, as_of)
