@@ -254,6 +254,12 @@ def test_reviews_settle_to_the_same_in_any_batches(spark):
         | {"at": f"2025-03-0{draw.randrange(1, 6)}"}
         for _ in range(60)
     ]
+    # The last takes the id of the one before it, whose copy is a review of its own from then on.
+    lines += [
+        {"id": "copy", "u": "a", "i": "9", "body": "five six seven eight nine", "at": "2025-03-05"},
+        {"id": "taken", "u": "b", "i": "9", "body": "five six seven eight", "at": "2025-03-04"},
+        {"id": "taken", "u": "a", "i": "8", "body": "w", "at": "2025-03-01"},
+    ]
     columns = {"review_id": "id", "user_id": "u", "item_id": "i", "text": "body", "review_time": "at"}
     alike = {"similarity": 0.5, "shingle": 1, "shortest": 1, "bands": 8, "rows": 1}
     asked, clean = source(table="reviews", columns=columns), CleanSettings(near_duplicates=alike)
@@ -262,6 +268,8 @@ def test_reviews_settle_to_the_same_in_any_batches(spark):
     expected = {line: verdict for line, verdict in at_once.items() if verdict != "merged"}
     assert set(expected.values()) == {"kept", "review_superseded", "review_id_taken", "near_duplicate"}
     batch_of, batch = {line: draw.randrange(3) for line in at_once}, CLEANERS["reviews"].batch
+    batch_of |= dict(zip(sorted(at_once)[-3:], (0, 0, 1), strict=True))
+    assert [at_once[line] for line in sorted(at_once)[-3:]] == ["kept", "review_id_taken", "kept"]
     held = {}
     for number in range(3):
         new = [line for line in batch_of if batch_of[line] == number]
